@@ -1,0 +1,71 @@
+# Everything this project can do. `make help` lists the verbs.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv/.installed
+EMULATOR := .venv-emulator/.installed
+BIN := .venv/bin
+export PORT ?= 8080
+
+.PHONY: help
+help: ## show this list
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: setup ## run the whole system on this machine at http://127.0.0.1:$PORT (8080) until Ctrl-C
+	@exec $(BIN)/python -m local run
+
+.PHONY: demo
+demo: setup ## drive the whole journey with sample videos and put the results in build/demo
+	@$(BIN)/python -m local demo
+
+.PHONY: check
+check: lint ## format, lint, types and unit tests: before each commit
+	$(BIN)/pytest -q tests/unit
+
+.PHONY: lint
+lint: $(VENV)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+.PHONY: format
+format: $(VENV) ## let the formatter and the linter mend what they can
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+.PHONY: test
+test: setup lint ## everything: lint, types, unit, integration and end-to-end tests
+	$(BIN)/pytest
+
+.PHONY: bench-worker
+bench-worker: setup ## measure the worker's CPU and memory against bare ffmpeg
+	$(BIN)/python scripts/bench_worker.py
+
+.PHONY: branding
+branding: $(VENV) ## draw the logo and the bumpers again
+	$(BIN)/python scripts/draw_branding.py
+
+.PHONY: lock
+lock: $(VENV) ## resolve the dependencies again into the hash-locked requirements
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-package anb --output-file requirements.txt \
+		services/*/pyproject.toml --group pyproject.toml:dev --group pyproject.toml:infrastructure
+
+.PHONY: clean
+clean: ## remove environments, build results and the state of local runs
+	rm -rf .venv .venv-emulator .local build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.PHONY: setup
+setup: $(VENV) $(EMULATOR)
+
+$(VENV): requirements.txt local/uv.txt $(wildcard services/*/pyproject.toml)
+	@local/venv.sh .venv requirements.txt
+	@.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --offline \
+		--editable services/anb --editable services/web --editable services/worker
+	@touch $@
+
+# The emulator pins its own botocore, so it lives apart
+$(EMULATOR): local/emulator.txt local/uv.txt
+	@local/venv.sh .venv-emulator local/emulator.txt
+	@touch $@
