@@ -1,0 +1,1 @@
+"""ANB Rising Stars: what the web tier and the workers must agree on."""

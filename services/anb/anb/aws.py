@@ -1,0 +1,51 @@
+"""The boto3 clients. Region, credentials and endpoint come from the environment or the instance, never from us."""
+
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+LONGEST_POLL_SECONDS = 20  # SQS's own limit
+
+
+def s3_client() -> "S3Client":
+    """Return a client that signs links for the bucket's own region and retries twice."""
+    return boto3.client(
+        "s3",
+        config=Config(
+            signature_version="s3v4",
+            connect_timeout=3,
+            read_timeout=20,
+            retries={"mode": "standard", "total_max_attempts": 3},
+            max_pool_connections=32,
+        ),
+    )
+
+
+def sending_sqs_client() -> "SQSClient":
+    """Return a client that gives up after 2 s: a request of somebody's waits for it, and the relay sends again."""
+    return boto3.client(
+        "sqs",
+        config=Config(
+            connect_timeout=1,
+            read_timeout=2,
+            retries={"mode": "standard", "total_max_attempts": 1},
+            max_pool_connections=32,
+        ),
+    )
+
+
+def polling_sqs_client() -> "SQSClient":
+    """Return a client that outlasts the longest poll."""
+    return boto3.client(
+        "sqs",
+        config=Config(
+            connect_timeout=3,
+            read_timeout=LONGEST_POLL_SECONDS + 10,
+            retries={"mode": "standard", "total_max_attempts": 3},
+        ),
+    )

@@ -1,0 +1,42 @@
+"""Small recurring work that any process may do and none must: relaying and tallying."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+
+from sqlalchemy.orm import Session
+
+from anb import relay, voting
+from anb.database import Sessions
+from anb.jobs import Jobs
+
+TALLY_EVERY_SECONDS = 1
+
+log = logging.getLogger(__name__)
+
+
+def start(sessions: Sessions, jobs: Jobs, stop: threading.Event) -> None:
+    """Relay and tally in the background until `stop` is set; a chore that fails is logged and tried again."""
+    _every(relay.EVERY_SECONDS, "relay", sessions, lambda session: relay.relay(session, jobs), stop)
+    _every(TALLY_EVERY_SECONDS, "tally", sessions, voting.tally, stop)
+
+
+def _every(
+    seconds: float, name: str, sessions: Sessions, chore: Callable[[Session], int], stop: threading.Event
+) -> None:
+    def loop() -> None:
+        # Jitter keeps many processes from doing the same at the same moment
+        while not stop.wait(seconds * random.uniform(0.5, 1)):  # noqa: S311 no secret depends on it
+            try:
+                while _once(sessions, chore) and not stop.is_set():
+                    pass
+            except Exception as error:  # noqa: BLE001 whatever went wrong, the next round may succeed
+                log.warning("chore failed", extra={"chore": name, "error": str(error)})
+
+    threading.Thread(target=loop, name=name, daemon=True).start()
+
+
+def _once(sessions: Sessions, chore: Callable[[Session], int]) -> int:
+    with sessions.begin() as session:
+        return chore(session)

@@ -1,0 +1,67 @@
+"""Why a request is refused.
+
+Refusal
+├── Invalid           what was sent breaks a rule; `fields` says which
+├── Unauthenticated   nobody we know, or no longer
+├── Forbidden         it is somebody else's
+├── NotFound          there is no such thing
+├── Conflict          its state does not allow it
+│   └── AlreadyVoted
+└── Unavailable       a part that we need is away; worth another try
+"""
+
+from typing import ClassVar
+
+
+class Refusal(Exception):
+    """A request that we turn down, with a sentence in Spanish for whoever sent it."""
+
+    code: ClassVar[str] = "refused"
+
+    def __init__(self, message: str, *, fields: dict[str, str] | None = None) -> None:
+        """`fields` names each input that is wrong and says why."""
+        super().__init__(message)
+        self.message = message
+        self.fields = fields or {}
+
+
+class Invalid(Refusal):
+    """What was sent breaks a rule."""
+
+    code = "invalid"
+
+
+class Unauthenticated(Refusal):
+    """Nobody we know, or no longer."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(Refusal):
+    """It is somebody else's."""
+
+    code = "forbidden"
+
+
+class NotFound(Refusal):
+    """There is no such thing."""
+
+    code = "not_found"
+
+
+class Conflict(Refusal):
+    """Its state does not allow it."""
+
+    code = "conflict"
+
+
+class AlreadyVoted(Conflict):
+    """A voter has one vote per video."""
+
+    code = "already_voted"
+
+
+class Unavailable(Refusal):
+    """A part that we need is away for the moment."""
+
+    code = "unavailable"

@@ -1,0 +1,145 @@
+"""The tables. Times are UTC and come from the database's clock, the only one that all processes share."""
+
+import enum
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, TextClause, UniqueConstraint, Uuid, text
+from sqlalchemy.dialects.mysql import DATETIME
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+# Compares without case and accents, and exists in MySQL and in MariaDB
+FOLDED = "utf8mb4_unicode_520_ci"
+
+Time = DATETIME(fsp=6)
+# CHAR(32) in MySQL and in MariaDB; the native type is MariaDB's alone
+Id = Uuid(native_uuid=False)
+
+
+def now(*, plus_seconds: float = 0) -> TextClause:
+    """Return the database's time, in UTC, as an SQL expression."""
+    if not plus_seconds:
+        return text("UTC_TIMESTAMP(6)")
+    return text(f"UTC_TIMESTAMP(6) + INTERVAL {round(plus_seconds * 1_000_000)} MICROSECOND")
+
+
+class Status(enum.StrEnum):
+    """The life of a video: it ends as processed or failed."""
+
+    AWAITING_UPLOAD = "awaiting_upload"
+    UPLOADED = "uploaded"
+    PROCESSING = "processing"
+    PROCESSED = "processed"
+    FAILED = "failed"
+
+
+class Base(DeclarativeBase):
+    """All tables share InnoDB and four-byte UTF-8."""
+
+    __table_args__: Any = {  # noqa: RUF012 SQLAlchemy's own declaration
+        "mysql_engine": "InnoDB",
+        "mysql_charset": "utf8mb4",
+        "mysql_collate": "utf8mb4_bin",
+    }
+
+
+class User(Base):
+    """Somebody who signed up: a player, a voter, or both. Ids grow in the order of sign-up."""
+
+    __tablename__ = "users"
+    __table_args__ = (UniqueConstraint("email", name="uq_users_email"), Base.__table_args__)
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    email: Mapped[str] = mapped_column(String(254))  # in lower case
+    first_name: Mapped[str] = mapped_column(String(100))
+    last_name: Mapped[str] = mapped_column(String(100))
+    city: Mapped[str] = mapped_column(String(100))
+    country: Mapped[str] = mapped_column(String(100))
+    password_hash: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime] = mapped_column(Time, server_default=text("CURRENT_TIMESTAMP(6)"))
+
+    @property
+    def username(self) -> str:
+        """Return the name that the public sees."""
+        return f"{self.first_name} {self.last_name}"
+
+
+class Video(Base):
+    """A video and the state of its processing: the truth that the queue only points to.
+
+    `attempt` numbers the claims and fences late writers; it never goes back. `crashes` counts the claims that
+    did not end in good order; a released job gives its own back.
+    """
+
+    __tablename__ = "videos"
+    __table_args__ = (
+        UniqueConstraint("user_id", "idempotency_key", name="uq_videos_idempotency"),
+        Index("ix_videos_owner", "user_id", "uploaded_at", "id"),
+        Index("ix_videos_public", "status", "processed_at", "id"),
+        Index("ix_videos_due", "status", "next_enqueue_at"),
+        Base.__table_args__,
+    )
+
+    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", name="fk_videos_user"))
+    title: Mapped[str] = mapped_column(String(200))
+    status: Mapped[str] = mapped_column(String(16))
+    error: Mapped[str | None] = mapped_column(String(500))
+    idempotency_key: Mapped[str | None] = mapped_column(String(255))
+    request_id: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(Time, server_default=text("CURRENT_TIMESTAMP(6)"))
+    uploaded_at: Mapped[datetime | None] = mapped_column(Time)
+    processed_at: Mapped[datetime | None] = mapped_column(Time)
+    votes: Mapped[int] = mapped_column(BigInteger, server_default="0")  # what the tally has counted so far
+    attempt: Mapped[int] = mapped_column(server_default="0")
+    crashes: Mapped[int] = mapped_column(server_default="0")
+    lease_owner: Mapped[str | None] = mapped_column(String(100))
+    lease_until: Mapped[datetime | None] = mapped_column(Time)
+    next_enqueue_at: Mapped[datetime | None] = mapped_column(Time)  # when the relay may send it again
+    enqueue_count: Mapped[int] = mapped_column(server_default="0")
+
+    owner: Mapped[User] = relationship(lazy="raise")
+
+
+class Vote(Base):
+    """A voter's vote for a video; the primary key makes it the only one."""
+
+    __tablename__ = "votes"
+    __table_args__ = (Index("ix_votes_user", "user_id"), Base.__table_args__)
+
+    video_id: Mapped[UUID] = mapped_column(Id, ForeignKey("videos.id", name="fk_votes_video"), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", name="fk_votes_user"), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(Time, server_default=text("CURRENT_TIMESTAMP(6)"))
+
+
+class UncountedVote(Base):
+    """A vote that the tally has still to add to its video and its player.
+
+    Votes append here instead of updating a counter, so that a popular video is no hot lock.
+    """
+
+    __tablename__ = "uncounted_votes"
+    __table_args__ = (Index("ix_uncounted_votes_video", "video_id"), Base.__table_args__)
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    video_id: Mapped[UUID] = mapped_column(Id)
+
+
+class Standing(Base):
+    """A player's place among the others; a player enters with the first processed video."""
+
+    __tablename__ = "standings"
+    __table_args__ = (
+        Index("ix_standings_votes", text("votes DESC"), "user_id"),
+        Index("ix_standings_city", "city", text("votes DESC"), "user_id"),
+        Base.__table_args__,
+    )
+
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", name="fk_standings_user"), primary_key=True, autoincrement=False
+    )
+    city: Mapped[str] = mapped_column(String(100, collation=FOLDED))
+    votes: Mapped[int] = mapped_column(BigInteger, server_default="0")
+
+    player: Mapped[User] = relationship(lazy="raise")

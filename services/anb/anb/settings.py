@@ -1,0 +1,46 @@
+"""What a process is told by its environment, read once where the process is composed."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Self
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+
+class SettingsError(Exception):
+    """The environment lacks settings or holds unusable ones; the message names all of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What every process of the product needs; a setting `x` comes from the variable `ANB_X`."""
+
+    database_url: str = field(repr=False)
+    media_bucket: str
+    queue_url: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the settings; SettingsError names everything that is missing or wrong, at once."""
+        values = {f.name: environment[variable(f.name)] for f in fields(cls) if environment.get(variable(f.name))}
+        missing = [variable(f.name) for f in fields(cls) if f.name not in values and f.default is MISSING]
+        if missing:
+            raise SettingsError(f"these environment variables are not set: {', '.join(missing)}")
+        settings = cls(**values)
+        if wrong := settings.complaints():
+            raise SettingsError("; ".join(wrong))
+        return settings
+
+    def complaints(self) -> list[str]:
+        """Return a sentence for each setting that cannot be used; a secret is never quoted."""
+        try:
+            usable = make_url(self.database_url).drivername == "mysql+pymysql"
+        except ArgumentError:
+            usable = False
+        return [] if usable else ["ANB_DATABASE_URL must look like mysql+pymysql://user:password@host/database"]
+
+
+def variable(name: str) -> str:
+    """Return the name of the environment variable that holds the setting."""
+    return f"ANB_{name.upper()}"

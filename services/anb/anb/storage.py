@@ -1,0 +1,167 @@
+"""Where videos are kept: the port and its S3 adapter."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from uuid import UUID
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MP4 = "video/mp4"
+JPEG = "image/jpeg"
+LINK_SECONDS = 900  # how long a presigned link works
+UPLOAD_SECONDS = 600  # how long a direct upload may begin
+_RANGE_BYTES = 64 * 1024  # read at a time from an object's header boxes
+
+
+class ObjectMissing(Exception):
+    """There is no object under this key."""
+
+
+@dataclass(frozen=True)
+class UploadForm:
+    """Where and with which form fields a client posts a file straight to the store."""
+
+    url: str
+    fields: dict[str, str]
+
+
+class Storage(Protocol):
+    """An object store. Every method may raise botocore's errors when the store is away."""
+
+    def put(self, key: str, file: BinaryIO, *, content_type: str) -> None:
+        """Store the file, whole or not at all, without holding it in memory."""
+
+    def download(self, key: str, path: Path) -> None:
+        """Write the object to the path; raise ObjectMissing when there is none."""
+
+    def size_bytes(self, key: str) -> int:
+        """Return the object's size; raise ObjectMissing when there is none."""
+
+    def open(self, key: str) -> BinaryIO:
+        """Return a seekable file that fetches only what is read; raise ObjectMissing when there is no object."""
+
+    def delete(self, prefixes: Iterable[str]) -> None:
+        """Delete every object whose key begins with one of the prefixes."""
+
+    def link(self, key: str) -> str:
+        """Return a URL that lets its holder read the object for 15 minutes."""
+
+    def upload_form(self, key: str, *, content_type: str, largest_bytes: int) -> UploadForm:
+        """Return a form that lets its holder store one object of at most `largest_bytes` for 10 minutes."""
+
+    def ping(self) -> None:
+        """Raise an error unless the store answers and has our bucket."""
+
+
+def source_key(video_id: UUID) -> str:
+    """Return where the player's original is kept."""
+    return f"uploads/{video_id}/source.mp4"
+
+
+def processed_key(video_id: UUID, attempt: int) -> str:
+    """Return where an attempt keeps its result: a key of its own, so that a late one overwrites nothing."""
+    return f"processed/{video_id}/{attempt}.mp4"
+
+
+def thumbnail_key(video_id: UUID, attempt: int) -> str:
+    """Return where an attempt keeps its still picture."""
+    return f"thumbnails/{video_id}/{attempt}.jpg"
+
+
+def prefixes(video_id: UUID) -> list[str]:
+    """Return what the keys of all objects of a video begin with."""
+    return [f"{folder}/{video_id}/" for folder in ("uploads", "processed", "thumbnails")]
+
+
+class S3Storage:
+    """The store as an S3 bucket."""
+
+    def __init__(self, client: "S3Client", bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def put(self, key: str, file: BinaryIO, *, content_type: str) -> None:
+        # One PutObject is atomic and streams from the file; 100 MB are far below its limit of 5 GB
+        self._client.put_object(Bucket=self._bucket, Key=key, Body=file, ContentType=content_type)
+
+    def download(self, key: str, path: Path) -> None:
+        try:
+            self._client.download_file(self._bucket, key, str(path))
+        except ClientError as error:
+            raise _translated(error, key) from error
+
+    def size_bytes(self, key: str) -> int:
+        try:
+            return self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
+        except ClientError as error:
+            raise _translated(error, key) from error
+
+    def open(self, key: str) -> BinaryIO:
+        return io.BufferedReader(_RangeReader(self._client, self._bucket, key, self.size_bytes(key)), _RANGE_BYTES)
+
+    def delete(self, prefixes: Iterable[str]) -> None:
+        for prefix in prefixes:
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
+                for item in page.get("Contents", []):
+                    self._client.delete_object(Bucket=self._bucket, Key=item["Key"])
+
+    def link(self, key: str) -> str:
+        parameters = {"Bucket": self._bucket, "Key": key}
+        return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=LINK_SECONDS)
+
+    def upload_form(self, key: str, *, content_type: str, largest_bytes: int) -> UploadForm:
+        form = self._client.generate_presigned_post(
+            self._bucket,
+            key,
+            Fields={"Content-Type": content_type},
+            Conditions=[{"Content-Type": content_type}, ["content-length-range", 1, largest_bytes]],
+            ExpiresIn=UPLOAD_SECONDS,
+        )
+        return UploadForm(url=form["url"], fields=form["fields"])
+
+    def ping(self) -> None:
+        self._client.head_bucket(Bucket=self._bucket)
+
+
+class _RangeReader(io.RawIOBase):
+    """Reads an object by ranged requests, so that looking at its boxes does not fetch its pictures."""
+
+    def __init__(self, client: "S3Client", bucket: str, key: str, size_bytes: int) -> None:
+        self._client, self._bucket, self._key = client, bucket, key
+        self._size_bytes = size_bytes
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size_bytes}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._position + len(buffer), self._size_bytes)
+        if self._position >= end:
+            return 0
+        wanted = f"bytes={self._position}-{end - 1}"
+        data = self._client.get_object(Bucket=self._bucket, Key=self._key, Range=wanted)["Body"].read()
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+
+def _translated(error: ClientError, key: str) -> Exception:
+    missing = error.response.get("Error", {}).get("Code") in {"404", "NoSuchKey"}
+    return ObjectMissing(key) if missing else error

@@ -1,0 +1,247 @@
+"""The rules for videos: what may be uploaded, who sees what, and what may be deleted."""
+
+import base64
+import binascii
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO, Self
+from uuid import UUID
+
+from sqlalchemy import CursorResult, delete, insert, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, contains_eager
+
+from anb import texts
+from anb.database import DUPLICATE_KEY
+from anb.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from anb.models import Standing, Status, User, Video, now
+from anb.mp4 import Clip, read_clip
+
+LARGEST_BYTES = 100 * 1024 * 1024
+SHORTEST_SECONDS, LONGEST_SECONDS = 20, 60
+# Frame rates of 1000/1001 and audio that outlasts the picture make a "60 s" clip last up to 60.1 s
+SECONDS_TOLERANCE = 0.1
+SMALLEST_SIDE_PIXELS = 1080
+_LONGEST_TITLE = 200
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+# How long the relay leaves an accepted video to its own request before it rings for it
+SEND_GRACE_SECONDS = 10
+
+_OWNED = (Status.UPLOADED, Status.PROCESSING, Status.PROCESSED, Status.FAILED)
+_DELETABLE = (Status.UPLOADED, Status.PROCESSING, Status.FAILED)
+
+
+def parse_id(text: str) -> UUID:
+    """Return the id; an unknown form is as unknown as an unknown id, so it raises NotFound."""
+    try:
+        video_id = UUID(text)
+    except ValueError:
+        raise NotFound("Video no encontrado.") from None
+    if str(video_id) != text.lower():
+        raise NotFound("Video no encontrado.")
+    return video_id
+
+
+def check_title(title: object) -> str:
+    """Return the title without surrounding space; Invalid unless it is a line of 1 to 200 characters."""
+    if wrong := texts.complaint(title, longest=_LONGEST_TITLE):
+        raise Invalid("El título no es válido.", fields={"title": wrong})
+    return str(title).strip()
+
+
+def check_idempotency_key(key: str | None) -> str | None:
+    """Return the key; Invalid unless it is absent or 1 to 255 visible ASCII characters."""
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise Invalid("La cabecera Idempotency-Key debe tener entre 1 y 255 caracteres ASCII visibles.")
+    return key
+
+
+def check_size(size_bytes: int) -> None:
+    """Raise Invalid unless a file of this size may be uploaded."""
+    if size_bytes < 1:
+        raise _unacceptable("El archivo está vacío.")
+    if size_bytes > LARGEST_BYTES:
+        raise _unacceptable("El archivo supera el máximo de 100 MB.")
+
+
+def check_file(file: BinaryIO, *, size_bytes: int) -> Clip:
+    """Return what the file really contains; Invalid unless it is an MP4 that the contest accepts.
+
+    At most 100 MB, 20 to 60 seconds, at least 1080 pixels on the shorter side as shown.
+    """
+    check_size(size_bytes)
+    try:
+        clip = read_clip(file, size_bytes=size_bytes)
+    except Invalid as refusal:
+        raise _unacceptable(refusal.message) from refusal
+    check_clip(clip)
+    return clip
+
+
+def check_clip(clip: Clip) -> None:
+    """Raise Invalid unless a clip of this length and resolution may be uploaded."""
+    seconds = clip.duration_seconds
+    if not SHORTEST_SECONDS - SECONDS_TOLERANCE <= seconds <= LONGEST_SECONDS + SECONDS_TOLERANCE:
+        raise _unacceptable(
+            f"El video dura {_decimal(seconds)} segundos; debe durar entre {SHORTEST_SECONDS} y {LONGEST_SECONDS}."
+        )
+    if min(clip.width, clip.height) < SMALLEST_SIDE_PIXELS:
+        raise _unacceptable(
+            f"El video mide {clip.width}x{clip.height} píxeles; se requiere una resolución de 1080p o superior."
+        )
+
+
+def reserve(
+    session: Session, *, owner_id: int, title: str, idempotency_key: str | None, request_id: str
+) -> tuple[UUID, bool]:
+    """Create the row that an upload fills; return its id and whether that upload is complete already.
+
+    The same key from the same owner finds the same row again.
+    """
+    video_id = uuid.uuid4()
+    try:
+        with session.begin_nested():
+            session.execute(
+                insert(Video).values(
+                    id=video_id,
+                    user_id=owner_id,
+                    title=title,
+                    status=Status.AWAITING_UPLOAD,
+                    idempotency_key=idempotency_key,
+                    request_id=request_id,
+                )
+            )
+    except IntegrityError as error:
+        if error.orig is None or error.orig.args[0] != DUPLICATE_KEY:
+            raise Unauthenticated("La cuenta de este token no existe.") from None
+        query = select(Video.id, Video.status).where(
+            Video.user_id == owner_id, Video.idempotency_key == idempotency_key
+        )
+        row = session.execute(query).one()
+        return row.id, row.status != Status.AWAITING_UPLOAD
+    return video_id, False
+
+
+def reserved_by(session: Session, *, owner_id: int, idempotency_key: str) -> UUID | None:
+    """Return the video that an earlier upload with this key brought, if that upload is complete."""
+    return session.scalar(
+        select(Video.id).where(
+            Video.user_id == owner_id,
+            Video.idempotency_key == idempotency_key,
+            Video.status != Status.AWAITING_UPLOAD,
+        )
+    )
+
+
+def accept(session: Session, *, video_id: UUID) -> bool:
+    """Turn a filled reservation into an uploaded video; False when another request has done it already."""
+    changed = session.execute(
+        update(Video)
+        .where(Video.id == video_id, Video.status == Status.AWAITING_UPLOAD)
+        .values(status=Status.UPLOADED, uploaded_at=now(), next_enqueue_at=now(plus_seconds=SEND_GRACE_SECONDS))
+    )
+    return rows(changed) == 1
+
+
+def find_reserved(session: Session, *, owner_id: int, video_id: UUID) -> Video:
+    """Return the owner's video in whatever state; NotFound or Forbidden otherwise."""
+    video = session.get(Video, video_id)
+    if video is None:
+        raise NotFound("Video no encontrado.")
+    if video.user_id != owner_id:
+        raise Forbidden("Este video pertenece a otra persona.")
+    return video
+
+
+def find_own(session: Session, *, owner_id: int, video_id: UUID) -> Video:
+    """Return the owner's uploaded video; NotFound when there is none, Forbidden when it is somebody else's."""
+    video = find_reserved(session, owner_id=owner_id, video_id=video_id)
+    if video.status not in _OWNED:
+        raise NotFound("Video no encontrado.")
+    return video
+
+
+def list_own(session: Session, *, owner_id: int) -> Sequence[Video]:
+    """Return the owner's uploaded videos, oldest first."""
+    query = (
+        select(Video).where(Video.user_id == owner_id, Video.status.in_(_OWNED)).order_by(Video.uploaded_at, Video.id)
+    )
+    return session.scalars(query).all()
+
+
+def delete_own(session: Session, *, owner_id: int, video_id: UUID) -> None:
+    """Delete the row of a video that is not public yet; a worker that has it finds it gone and stops.
+
+    Raises NotFound, Forbidden, or Conflict for a video that is open to votes.
+    """
+    find_own(session, owner_id=owner_id, video_id=video_id)
+    gone = session.execute(delete(Video).where(Video.id == video_id, Video.status.in_(_DELETABLE)))
+    if rows(gone) == 0:
+        raise Conflict("El video ya está publicado para votación y no se puede eliminar.")
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where a page of the public list ends; opaque to clients."""
+
+    processed_at: datetime
+    video_id: UUID
+
+    def to_text(self) -> str:
+        """Return the cursor as it stands in a URL."""
+        return base64.urlsafe_b64encode(f"{self.processed_at.isoformat()}|{self.video_id}".encode()).decode()
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read a cursor that we handed out; Invalid for anything else."""
+        try:
+            time, _, video_id = base64.b64decode(text, altchars=b"-_", validate=True).decode("ascii").partition("|")
+            return cls(datetime.fromisoformat(time).replace(tzinfo=None), UUID(video_id))
+        except (binascii.Error, ValueError):
+            raise Invalid("El cursor no es válido.", fields={"cursor": "No es un cursor de esta lista."}) from None
+
+
+def public_page(session: Session, *, limit: int, after: Cursor | None) -> tuple[Sequence[Video], Cursor | None]:
+    """Return up to `limit` videos open to votes, newest first, with their owners, and the next page's cursor."""
+    query = (
+        select(Video)
+        .join(Video.owner)
+        .options(contains_eager(Video.owner).load_only(User.first_name, User.last_name, User.city))
+        .where(Video.status == Status.PROCESSED)
+        .order_by(Video.processed_at.desc(), Video.id.desc())
+        .limit(limit + 1)
+    )
+    if after is not None:
+        query = query.where(tuple_(Video.processed_at, Video.id) < tuple_(after.processed_at, after.video_id))
+    found = session.scalars(query).all()
+    if len(found) <= limit:
+        return found, None
+    last = found[limit - 1]
+    if last.processed_at is None:
+        raise AssertionError("a processed video has a time")
+    return found[:limit], Cursor(last.processed_at, last.id)
+
+
+def enter_standings(session: Session, *, player_id: int) -> None:
+    """Let the player's name appear in the ranking; once is enough, again is harmless."""
+    player = select(User.id, User.city).where(User.id == player_id)
+    session.execute(insert(Standing).prefix_with("IGNORE").from_select(["user_id", "city"], player))
+
+
+def rows(result: object) -> int:
+    """Return how many rows an UPDATE or DELETE matched."""
+    if not isinstance(result, CursorResult):
+        raise TypeError("only UPDATE and DELETE count rows")
+    return result.rowcount
+
+
+def _unacceptable(text: str) -> Invalid:
+    return Invalid(text, fields={"video_file": text})
+
+
+def _decimal(number: float) -> str:
+    return f"{number:.1f}".replace(".", ",")

@@ -1,0 +1,155 @@
+"""The product's parts, real ones, and factories that hide the values which do not matter."""
+
+import io
+import os
+from uuid import uuid4
+
+import boto3
+import pytest
+from botocore.config import Config
+from sqlalchemy import text, update
+
+from anb import accounts
+from anb.database import connect
+from anb.database import sessions as make_sessions
+from anb.jobs import SqsJobs
+from anb.migrations import upgrade
+from anb.models import Base, Status, User, Video
+from anb.storage import S3Storage, processed_key, source_key
+from anb_web import create_app
+from anb_web.parts import Parts
+from anb_web.settings import WebSettings
+from anb_web.tokens import issue
+from anb_worker.lease import claim, finish
+
+PASSWORD = "StrongPass123"
+PASSWORD_HASH = accounts.hash_password(PASSWORD)
+
+
+@pytest.fixture(scope="module")
+def engine(database_url):
+    engine = connect(database_url, pool_size=20)
+    upgrade(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sessions(engine):
+    """The factory of sessions over tables that are empty when the test begins."""
+    with engine.begin() as connection:
+        connection.execute(text("SET FOREIGN_KEY_CHECKS = 0"))
+        for table in Base.metadata.sorted_tables:
+            connection.execute(text(f"TRUNCATE {table.name}"))
+        connection.execute(text("SET FOREIGN_KEY_CHECKS = 1"))
+    return make_sessions(engine)
+
+
+@pytest.fixture
+def aws(emulator, monkeypatch):
+    """The emulator, empty, as boto3's default."""
+    for name, value in emulator.environment.items():
+        monkeypatch.setenv(name, value)
+    emulator.reset()
+    return emulator
+
+
+@pytest.fixture
+def storage(aws):
+    client = boto3.client("s3", config=Config(signature_version="s3v4"))
+    yield S3Storage(client, aws.environment["ANB_MEDIA_BUCKET"])
+    client.close()
+
+
+@pytest.fixture
+def keys(aws):
+    """Return the keys of all stored objects."""
+
+    def listed():
+        bucket = boto3.resource("s3").Bucket(aws.environment["ANB_MEDIA_BUCKET"])
+        return {item.key for item in bucket.objects.all()}
+
+    return listed
+
+
+@pytest.fixture
+def jobs(aws):
+    client = boto3.client("sqs")
+    yield SqsJobs(client, aws.environment["ANB_QUEUE_URL"])
+    client.close()
+
+
+@pytest.fixture
+def make_user(sessions):
+    def make(**values):
+        defaults = {"email": f"{uuid4().hex}@example.com", "first_name": "Ana", "last_name": "Gil", "city": "Bogotá"}
+        user = User(**{**defaults, "country": "Colombia", "password_hash": PASSWORD_HASH, **values})
+        with sessions.begin() as session:
+            session.add(user)
+        return user
+
+    return make
+
+
+@pytest.fixture
+def make_video(sessions, make_user):
+    """Return a factory of rows; a processed one has gone through claim and finish."""
+
+    def make(*, owner=None, status=Status.UPLOADED, title="Mi mejor tiro", **values):
+        owner = owner or make_user()
+        begun = Status.UPLOADED if status == Status.PROCESSED else status
+        video = Video(id=uuid4(), user_id=owner.id, title=title, status=begun, request_id="test-request")
+        with sessions.begin() as session:
+            session.add(video)
+            session.flush()
+            if status != Status.AWAITING_UPLOAD:
+                session.execute(
+                    update(Video).where(Video.id == video.id).values(uploaded_at=text("UTC_TIMESTAMP(6)"))
+                )
+        if status == Status.PROCESSED:
+            with sessions.begin() as session:
+                finish(session, claim(session, video_id=video.id, owner="test"))
+        with sessions.begin() as session:
+            if values:
+                session.execute(update(Video).where(Video.id == video.id).values(**values))
+            return session.get_one(Video, video.id)
+
+    return make
+
+
+@pytest.fixture
+def store(storage):
+    """Put an object where the video's source, or an attempt's result, belongs."""
+
+    def put(video_id, content=b"content", *, attempt=None):
+        key = source_key(video_id) if attempt is None else processed_key(video_id, attempt)
+        storage.put(key, io.BytesIO(content), content_type="video/mp4")
+        return key
+
+    return put
+
+
+@pytest.fixture
+def app(sessions, storage, jobs):
+    settings = WebSettings(
+        database_url="unused", media_bucket="unused", queue_url="unused", jwt_secret=os.urandom(32).hex()
+    )
+    app = create_app(settings, parts=Parts(sessions=sessions, storage=storage, jobs=jobs))
+    app.testing = False  # errors become answers, as in production
+    return app
+
+
+@pytest.fixture
+def client(app):
+    return app.test_client()
+
+
+@pytest.fixture
+def signed_in(app):
+    """Return the headers with which a user calls."""
+
+    def headers(user):
+        with app.app_context():
+            return {"Authorization": f"Bearer {issue(user.id)}"}
+
+    return headers

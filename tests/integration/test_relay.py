@@ -1,0 +1,131 @@
+import pytest
+from sqlalchemy import text, update
+
+from anb.jobs import Job, SendFailed
+from anb.models import Status, Video, now
+from anb.relay import relay, sent
+
+
+@pytest.fixture
+def due(sessions, make_video):
+    """Make an uploaded video that is due for the queue."""
+
+    def make(*, seconds_ago=1, enqueue_count=0, **values):
+        video = make_video(enqueue_count=enqueue_count, **values)
+        with sessions.begin() as session:
+            session.execute(
+                update(Video).where(Video.id == video.id).values(next_enqueue_at=now(plus_seconds=-seconds_ago))
+            )
+        return video
+
+    return make
+
+
+@pytest.fixture
+def relay_once(sessions, jobs):
+    def run():
+        with sessions.begin() as session:
+            return relay(session, jobs)
+
+    return run
+
+
+def received(jobs):
+    found = []
+    while message := jobs.receive(wait_seconds=0):
+        found.append(message.job.video_id)
+        jobs.done(message)
+    return found
+
+
+def test_a_video_that_never_reached_the_queue_is_sent(due, relay_once, jobs):
+    video = due()
+
+    assert relay_once() == 1
+    assert received(jobs) == [video.id]
+
+
+def test_a_sent_video_is_not_due_again_at_once(due, relay_once):
+    due()
+    relay_once()
+
+    assert relay_once() == 0
+
+
+def test_a_video_whose_message_was_lost_is_sent_again_when_the_queue_is_empty(due, relay_once, jobs):
+    video = due(enqueue_count=3)
+
+    relay_once()
+
+    assert received(jobs) == [video.id]
+
+
+def test_a_busy_queue_keeps_its_messages_for_itself(due, relay_once, jobs, make_video):
+    jobs.send([Job(video_id=make_video().id, request_id="x")])
+    due(enqueue_count=1)
+
+    assert relay_once() == 0
+
+
+def test_a_busy_queue_is_trusted_for_a_while_only(due, relay_once, jobs, make_video):
+    jobs.send([Job(video_id=make_video().id, request_id="x")])
+    due(enqueue_count=1, seconds_ago=901)
+
+    assert relay_once() == 1
+
+
+def test_a_video_whose_worker_died_is_sent_again(due, relay_once):
+    due(status=Status.PROCESSING, enqueue_count=1)
+
+    assert relay_once() == 1
+
+
+@pytest.mark.parametrize("status", [Status.AWAITING_UPLOAD, Status.PROCESSED, Status.FAILED])
+def test_what_needs_no_worker_is_not_sent(due, relay_once, status):
+    due(status=status)
+
+    assert relay_once() == 0
+
+
+def test_relays_that_run_together_take_different_videos(due, sessions, jobs):
+    due()
+    with sessions.begin() as first, sessions.begin() as second:
+        assert relay(first, jobs) == 1
+        assert relay(second, jobs) == 0
+
+
+def test_a_refusing_queue_leaves_the_video_due(due, sessions, relay_once):
+    class Refusing:
+        def backlog(self):
+            return 0
+
+        def send(self, _):
+            raise SendFailed("1 of 1 messages")
+
+    due()
+    with pytest.raises(SendFailed), sessions.begin() as session:
+        relay(session, Refusing())
+
+    assert relay_once() == 1
+
+
+def test_each_sending_doubles_the_wait_for_the_next(due, sessions, relay_once):
+    video = due(enqueue_count=2)
+    relay_once()
+
+    with sessions() as session:
+        seconds = session.scalar(
+            text("SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(6), next_enqueue_at) FROM videos WHERE id = :id"),
+            {"id": video.id.hex},
+        )
+    assert 470 <= seconds <= 480
+
+
+def test_a_first_message_that_a_worker_has_overtaken_changes_nothing(sessions, make_video):
+    video = make_video(status=Status.PROCESSING, enqueue_count=1)
+
+    with sessions.begin() as session:
+        sent(session, Job(video_id=video.id, request_id="x"))
+
+    with sessions() as session:
+        assert session.get_one(Video, video.id).enqueue_count == 1

@@ -1,0 +1,159 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import func, select
+
+from anb.errors import AlreadyVoted, NotFound, Unauthenticated
+from anb.models import Status, UncountedVote, Video, Vote
+from anb.voting import cast_vote, ranking, tally, uncounted
+
+
+@pytest.fixture
+def vote(sessions):
+    def cast(voter, video):
+        with sessions.begin() as session:
+            cast_vote(session, voter_id=voter.id, video_id=video.id)
+
+    return cast
+
+
+@pytest.fixture
+def count(sessions):
+    """Tally everything and return the ranking."""
+
+    def counted(**filters):
+        with sessions.begin() as session:
+            while tally(session):
+                pass
+        with sessions() as session:
+            return [(p.position, p.username, p.city, p.votes) for p in ranking(session, **{"limit": 100, **filters})]
+
+    return counted
+
+
+def test_a_voter_votes_once_per_video(make_user, make_video, vote):
+    voter, video = make_user(), make_video(status=Status.PROCESSED)
+    vote(voter, video)
+
+    with pytest.raises(AlreadyVoted):
+        vote(voter, video)
+
+
+def test_a_voter_votes_for_many_videos(make_user, make_video, vote):
+    voter = make_user()
+
+    for video in (make_video(status=Status.PROCESSED), make_video(status=Status.PROCESSED)):
+        vote(voter, video)
+
+
+@pytest.mark.parametrize("status", [s for s in Status if s != Status.PROCESSED])
+def test_a_video_that_is_not_public_takes_no_votes(make_user, make_video, vote, status):
+    with pytest.raises(NotFound):
+        vote(make_user(), make_video(status=status))
+
+
+def test_an_unknown_video_takes_no_votes(make_user, vote):
+    with pytest.raises(NotFound):
+        vote(make_user(), Video(id=uuid4()))
+
+
+def test_a_voter_who_does_not_exist_is_nobody(make_user, make_video, vote):
+    stranger = make_user()
+    stranger.id += 1000
+
+    with pytest.raises(Unauthenticated):
+        vote(stranger, make_video(status=Status.PROCESSED))
+
+
+def test_racing_votes_of_one_player_count_once(sessions, make_user, make_video, vote, count):
+    voter, video = make_user(), make_video(status=Status.PROCESSED)
+    barrier = threading.Barrier(16)
+
+    def race(_):
+        barrier.wait()
+        try:
+            vote(voter, video)
+        except AlreadyVoted:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(race, range(16))) == 1
+
+    assert [place[3] for place in count()] == [1]
+    with sessions() as session:
+        assert session.scalar(select(func.count()).select_from(Vote)) == 1
+
+
+def test_a_vote_shows_at_once_and_is_counted_once(sessions, make_user, make_video, vote, count):
+    video = make_video(status=Status.PROCESSED)
+    vote(make_user(), video)
+
+    with sessions() as session:
+        assert uncounted(session, [video.id]) == {video.id: 1}
+    count()
+    with sessions() as session:
+        assert session.get_one(Video, video.id).votes == 1
+        assert uncounted(session, [video.id]) == {}
+
+
+def test_tallies_that_run_together_count_every_vote_once(sessions, make_user, make_video, vote):
+    videos = [make_video(status=Status.PROCESSED) for _ in range(3)]
+    voters = [make_user() for _ in range(20)]
+    for voter in voters:
+        for video in videos:
+            vote(voter, video)
+
+    def work(_):
+        with sessions.begin() as session:
+            return tally(session)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(work, range(16))) == 60
+
+    with sessions() as session:
+        assert {v.votes for v in session.scalars(select(Video))} == {20}
+        assert session.scalar(select(func.count()).select_from(UncountedVote)) == 0
+
+
+def test_the_ranking_ranks_players_by_the_votes_of_all_their_videos(make_user, make_video, vote, count):
+    star, other = make_user(first_name="Star"), make_user(first_name="Other")
+    voters = [make_user(), make_user()]
+    for video in (make_video(owner=star, status=Status.PROCESSED), make_video(owner=star, status=Status.PROCESSED)):
+        for voter in voters:
+            vote(voter, video)
+    vote(voters[0], make_video(owner=other, status=Status.PROCESSED))
+
+    assert count() == [(1, "Star Gil", "Bogotá", 4), (2, "Other Gil", "Bogotá", 1)]
+
+
+def test_among_equals_the_earlier_sign_up_comes_first(make_user, make_video, count):
+    early, late = make_user(first_name="Early"), make_user(first_name="Late")
+    make_video(owner=late, status=Status.PROCESSED)
+    make_video(owner=early, status=Status.PROCESSED)
+
+    assert [(place[0], place[1]) for place in count()] == [(1, "Early Gil"), (2, "Late Gil")]
+
+
+def test_only_players_with_a_public_video_are_ranked(make_user, make_video, count):
+    make_user()
+    make_video()
+
+    assert count() == []
+
+
+@pytest.mark.parametrize("city", ["Bogotá", "bogota", "BOGOTÁ", "bógota"])
+def test_cities_compare_without_case_and_accents(make_user, make_video, count, city):
+    make_video(owner=make_user(city="Medellín"), status=Status.PROCESSED)
+    make_video(owner=make_user(city="Bogotá"), status=Status.PROCESSED)
+
+    assert [(place[0], place[2]) for place in count(city=city)] == [(1, "Bogotá")]
+
+
+def test_places_count_on_across_pages(make_user, make_video, count):
+    for name in "ABC":
+        make_video(owner=make_user(first_name=name), status=Status.PROCESSED)
+
+    assert [(place[0], place[1]) for place in count(limit=2, offset=1)] == [(2, "B Gil"), (3, "C Gil")]

@@ -1,0 +1,43 @@
+"""Who may know whom: the product's packages import in one direction."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FORBIDDEN = {
+    "services/anb": {"anb_web", "anb_worker", "flask", "stacks", "local"},
+    "services/web": {"anb_worker", "stacks", "local"},
+    "services/worker": {"anb_web", "flask", "stacks", "local"},
+}
+
+
+def imported_packages(folder):
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names.append(node.module)
+            yield from (name.partition(".")[0] for name in names)
+
+
+@pytest.mark.parametrize("folder", FORBIDDEN)
+def test_a_service_imports_only_what_it_may_know(folder):
+    assert not FORBIDDEN[folder] & set(imported_packages(folder))
+
+
+def test_environment_is_read_only_where_a_process_is_composed():
+    readers = {
+        str(path.relative_to(ROOT / "services"))
+        for path in (ROOT / "services").rglob("*.py")
+        if "os.environ" in path.read_text(encoding="utf-8")
+    }
+
+    assert readers <= {
+        "anb/anb/__main__.py",
+        "web/anb_web/app.py",
+        "web/anb_web/gunicorn_conf.py",
+        "worker/anb_worker/__main__.py",
+        "worker/anb_worker/sandbox.py",
+    }

@@ -1,0 +1,47 @@
+import pytest
+
+from anb.settings import SettingsError
+from anb_web.settings import WebSettings
+
+COMPLETE = {
+    "ANB_DATABASE_URL": "mysql+pymysql://anb:secret-word@localhost/anb",
+    "ANB_MEDIA_BUCKET": "media",
+    "ANB_QUEUE_URL": "http://localhost/queue",
+    "ANB_JWT_SECRET": "x" * 32,
+}
+
+
+def test_settings_come_from_the_environment():
+    settings = WebSettings.from_environment(COMPLETE)
+
+    assert settings.media_bucket == "media"
+
+
+def test_everything_that_is_missing_is_named_at_once():
+    with pytest.raises(SettingsError, match="ANB_DATABASE_URL, ANB_MEDIA_BUCKET, ANB_QUEUE_URL, ANB_JWT_SECRET"):
+        WebSettings.from_environment({})
+
+
+def test_an_empty_variable_counts_as_missing():
+    with pytest.raises(SettingsError, match="ANB_MEDIA_BUCKET"):
+        WebSettings.from_environment({**COMPLETE, "ANB_MEDIA_BUCKET": ""})
+
+
+@pytest.mark.parametrize("url", ["sqlite:///x.db", "not a url"])
+def test_another_database_than_mysql_is_refused(url):
+    with pytest.raises(SettingsError, match="ANB_DATABASE_URL must look like"):
+        WebSettings.from_environment({**COMPLETE, "ANB_DATABASE_URL": url})
+
+
+def test_a_short_signing_secret_is_refused_without_quoting_it():
+    with pytest.raises(SettingsError, match="ANB_JWT_SECRET must have at least 32 bytes") as refusal:
+        WebSettings.from_environment({**COMPLETE, "ANB_JWT_SECRET": "too-short"})
+
+    assert "too-short" not in str(refusal.value)
+
+
+def test_secrets_do_not_show_when_settings_are_printed():
+    printed = repr(WebSettings.from_environment(COMPLETE))
+
+    assert "secret-word" not in printed
+    assert "x" * 32 not in printed
