@@ -1,0 +1,36 @@
+"""The application's composition."""
+
+import os
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from anb import logs, videos
+from anb_web import auth, errors, health, public, requests, tokens, uploads
+from anb_web import videos as own_videos
+from anb_web.parts import Parts
+from anb_web.settings import WebSettings
+
+_FORM_OVERHEAD_BYTES = 64 * 1024  # what a multipart body may hold beside its file
+
+
+def create_app(settings: WebSettings | None = None, *, parts: Parts | None = None) -> Flask:
+    """Return the WSGI application; without settings it reads the environment.
+
+    Raises SettingsError, which names everything that is missing.
+    """
+    settings = settings or WebSettings.from_environment(os.environ)
+    logs.configure(service="web")
+    app = Flask(__name__, static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined] # the default provider has it
+    app.json.ensure_ascii = False  # type: ignore[attr-defined] # the same
+    app.config.update(MAX_CONTENT_LENGTH=videos.LARGEST_BYTES + _FORM_OVERHEAD_BYTES, MAX_FORM_PARTS=20)
+    # nginx in front of us tells the client's address and scheme
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign] # Flask's documented way
+    (parts or Parts.from_settings(settings)).attach(app)
+    tokens.install(app, secret=settings.jwt_secret)
+    requests.install(app)
+    errors.install(app)
+    for blueprint in (auth.bp, own_videos.bp, uploads.bp, public.bp, health.bp):
+        app.register_blueprint(blueprint)
+    return app

@@ -1,0 +1,35 @@
+"""How gunicorn serves the API, here and on the instances. nginx in front of it buffers slow clients.
+
+Settings: https://docs.gunicorn.org/en/stable/settings.html
+"""
+
+import os
+import threading
+from typing import Any
+
+from anb import chores
+from anb_web.parts import parts
+
+bind = os.environ.get("ANB_WEB_BIND", "127.0.0.1:8000")
+workers = 2  # one per vCPU of an instance
+worker_class = "gthread"
+threads = 16  # uploads wait for the object store most of their time
+timeout = 60
+graceful_timeout = 30
+keepalive = 75  # outlasts nginx's idle upstream connections, so that it never meets a closing one
+control_socket_disable = True
+errorlog = "-"
+loglevel = "warning"
+
+_stop = threading.Event()
+
+
+def post_worker_init(worker: Any) -> None:
+    """Start the chores in the process that serves, after the fork."""
+    p = parts(worker.wsgi)
+    chores.start(p.sessions, p.jobs, _stop)
+
+
+def worker_exit(_server: Any, _worker: Any) -> None:
+    """Let the chores end with their process."""
+    _stop.set()

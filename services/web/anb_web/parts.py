@@ -1,0 +1,45 @@
+"""The parts that views work with, made once per process."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import Flask, current_app
+
+from anb import aws
+from anb.database import Sessions, connect, sessions
+from anb.jobs import Jobs, SqsJobs
+from anb.storage import S3Storage, Storage
+from anb_web.settings import WebSettings
+
+# Connections per process. Two processes on each of three instances, four while one is replaced, make 40 of the
+# some 60 that the smallest RDS class offers.
+POOL_SIZE = 5
+
+_EXTENSION = "anb"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Database, object store and queue."""
+
+    sessions: Sessions
+    storage: Storage
+    jobs: Jobs
+
+    @classmethod
+    def from_settings(cls, settings: WebSettings) -> "Parts":
+        """Make the parts; nothing is contacted before it is needed."""
+        return cls(
+            sessions=sessions(connect(settings.database_url, pool_size=POOL_SIZE)),
+            storage=S3Storage(aws.s3_client(), settings.media_bucket),
+            jobs=SqsJobs(aws.sending_sqs_client(), settings.queue_url),
+        )
+
+    def attach(self, app: Flask) -> None:
+        """Let the app's views find the parts."""
+        app.extensions[_EXTENSION] = self
+
+
+def parts(app: Flask | None = None) -> Parts:
+    """Return the parts of the given app, or of the one that serves the current request."""
+    return cast("Parts", (app or current_app).extensions[_EXTENSION])

@@ -1,0 +1,111 @@
+"""`/api/public`: what everybody sees, and voting."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from urllib.parse import urlencode
+
+from flask import Blueprint, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from anb import videos, voting
+from anb.errors import Invalid
+from anb.models import Video
+from anb.storage import processed_key, thumbnail_key
+from anb_web.formats import utc
+from anb_web.parts import parts
+from anb_web.tokens import current_user_id, signed_in
+
+bp = Blueprint("public", __name__, url_prefix="/api/public")
+
+DEFAULT_LIMIT, LARGEST_LIMIT = 20, 100
+_LARGEST_POSITION = 10**9
+_NUMBER = re.compile(r"[0-9]{1,10}")
+
+
+@bp.get("/videos")
+def list_public() -> ResponseReturnValue:
+    limit = _number(request.args, "limit", default=DEFAULT_LIMIT, largest=LARGEST_LIMIT)
+    cursor = request.args.get("cursor")
+    with parts().sessions() as session:
+        page, following = videos.public_page(
+            session, limit=limit, after=videos.Cursor.from_text(cursor) if cursor is not None else None
+        )
+        uncounted = voting.uncounted(session, [video.id for video in page])
+    response = jsonify([_item(video, uncounted.get(video.id, 0)) for video in page])
+    if following is not None:
+        query = urlencode({"limit": limit, "cursor": following.to_text()})
+        response.headers["Link"] = f'<{request.base_url}?{query}>; rel="next"'
+    return response
+
+
+@bp.post("/videos/<video_id>/vote")
+@signed_in
+def vote(video_id: str) -> ResponseReturnValue:
+    with parts().sessions.begin() as session:
+        voting.cast_vote(session, voter_id=current_user_id(), video_id=videos.parse_id(video_id))
+    return {"message": "Voto registrado exitosamente."}
+
+
+@bp.get("/rankings")
+def rankings() -> ResponseReturnValue:
+    limit, offset = _page(request.args)
+    city = request.args.get("city", "").strip() or None
+    with parts().sessions() as session:
+        places = voting.ranking(session, limit=limit, offset=offset, city=city)
+    return jsonify([asdict(place) for place in places])
+
+
+def _item(video: Video, uncounted: int) -> dict[str, object]:
+    link = parts().storage.link
+    return {
+        "video_id": str(video.id),
+        "title": video.title,
+        "username": video.owner.username,
+        "city": video.owner.city,
+        "processed_url": link(processed_key(video.id, video.attempt)),
+        "thumbnail_url": link(thumbnail_key(video.id, video.attempt)),
+        "uploaded_at": utc(video.uploaded_at),
+        "processed_at": utc(video.processed_at),
+        "votes": video.votes + uncounted,
+    }
+
+
+def _page(sent: Mapping[str, str]) -> tuple[int, int]:
+    """Return limit and offset from one of the three ways to ask: pages, an offset, or a range of positions."""
+    if "from" in sent or "to" in sent:
+        return _range(sent)
+    sizes = [name for name in ("limit", "page_size", "size") if name in sent]
+    if len(sizes) > 1 or ("page" in sent and "offset" in sent):
+        raise _wrong(sizes[-1] if len(sizes) > 1 else "offset", "No se puede combinar con los otros parámetros.")
+    limit = _number(sent, sizes[0] if sizes else "limit", default=DEFAULT_LIMIT, largest=LARGEST_LIMIT)
+    if "offset" in sent:
+        return limit, _number(sent, "offset", default=0, smallest=0)
+    return limit, (_number(sent, "page", default=1) - 1) * limit
+
+
+def _range(sent: Mapping[str, str]) -> tuple[int, int]:
+    if mixed := {"page", "limit", "page_size", "size", "offset"} & set(sent):
+        raise _wrong(min(mixed), "No se puede combinar con from y to.")
+    first = _number(sent, "from", default=1)
+    last = _number(sent, "to", default=first + DEFAULT_LIMIT - 1)
+    if first > last:
+        raise _wrong("from", "Debe ser menor o igual que to.")
+    if last - first + 1 > LARGEST_LIMIT:
+        raise _wrong("to", f"El rango puede tener hasta {LARGEST_LIMIT} posiciones.")
+    return last - first + 1, first - 1
+
+
+def _number(
+    sent: Mapping[str, str], name: str, *, default: int, smallest: int = 1, largest: int = _LARGEST_POSITION
+) -> int:
+    if name not in sent:
+        return default
+    text = sent[name]
+    if not _NUMBER.fullmatch(text) or not smallest <= int(text) <= largest:
+        raise _wrong(name, f"Debe ser un número entero entre {smallest} y {largest}.")
+    return int(text)
+
+
+def _wrong(name: str, text: str) -> Invalid:
+    return Invalid("Los parámetros no son válidos.", fields={name: text})

@@ -1,0 +1,64 @@
+"""What every request goes through: its id, its log line, its response headers and the reading of its body."""
+
+import logging
+import re
+import time
+import uuid
+from typing import Any
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import BadRequest
+
+from anb.errors import Invalid
+
+HEADER = "X-Request-Id"
+_ACCEPTED_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+_LARGEST_JSON_BYTES = 64 * 1024
+
+log = logging.getLogger(__name__)
+
+
+def install(app: Flask) -> None:
+    """Give every request an id, which its response and its log line repeat."""
+    app.before_request(_begin)
+    app.after_request(_finish)
+
+
+def request_id() -> str:
+    """Return the current request's id."""
+    return str(g.request_id)
+
+
+def json_object() -> dict[str, Any]:
+    """Return the JSON object in the request's body, whatever type it declares; Invalid for anything else."""
+    request.max_content_length = _LARGEST_JSON_BYTES
+    try:
+        sent = request.get_json(force=True)
+    except (BadRequest, RecursionError, UnicodeDecodeError):
+        raise Invalid("El cuerpo de la petición no es JSON válido.") from None
+    if not isinstance(sent, dict):
+        raise Invalid("El cuerpo de la petición debe ser un objeto JSON.")
+    return sent
+
+
+def _begin() -> None:
+    sent = request.headers.get(HEADER, "")
+    g.request_id = sent if _ACCEPTED_ID.fullmatch(sent) else str(uuid.uuid4())
+    g.started = time.perf_counter()
+
+
+def _finish(response: Response) -> Response:
+    response.headers[HEADER] = request_id()
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "no-store")
+    log.info(
+        "request",
+        extra={
+            "request_id": request_id(),
+            "method": request.method,
+            "path": request.path,
+            "status": response.status_code,
+            "ms": round((time.perf_counter() - g.started) * 1000, 1),
+        },
+    )
+    return response

@@ -1,0 +1,64 @@
+"""`/api/videos`: a player's own videos."""
+
+from typing import Any
+
+from flask import Blueprint, jsonify
+from flask.typing import ResponseReturnValue
+
+from anb import videos, voting
+from anb.models import Status, Video
+from anb.storage import prefixes, processed_key, source_key
+from anb_web.formats import utc
+from anb_web.parts import parts
+from anb_web.tokens import current_user_id, signed_in
+
+bp = Blueprint("videos", __name__, url_prefix="/api/videos")
+
+# The client's view: being worked on is still waiting for the result
+_SHOWN_STATUS = {Status.PROCESSING: Status.UPLOADED}
+
+
+@bp.get("")
+@signed_in
+def list_own() -> ResponseReturnValue:
+    with parts().sessions() as session:
+        found = videos.list_own(session, owner_id=current_user_id())
+    return jsonify([_item(video) for video in found])
+
+
+@bp.get("/<video_id>")
+@signed_in
+def detail(video_id: str) -> ResponseReturnValue:
+    with parts().sessions() as session:
+        video = videos.find_own(session, owner_id=current_user_id(), video_id=videos.parse_id(video_id))
+        uncounted = voting.uncounted(session, [video.id])
+    return {
+        **_item(video),
+        "original_url": parts().storage.link(source_key(video.id)),
+        "votes": video.votes + uncounted.get(video.id, 0),
+    }
+
+
+@bp.delete("/<video_id>")
+@signed_in
+def delete(video_id: str) -> ResponseReturnValue:
+    parsed = videos.parse_id(video_id)
+    with parts().sessions.begin() as session:
+        videos.delete_own(session, owner_id=current_user_id(), video_id=parsed)
+    parts().storage.delete(prefixes(parsed))
+    return {"message": "El video ha sido eliminado exitosamente.", "video_id": str(parsed)}
+
+
+def _item(video: Video) -> dict[str, Any]:
+    item = {
+        "video_id": str(video.id),
+        "title": video.title,
+        "status": _SHOWN_STATUS.get(Status(video.status), video.status),
+        "uploaded_at": utc(video.uploaded_at),
+    }
+    if video.status == Status.PROCESSED:
+        item["processed_at"] = utc(video.processed_at)
+        item["processed_url"] = parts().storage.link(processed_key(video.id, video.attempt))
+    if video.status == Status.FAILED:
+        item["error"] = video.error
+    return item

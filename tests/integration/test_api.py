@@ -1,0 +1,555 @@
+"""The contract, row by row, against a real database, object store and queue."""
+
+import io
+import re
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import jwt
+import pytest
+import requests
+from flask_jwt_extended import create_access_token
+
+from anb.models import Status
+from anb.voting import tally
+
+SIGN_UP = {
+    "first_name": "John",
+    "last_name": "Doe",
+    "email": "john@example.com",
+    "password1": "StrongPass123",
+    "password2": "StrongPass123",
+    "city": "Bogotá",
+    "country": "Colombia",
+}
+
+
+def is_error(response, status, code=None):
+    """Whether the response has the status and the one shape of all errors."""
+    body = response.json
+    assert response.status_code == status, body
+    assert set(body) in ({"error", "message", "detail"}, {"error", "message", "detail", "fields"})
+    assert body["message"] == body["detail"]
+    assert code in {None, body["error"]}
+    return True
+
+
+@pytest.fixture
+def upload(client, signed_in, clips):
+    def send(user, *, clip="good", title="Mi mejor tiro de 3", content=None, headers=None):
+        file = ("video.mp4", clips[clip].read_bytes() if content is None else content)
+        form = requests.Request("POST", "http://x", data={"title": title}, files={"video_file": file}).prepare()
+        sent = {"Content-Type": form.headers["Content-Type"], **signed_in(user), **(headers or {})}
+        return client.post("/api/videos/upload", data=form.body, headers=sent)
+
+    return send
+
+
+class TestSignUp:
+    def test_it_creates_an_account(self, client):
+        response = client.post("/api/auth/signup", json=SIGN_UP)
+
+        assert response.status_code == 201
+        public = {name: SIGN_UP[name] for name in ("first_name", "last_name", "email", "city", "country")}
+        body = response.json
+        assert body.pop("id").isdigit()
+        assert body == {"message": "Usuario creado exitosamente.", **public}
+
+    def test_an_email_that_is_taken_in_another_case_is_refused(self, client):
+        client.post("/api/auth/signup", json=SIGN_UP)
+
+        response = client.post("/api/auth/signup", json={**SIGN_UP, "email": "JOHN@EXAMPLE.COM"})
+
+        assert is_error(response, 400)
+        assert set(response.json["fields"]) == {"email"}
+
+    def test_passwords_that_differ_are_refused(self, client):
+        response = client.post("/api/auth/signup", json={**SIGN_UP, "password2": "Other12345"})
+
+        assert is_error(response, 400, "invalid")
+        assert response.json["fields"] == {"password2": "Las contraseñas no coinciden."}
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"",
+            b"no json",
+            b"[]",
+            b"null",
+            b"7",
+            b'"x"',
+            b"{",
+            b"\xff\xfe",
+            b"[" * 50_000,
+            b'{"a":' * 20_000,
+            b"1" * 9000,
+        ],
+    )
+    @pytest.mark.parametrize("path", ["/api/auth/signup", "/api/auth/login"])
+    def test_a_body_that_is_no_json_object_is_refused(self, client, path, body):
+        assert is_error(client.post(path, data=body, content_type="application/json"), {"login": 400}.get(path, 400))
+
+    def test_a_huge_json_body_is_refused(self, client):
+        assert is_error(client.post("/api/auth/signup", json={**SIGN_UP, "first_name": "x" * 100_000}), 400)
+
+    def test_nobody_makes_themselves_anything_but_a_user(self, client):
+        response = client.post("/api/auth/signup", json={**SIGN_UP, "id": 99, "votes": 1000, "is_admin": True})
+
+        assert response.status_code == 201
+        assert not {"votes", "is_admin", "password_hash"} & set(response.json)
+
+
+class TestLogin:
+    def test_it_answers_with_a_token_that_works(self, client):
+        client.post("/api/auth/signup", json=SIGN_UP)
+
+        response = client.post("/api/auth/login", json={"email": SIGN_UP["email"], "password": SIGN_UP["password1"]})
+
+        assert response.status_code == 200
+        body = response.json
+        assert (body["token_type"], body["expires_in"]) == ("Bearer", 3600)
+        bearer = {"Authorization": f"Bearer {body['access_token']}"}
+        assert client.get("/api/videos", headers=bearer).json == []
+
+    @pytest.mark.parametrize("sent", [{}, {"email": SIGN_UP["email"], "password": "wrong-pass"}, {"email": 7}])
+    def test_anything_else_is_401(self, client, sent):
+        client.post("/api/auth/signup", json=SIGN_UP)
+
+        assert is_error(client.post("/api/auth/login", json=sent), 401, "unauthenticated")
+
+
+class TestTokens:
+    PROTECTED = (
+        ("post", "/api/videos/upload"),
+        ("post", "/api/videos/uploads"),
+        ("post", f"/api/videos/uploads/{uuid4()}/complete"),
+        ("get", "/api/videos"),
+        ("get", f"/api/videos/{uuid4()}"),
+        ("delete", f"/api/videos/{uuid4()}"),
+        ("post", f"/api/public/videos/{uuid4()}/vote"),
+    )
+
+    @pytest.fixture
+    def bad_tokens(self, app, make_user):
+        user = str(make_user().id)
+        with app.app_context():
+            good = create_access_token(identity=user)
+            expired = create_access_token(identity=user, expires_delta=timedelta(seconds=-60))
+        claims = jwt.decode(good, options={"verify_signature": False})
+        header, payload, signature = good.split(".")
+        return [
+            None,
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer x",
+            "Bearer a.b.c",
+            "Bearer ñ",
+            f"Basic {good}",
+            f"Bearer {good} {good}",
+            f"Bearer {expired}",
+            f"Bearer {header}.{payload}.{signature[::-1]}",
+            f"Bearer {jwt.encode(claims, key='', algorithm='none')}",
+            f"Bearer {jwt.encode(claims, key='x' * 64, algorithm='HS256')}",
+            f"Bearer {jwt.encode(claims, key=app.config['JWT_SECRET_KEY'], algorithm='HS512')}",
+            *(
+                f"Bearer {jwt.encode({**claims, **wrong}, key=app.config['JWT_SECRET_KEY'], algorithm='HS256')}"
+                for wrong in ({"iss": "other"}, {"aud": "other"}, {"type": "refresh"})
+            ),
+        ]
+
+    @pytest.mark.parametrize(("method", "path"), PROTECTED)
+    def test_a_missing_malformed_expired_or_forged_token_is_401(self, client, bad_tokens, method, path):
+        for token in bad_tokens:
+            headers = {} if token is None else {"Authorization": token.encode("utf-8").decode("latin-1")}
+
+            assert is_error(client.open(path, method=method.upper(), headers=headers), 401, "unauthenticated"), token
+
+
+class TestUpload:
+    def test_it_stores_the_file_rings_for_a_worker_and_answers_at_once(self, upload, make_user, keys, jobs):
+        response = upload(make_user())
+
+        assert response.status_code == 201
+        video_id = response.json["video_id"]
+        assert response.json == {
+            "message": "Video subido correctamente. Procesamiento en curso.",
+            "task_id": video_id,
+            "video_id": video_id,
+        }
+        assert keys() == {f"uploads/{video_id}/source.mp4"}
+        assert str(jobs.receive(wait_seconds=1).job.video_id) == video_id
+
+    @pytest.mark.parametrize(
+        ("clip", "sentence"),
+        [("12 seconds", "dura 12,0 segundos"), ("75 seconds", "dura 75,0 segundos"), ("720p", "mide 1280x720")],
+    )
+    def test_length_and_resolution_are_those_of_the_content(self, upload, make_user, keys, clip, sentence):
+        response = upload(make_user(), clip=clip)
+
+        assert is_error(response, 400, "invalid")
+        assert sentence in response.json["fields"]["video_file"]
+        assert keys() == set()
+
+    def test_a_portrait_is_measured_as_it_is_shown(self, upload, make_user):
+        assert upload(make_user(), clip="portrait").status_code == 201
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"just text", b"#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n", b"\x00\x00\x00\x18ftypmp42" + b"x" * 99],
+    )
+    def test_what_is_no_mp4_is_refused_whatever_its_name(self, upload, make_user, content):
+        response = upload(make_user(), content=content)
+
+        assert is_error(response, 400, "invalid")
+        assert set(response.json["fields"]) == {"video_file"}
+
+    def test_a_truncated_file_is_refused(self, upload, make_user, clips):
+        assert is_error(upload(make_user(), content=clips["good"].read_bytes()[:-1000]), 400, "invalid")
+
+    def test_every_missing_field_is_named(self, client, signed_in, make_user):
+        response = client.post("/api/videos/upload", data={}, headers=signed_in(make_user()))
+
+        assert is_error(response, 400, "invalid")
+        assert set(response.json["fields"]) == {"title", "video_file"}
+
+    def test_two_files_are_one_too_many(self, client, signed_in, make_user):
+        data = {"title": "t", "video_file": [(io.BytesIO(b"a"), "a.mp4"), (io.BytesIO(b"b"), "b.mp4")]}
+
+        response = client.post("/api/videos/upload", data=data, headers=signed_in(make_user()))
+
+        assert set(response.json["fields"]) == {"video_file"}
+
+    @pytest.mark.parametrize(
+        "body", [b"", b"x", b"--b\r\n\r\n", b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--"]
+    )
+    @pytest.mark.parametrize(
+        "kind", ["multipart/form-data", "multipart/form-data; boundary=b", "application/json", "text/x"]
+    )
+    def test_a_body_that_is_no_form_is_refused(self, client, signed_in, make_user, body, kind):
+        response = client.post("/api/videos/upload", data=body, content_type=kind, headers=signed_in(make_user()))
+
+        assert is_error(response, 400)
+
+    def test_a_repeated_idempotency_key_answers_with_the_first_result(self, upload, make_user, keys, jobs):
+        user, key = make_user(), {"Idempotency-Key": "key-1"}
+        first = upload(user, headers=key)
+
+        second = upload(user, headers=key, content=b"something else")
+
+        assert (second.status_code, second.json) == (201, first.json)
+        assert len(keys()) == 1
+        assert jobs.backlog() == 1
+
+    def test_idempotency_keys_of_different_players_are_different(self, upload, make_user):
+        key = {"Idempotency-Key": "key-1"}
+
+        assert upload(make_user(), headers=key).json != upload(make_user(), headers=key).json
+
+    def test_an_unusable_idempotency_key_is_refused(self, upload, make_user):
+        assert is_error(upload(make_user(), headers={"Idempotency-Key": "x" * 300}), 400)
+
+
+class TestDirectUpload:
+    @pytest.fixture
+    def begin(self, client, signed_in, clips):
+        def ask(user, **changes):
+            sent = {"title": "Mi mejor tiro", "size": clips["good"].stat().st_size, **changes}
+            return client.post("/api/videos/uploads", json=sent, headers=signed_in(user))
+
+        return ask
+
+    @pytest.fixture
+    def complete(self, client, signed_in):
+        return lambda user, video_id: client.post(f"/api/videos/uploads/{video_id}/complete", headers=signed_in(user))
+
+    def test_the_file_goes_past_the_web_tier(self, begin, complete, make_user, clips, jobs):
+        user = make_user()
+        begun = begin(user)
+        assert begun.status_code == 201
+        with clips["good"].open("rb") as file:
+            assert requests.post(begun.json["url"], data=begun.json["fields"], files={"file": file}, timeout=10).ok
+
+        response = complete(user, begun.json["video_id"])
+
+        assert response.status_code == 201
+        assert response.json["message"] == "Video subido correctamente. Procesamiento en curso."
+        assert response.json["task_id"] == begun.json["video_id"]
+        assert str(jobs.receive(wait_seconds=1).job.video_id) == begun.json["video_id"]
+
+    def test_completing_twice_rings_once(self, begin, complete, make_user, clips, store, jobs):
+        user = make_user()
+        video_id = begin(user).json["video_id"]
+        store(video_id, clips["good"].read_bytes())
+
+        assert complete(user, video_id).json == complete(user, video_id).json
+        assert jobs.backlog() == 1
+
+    def test_the_same_checks_hold(self, begin, complete, make_user, clips, store):
+        user = make_user()
+        video_id = begin(user).json["video_id"]
+        store(video_id, clips["12 seconds"].read_bytes())
+
+        response = complete(user, video_id)
+
+        assert is_error(response, 400, "invalid")
+        assert "12,0 segundos" in response.json["message"]
+
+    def test_a_file_that_has_not_arrived_is_told(self, begin, complete, make_user):
+        user = make_user()
+
+        assert is_error(complete(user, begin(user).json["video_id"]), 400, "invalid")
+
+    def test_somebody_elses_upload_is_403(self, begin, complete, make_user):
+        assert is_error(complete(make_user(), begin(make_user()).json["video_id"]), 403, "forbidden")
+
+    @pytest.mark.parametrize("size", [None, 0, -1, 1.5, "7", True, 100 * 1024 * 1024 + 1, 10**30])
+    def test_a_size_that_cannot_be_is_refused(self, begin, make_user, size):
+        response = begin(make_user(), size=size)
+
+        assert is_error(response, 400, "invalid")
+        assert set(response.json["fields"]) == {"size"}
+
+    def test_an_upload_that_was_only_begun_does_not_show(self, begin, client, signed_in, make_user):
+        user = make_user()
+        video_id = begin(user).json["video_id"]
+
+        assert client.get("/api/videos", headers=signed_in(user)).json == []
+        assert is_error(client.get(f"/api/videos/{video_id}", headers=signed_in(user)), 404)
+
+
+class TestOwnVideos:
+    def test_the_list_is_the_callers_oldest_first(self, client, signed_in, make_user, make_video):
+        user = make_user()
+        first, second = make_video(owner=user, title="uno"), make_video(owner=user, status=Status.PROCESSED)
+        make_video()
+
+        listed = client.get("/api/videos", headers=signed_in(user)).json
+
+        assert [item["video_id"] for item in listed] == [str(first.id), str(second.id)]
+        assert set(listed[0]) == {"video_id", "title", "status", "uploaded_at"}
+        assert listed[0]["status"] == "uploaded"
+        assert set(listed[1]) == {*listed[0], "processed_at", "processed_url"}
+        for time in (listed[0]["uploaded_at"], listed[1]["processed_at"]):
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", time)
+            assert datetime.fromisoformat(time)
+
+    def test_a_video_being_worked_on_is_still_uploaded(self, client, signed_in, make_user, make_video):
+        user = make_user()
+        make_video(owner=user, status=Status.PROCESSING)
+
+        assert [v["status"] for v in client.get("/api/videos", headers=signed_in(user)).json] == ["uploaded"]
+
+    def test_a_failed_video_says_why(self, client, signed_in, make_user, make_video):
+        user = make_user()
+        video = make_video(owner=user, status=Status.FAILED, error="Está dañado.")
+
+        body = client.get(f"/api/videos/{video.id}", headers=signed_in(user)).json
+
+        assert (body["status"], body["error"]) == ("failed", "Está dañado.")
+
+    def test_the_detail_adds_original_and_votes(self, client, signed_in, make_user, make_video, store):
+        user = make_user()
+        video = make_video(owner=user, status=Status.PROCESSED)
+        store(video.id, b"original")
+        store(video.id, b"processed", attempt=video.attempt)
+        client.post(f"/api/public/videos/{video.id}/vote", headers=signed_in(user))
+
+        body = client.get(f"/api/videos/{video.id}", headers=signed_in(user)).json
+
+        assert body["votes"] == 1
+        assert requests.get(body["original_url"], timeout=5).content == b"original"
+        assert requests.get(body["processed_url"], timeout=5).content == b"processed"
+
+    def test_a_foreign_video_is_403(self, client, signed_in, make_user, make_video):
+        video, stranger = make_video(), signed_in(make_user())
+
+        assert is_error(client.get(f"/api/videos/{video.id}", headers=stranger), 403, "forbidden")
+        assert is_error(client.delete(f"/api/videos/{video.id}", headers=stranger), 403, "forbidden")
+
+    @pytest.mark.parametrize("video_id", [str(uuid4()), "1", "x", "%00", "é", "' OR 1=1 --", "x" * 5000])
+    def test_an_unknown_or_unparseable_id_is_404(self, client, signed_in, make_user, video_id):
+        user = signed_in(make_user())
+
+        assert is_error(client.get(f"/api/videos/{video_id}", headers=user), 404, "not_found")
+        assert is_error(client.delete(f"/api/videos/{video_id}", headers=user), 404, "not_found")
+        assert is_error(client.post(f"/api/public/videos/{video_id}/vote", headers=user), 404, "not_found")
+
+    @pytest.mark.parametrize("status", [Status.UPLOADED, Status.PROCESSING, Status.FAILED])
+    def test_deleting_leaves_no_object_and_no_row(
+        self, client, signed_in, make_user, make_video, store, keys, status
+    ):
+        user = make_user()
+        video = make_video(owner=user, status=status)
+        store(video.id)
+        store(video.id, attempt=1)
+
+        response = client.delete(f"/api/videos/{video.id}", headers=signed_in(user))
+
+        assert response.status_code == 200
+        assert response.json == {"message": "El video ha sido eliminado exitosamente.", "video_id": str(video.id)}
+        assert keys() == set()
+        assert is_error(client.get(f"/api/videos/{video.id}", headers=signed_in(user)), 404)
+
+    def test_a_public_video_cannot_be_deleted(self, client, signed_in, make_user, make_video, store, keys):
+        user = make_user()
+        video = make_video(owner=user, status=Status.PROCESSED)
+        store(video.id)
+
+        assert is_error(client.delete(f"/api/videos/{video.id}", headers=signed_in(user)), 400)
+        assert len(keys()) == 1
+
+
+class TestPublic:
+    def test_the_list_shows_processed_videos_newest_first(self, client, make_user, make_video):
+        player = make_user(first_name="Super", last_name="Player", city="Cali")
+        older = make_video(owner=player, status=Status.PROCESSED)
+        newer = make_video(owner=player, status=Status.PROCESSED)
+        make_video(owner=player)
+
+        listed = client.get("/api/public/videos").json
+
+        assert [item["video_id"] for item in listed] == [str(newer.id), str(older.id)]
+        assert set(listed[0]) == {
+            *("video_id", "title", "username", "city", "processed_url", "thumbnail_url"),
+            *("uploaded_at", "processed_at", "votes"),
+        }
+        assert (listed[0]["username"], listed[0]["city"], listed[0]["votes"]) == ("Super Player", "Cali", 0)
+
+    def test_the_pages_hold_every_video_once(self, client, make_user, make_video):
+        player = make_user()
+        made = [str(make_video(owner=player, status=Status.PROCESSED).id) for _ in range(5)]
+
+        seen, path = [], "/api/public/videos?limit=2"
+        while path:
+            response = client.get(path)
+            seen += [item["video_id"] for item in response.json]
+            link = re.fullmatch(r'<http://localhost(.+)>; rel="next"', response.headers.get("Link", ""))
+            path = link and link[1]
+
+        assert seen == made[::-1]
+
+    @pytest.mark.parametrize(
+        "query", ["limit=0", "limit=101", "limit=x", "limit=", "limit=-1", "cursor=x", "cursor="]
+    )
+    def test_a_wrong_parameter_is_400(self, client, query):
+        assert is_error(client.get(f"/api/public/videos?{query}"), 400, "invalid")
+
+    def test_a_vote_is_registered_once(self, client, signed_in, make_user, make_video):
+        voter, video = signed_in(make_user()), make_video(status=Status.PROCESSED)
+
+        first = client.post(f"/api/public/videos/{video.id}/vote", headers=voter)
+        second = client.post(f"/api/public/videos/{video.id}/vote", headers=voter)
+
+        assert (first.status_code, first.json) == (200, {"message": "Voto registrado exitosamente."})
+        assert is_error(second, 400, "already_voted")
+        assert second.json["message"] == "Ya has votado por este video."
+        assert [item["votes"] for item in client.get("/api/public/videos").json] == [1]
+
+    def test_a_video_that_is_not_public_cannot_be_voted_for(self, client, signed_in, make_user, make_video):
+        response = client.post(f"/api/public/videos/{make_video().id}/vote", headers=signed_in(make_user()))
+
+        assert is_error(response, 404, "not_found")
+        assert response.json["message"] == "Video no encontrado."
+
+
+class TestRankings:
+    @pytest.fixture
+    def players(self, make_user, make_video, client, signed_in, sessions):
+        """Make five players with 4, 3, 2, 1 and 0 votes."""
+        voters = [signed_in(make_user()) for _ in range(4)]
+        for votes in (4, 3, 2, 1, 0):
+            video = make_video(owner=make_user(first_name=f"P{votes}", city="Cali"), status=Status.PROCESSED)
+            for voter in voters[:votes]:
+                client.post(f"/api/public/videos/{video.id}/vote", headers=voter)
+        with sessions.begin() as session:
+            tally(session)
+
+    @pytest.mark.usefixtures("players")
+    def test_each_place_has_exactly_four_keys(self, client):
+        assert client.get("/api/public/rankings?limit=1").json == [
+            {"position": 1, "username": "P4 Gil", "city": "Cali", "votes": 4}
+        ]
+
+    @pytest.mark.usefixtures("players")
+    @pytest.mark.parametrize(
+        ("query", "positions"),
+        [
+            ("", [1, 2, 3, 4, 5]),
+            ("page=2&limit=2", [3, 4]),
+            ("page=2&page_size=3", [4, 5]),
+            ("size=1", [1]),
+            ("limit=2&offset=1", [2, 3]),
+            ("offset=0", [1, 2, 3, 4, 5]),
+            ("from=2&to=4", [2, 3, 4]),
+            ("from=5", [5]),
+            ("to=2", [1, 2]),
+            ("page=1000", []),
+            ("city=cALI&limit=1", [1]),
+            ("city=Nowhere", []),
+            ("city=", [1, 2, 3, 4, 5]),
+            ("unknown=7", [1, 2, 3, 4, 5]),
+        ],
+    )
+    def test_pages_offsets_and_ranges_choose_the_places(self, client, query, positions):
+        assert [place["position"] for place in client.get(f"/api/public/rankings?{query}").json] == positions
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            *(
+                f"{name}={value}"
+                for name in ("page", "limit", "from", "to")
+                for value in ("0", "-1", "x", "1.5", "", "²")
+            ),
+            *("page=99999999999999999999", "limit=101", "offset=-1", "from=3&to=2", "from=1&to=101", "from=1&page=1"),
+            *("limit=1&size=1", "page=1&offset=1", "limit=%2B5", "limit=1%00", "limit=٣"),
+        ],
+    )
+    def test_a_wrong_parameter_is_400(self, client, query):
+        response = client.get(f"/api/public/rankings?{query}")
+
+        assert is_error(response, 400, "invalid")
+        assert len(response.json["fields"]) == 1
+
+
+class TestHealth:
+    @pytest.mark.parametrize("path", ["/healthz", "/health", "/api/health", "/readyz"])
+    def test_a_healthy_system_says_so(self, client, path):
+        response = client.get(path)
+
+        assert (response.status_code, response.json) == (200, {"status": "ok"})
+
+
+class TestEveryAnswer:
+    @pytest.mark.parametrize(
+        ("method", "path", "status"),
+        [
+            ("get", "/nowhere", 404),
+            ("get", "/api/auth/login", 405),
+            ("put", "/api/videos", 405),
+            ("post", "/healthz", 405),
+        ],
+    )
+    def test_the_frameworks_errors_have_the_shape_too(self, client, method, path, status):
+        response = client.open(path, method=method.upper())
+
+        assert is_error(response, status)
+        assert status != 405 or response.headers["Allow"]
+
+    def test_a_request_id_is_accepted_and_repeated(self, client):
+        assert client.get("/healthz", headers={"X-Request-Id": "abc-12345"}).headers["X-Request-Id"] == "abc-12345"
+
+    @pytest.mark.parametrize("sent", ["", "short", "x" * 65, "a b c d e f g h", "ñandu-ñandu"])
+    def test_an_unusable_request_id_is_replaced(self, client, sent):
+        assert client.get("/healthz", headers={"X-Request-Id": sent}).headers["X-Request-Id"] != sent
+
+    def test_a_bug_tells_nothing_of_the_inside(self, app, client):
+        @app.get("/bug")
+        def bug():
+            raise RuntimeError("secret detail")
+
+        response = client.get("/bug")
+
+        assert is_error(response, 500, "internal")
+        assert "secret" not in response.text
