@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice, pairwise
-from typing import BinaryIO, Final, Literal
+from typing import BinaryIO, Final, Literal, NamedTuple
 
 from anb import sps
 from anb.errors import Invalid
@@ -89,6 +89,15 @@ class Clip:
     configuration: bytes
 
 
+class _FileBox(NamedTuple):
+    """Where a box of the file and what is in it begin, and how long that is."""
+
+    kind: bytes
+    start: int
+    body: int
+    body_bytes: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Layout:
     """The parts of a file that are read whole; `fragments` pairs each moof with its position."""
@@ -140,49 +149,43 @@ def read_clip(file: BinaryIO, *, size_bytes: int) -> Clip:
 
 
 def _layout(file: BinaryIO, size_bytes: int) -> _Layout:
-    index: memoryview | None = None
-    index_first = False
-    media_seen = False
-    fragments: list[tuple[int, memoryview]] = []
-    budget = {b"moov": MOST_INDEX_BYTES, b"moof": MOST_FRAGMENT_BYTES}
-    for number, (kind, start, body, end) in enumerate(_file_boxes(file, size_bytes)):
-        if number == 0:
-            _check_brand(kind, file, body, end)
-        if number >= MOST_FILE_BOXES:
-            raise UnreadableClip(_TOO_COMPLEX)
-        if kind in budget:
-            budget[kind] -= end - body
-            if budget[kind] < 0:
-                raise UnreadableClip(_TOO_COMPLEX)
-            payload = memoryview(_read(file, body, end - body))
-            if kind == b"moof":
-                fragments.append((start, payload))
-            elif index is not None:
-                raise UnreadableClip(_DAMAGED)
-            else:
-                index, index_first = payload, not media_seen
-        media_seen = media_seen or kind == b"mdat"
-    if index is None:
+    boxes = list(_file_boxes(file, size_bytes))
+    _check_brand(_read(file, boxes[0].body, min(boxes[0].body_bytes, 1024)))
+    indexes = [box for box in boxes if box.kind == b"moov"]
+    fragments = [box for box in boxes if box.kind == b"moof"]
+    if not indexes:
         raise UnreadableClip(_NO_INDEX)
-    return _Layout(index=index, index_first=index_first, fragments=fragments)
+    if len(indexes) > 1:
+        raise UnreadableClip(_DAMAGED)
+    index = indexes[0]
+    if index.body_bytes > MOST_INDEX_BYTES or sum(box.body_bytes for box in fragments) > MOST_FRAGMENT_BYTES:
+        raise UnreadableClip(_TOO_COMPLEX)
+    return _Layout(
+        index=memoryview(_read(file, index.body, index.body_bytes)),
+        index_first=all(box.start > index.start for box in boxes if box.kind == b"mdat"),
+        fragments=[(box.start, memoryview(_read(file, box.body, box.body_bytes))) for box in fragments],
+    )
 
 
-def _file_boxes(file: BinaryIO, size_bytes: int) -> Iterator[tuple[bytes, int, int, int]]:
-    """Type, start, start of the payload and end of each box of the file."""
+def _file_boxes(file: BinaryIO, size_bytes: int) -> Iterator[_FileBox]:
+    """The boxes of the file, which begin with ftyp and end where the file does."""
     if size_bytes == 0:
         raise UnreadableClip("El archivo está vacío.")
     if size_bytes < 16:
         raise UnreadableClip(_NOT_MP4)
     position = 0
-    while size_bytes - position >= 8:  # fewer bytes hold no box
-        header = _read(file, position, min(16, size_bytes - position))
-        kind, length, header_bytes = _header(memoryview(header), size_bytes - position)
+    for _ in range(MOST_FILE_BOXES):
+        left = size_bytes - position
+        if left < 8:  # too little for a box
+            return
+        kind, length, header_bytes = _header(memoryview(_read(file, position, min(16, left))), left)
         if position == 0 and kind != b"ftyp":
             raise UnreadableClip(_NOT_MP4)
-        if position + length > size_bytes:
+        if length > left:
             raise UnreadableClip(_TRUNCATED)
-        yield kind, position, position + header_bytes, position + length
+        yield _FileBox(kind, position, position + header_bytes, length - header_bytes)
         position += length
+    raise UnreadableClip(_TOO_COMPLEX)
 
 
 def _header(data: memoryview, left: int) -> tuple[bytes, int, int]:
@@ -208,8 +211,8 @@ def _read(file: BinaryIO, position: int, count: int) -> bytes:
     return data
 
 
-def _check_brand(kind: bytes, file: BinaryIO, body: int, end: int) -> None:
-    brands = _read(file, body, min(end - body, 1024)) if kind == b"ftyp" else b""
+def _check_brand(brands: bytes) -> None:
+    """Refuse a file whose ftyp box names no MP4 brand: the major one first, then its version, then more."""
     names = {brands[:4], *(brands[at : at + 4] for at in range(8, len(brands), 4))}
     if not names & _BRANDS:
         raise UnreadableClip(_QUICKTIME if b"qt  " in names else _NOT_MP4)

@@ -1,0 +1,43 @@
+"""Usage: python -m local run [--state FOLDER]."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from local.errors import CannotRun
+from local.system import run
+from local.tether import end_with_parent
+
+STATE = Path(__file__).resolve().parent.parent / ".local"
+
+
+def main() -> int:
+    """Do what the command line says; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m local", description="The whole system on this machine.")
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("run", help="run it until Ctrl-C; PORT says where, 8080 unless told")
+    command.add_argument("--state", type=Path, default=STATE, help="where data, ports and secrets are kept")
+    command.set_defaults(do=lambda arguments: run(arguments.state.resolve(), port=_port()))
+    arguments = parser.parse_args()
+    if "MAKELEVEL" in os.environ:
+        end_with_parent()  # make does not always take us along
+    try:
+        arguments.do(arguments)
+    except CannotRun as reason:
+        print(f"local: {reason}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        pass  # while unpacking; once parts run, it is a wish to stop like any other
+    return 0
+
+
+def _port() -> int:
+    value = os.environ.get("PORT", "8080")
+    if value.isdigit() and 0 < int(value) < 65536:
+        return int(value)
+    raise CannotRun(f"PORT is {value!r}, and has to be a number from 1 to 65535")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,291 @@
+"""Keeps processes running: started in order, restarted when they die, stopped in reverse."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from local import tether
+from local.errors import PartFailed, Stopped
+
+RESTART_AFTER_SECONDS = 1.0
+DEATHS_ALLOWED = 5
+DEATHS_WITHIN_SECONDS = 60.0
+PROBE_EVERY_SECONDS = 0.05
+
+Write = Callable[[str, str], None]
+"""Takes the name of a part and a line that it printed; called from several threads."""
+
+
+def _at_once() -> bool:
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A process that has to run."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    is_ready: Callable[[], bool] = _at_once
+    """Asked after each start until it is true; an exception counts as no."""
+    ready_within_seconds: float = 60.0
+    announces: str = ""
+    """What it prints when it is ready, where there is nothing to ask."""
+    completes: bool = False
+    """It is ready when it has ended well, and is not kept running."""
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_within_seconds: float = 10.0
+    """After which it is killed."""
+
+
+class Supervisor:
+    """Runs parts that depend on the ones before them.
+
+    A part that dies is started again, until it has died too often: then `failure` says so and `wait` returns.
+    """
+
+    def __init__(self, parts: Sequence[Part], *, write: Write) -> None:
+        self.failure: PartFailed | None = None
+        self._parts = {part.name: part for part in parts}
+        self._write = write
+        self._keepers: dict[str, _Keeper] = {}
+        self._over = threading.Event()
+        self._killing = threading.Event()
+
+    def start_all(self) -> None:
+        """Start each part when the one before it is ready; raises PartFailed or Stopped."""
+        for name in self._parts:
+            self.start(name)
+
+    def start(self, name: str) -> None:
+        """Start a part that does not run and wait until it is ready; raises PartFailed or Stopped."""
+        if name not in self._keepers:
+            self._keepers[name] = _Keeper(self._parts[name], write=self._write, give_up=self._give_up)
+            self._keepers[name].start()
+        self.wait_until_ready(name)
+
+    def restart(self, name: str) -> None:
+        """Stop a part and start it again; raises PartFailed or Stopped."""
+        self.stop(name)
+        self.start(name)
+
+    def wait_until_ready(self, name: str) -> None:
+        """Wait for a part that is starting; raises PartFailed or Stopped."""
+        while not self._keepers[name].ready.wait(PROBE_EVERY_SECONDS):
+            self.check()
+
+    def check(self) -> None:
+        """Raise PartFailed or Stopped if it is over."""
+        if self.failure:
+            raise self.failure
+        if self._over.is_set():
+            raise Stopped("stopped before the system was ready")
+
+    def wait(self) -> None:
+        """Return when a part has failed or the end was asked for."""
+        self._over.wait()
+
+    def ask_to_end(self) -> None:
+        """Make `wait` return and starting parts give up."""
+        self._over.set()
+
+    def stop_all(self) -> None:
+        """Stop the parts in reverse order, each before the next."""
+        self._over.set()
+        for name in reversed(self._parts):
+            self.stop(name)
+
+    def stop(self, name: str) -> None:
+        """Stop a part and wait for its end; it stays down until it is started."""
+        keeper = self._keepers.pop(name, None)
+        if keeper:
+            keeper.stop(at_once=self._killing)
+
+    def kill_all(self) -> None:
+        """Let `stop_all` wait for nobody."""
+        self._over.set()
+        self._killing.set()
+
+    def pid(self, name: str) -> int:
+        """The process that runs a part, or ran it last."""
+        return self._keepers[name].pid
+
+    def is_alive(self, name: str) -> bool:
+        """Whether the part is ready and its process lives."""
+        return name in self._keepers and self._keepers[name].ready.is_set()
+
+    def kill(self, name: str, number: signal.Signals) -> None:
+        """Send a part's process a signal; dead of it, the part is started again."""
+        os.kill(self.pid(name), number)
+
+    def _give_up(self, failure: PartFailed) -> None:
+        self.failure = self.failure or failure
+        self._over.set()
+
+
+class _Keeper:
+    """Keeps one part running, in a thread that lives as long as it.
+
+    The kernel ties a process to the thread that started it, so that thread also starts it again.
+    """
+
+    def __init__(
+        self,
+        part: Part,
+        *,
+        write: Write,
+        give_up: Callable[[PartFailed], None],
+    ) -> None:
+        self.ready = threading.Event()
+        self._part = part
+        self._write = write
+        self._give_up = give_up
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = threading.Event()
+        self._announced = threading.Event()
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name=part.name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def pid(self) -> int:
+        self._started.wait()
+        assert self._process is not None  # noqa: S101 - what `_started` says
+        return self._process.pid
+
+    def stop(self, *, at_once: threading.Event) -> None:
+        with self._lock:
+            self._stopping.set()
+        deadline = time.monotonic() + self._part.stop_within_seconds
+        self._send(self._part.stop_signal)
+        while self._thread.is_alive() and time.monotonic() < deadline and not at_once.is_set():
+            self._thread.join(PROBE_EVERY_SECONDS)
+        if self._thread.is_alive():
+            self._end_session()
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._keep()
+        except OSError as error:
+            self._fail(f"could not be started: {error}")
+
+    def _keep(self) -> None:
+        deaths: deque[float] = deque(maxlen=DEATHS_ALLOWED)
+        while process := self._launch():
+            status = self._watch(process)
+            if self._stopping.is_set() or self._part.completes:
+                return
+            deaths.append(time.monotonic())
+            if len(deaths) == DEATHS_ALLOWED and deaths[-1] - deaths[0] < DEATHS_WITHIN_SECONDS:
+                self._fail(f"died {DEATHS_ALLOWED} times within {DEATHS_WITHIN_SECONDS:.0f} s, last by {status}")
+                return
+            self._write(self._part.name, f"died by {status}; starting it again")
+            self._stopping.wait(RESTART_AFTER_SECONDS)
+
+    def _launch(self) -> subprocess.Popen[bytes] | None:
+        """A new process in a session of its own, unless the part is being stopped."""
+        with self._lock:
+            if self._stopping.is_set():
+                return None
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *self._part.command],
+                env=dict(self._part.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._announced.clear()
+            self._started.set()
+            return self._process
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> str:
+        """See a process from its start to its end; how it ended."""
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        reader = threading.Thread(target=self._copy, args=[process.stdout], daemon=True)
+        reader.start()
+        if not self._part.completes:
+            self._await_readiness(process)
+        status = _describe(process.wait())
+        self.ready.clear()
+        self._end_session()
+        reader.join(1)
+        if self._part.completes:
+            self._complete(process.returncode, status)
+        return status
+
+    def _await_readiness(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + self._part.ready_within_seconds
+        while process.poll() is None and not self._stopping.is_set():
+            if self._probe():
+                self.ready.set()
+                return
+            if time.monotonic() > deadline:
+                self._fail(f"did not become ready within {self._part.ready_within_seconds:.0f} s")
+                return
+            self._stopping.wait(PROBE_EVERY_SECONDS)
+
+    def _probe(self) -> bool:
+        if self._part.announces and not self._announced.is_set():
+            return False
+        try:
+            return self._part.is_ready()
+        except Exception:  # noqa: BLE001 - whatever a half-started part makes the probe raise, it is not ready
+            return False
+
+    def _complete(self, status: int, description: str) -> None:
+        if status == 0:
+            self.ready.set()
+        elif not self._stopping.is_set():
+            self._fail(f"did not complete: {description}")
+
+    def _fail(self, reason: str) -> None:
+        self._write(self._part.name, reason)
+        self._give_up(PartFailed(f"{self._part.name} {reason}"))
+
+    def _copy(self, output: IO[bytes]) -> None:
+        with output:
+            for line in output:
+                text = line.decode(errors="replace").rstrip()
+                if self._part.announces and self._part.announces in text:
+                    self._announced.set()
+                self._write(self._part.name, text)
+
+    def _send(self, number: signal.Signals) -> None:
+        if self._process:
+            self._process.send_signal(number)
+
+    def _end_session(self) -> None:
+        """Kill what still runs of the part: its process, or children that it left behind."""
+        if self._process:
+            for pid in _session(self._process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def _session(leader: int) -> list[int]:
+    """The processes in the session that `leader` began."""
+    members = []
+    for pid in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
+        with suppress(ProcessLookupError):
+            if os.getsid(pid) == leader:
+                members.append(pid)
+    return members
+
+
+def _describe(status: int) -> str:
+    return signal.Signals(-status).name if status < 0 else f"exit status {status}"

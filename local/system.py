@@ -1,0 +1,195 @@
+"""The system as a whole, from its parts."""
+
+import signal
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from local import console, database, emulator, packages, proxy, services
+from local.database import Database
+from local.emulator import Emulator
+from local.errors import PartFailed, PortTaken, Stopped
+from local.loopback import check_free
+from local.proxy import Proxy
+from local.state import State
+from local.supervisor import Part, Supervisor, Write
+
+PARTS = ("database", "emulator", "migrations", "web", "nginx", "worker")
+SERVES_WITHIN_SECONDS = 60.0
+
+
+class System(Supervisor):
+    """The parts of the system, and where to reach it."""
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        *,
+        write: Write,
+        database: Database,
+        emulator: Emulator,
+        proxy: Proxy,
+        environment: Mapping[str, str],
+    ) -> None:
+        """`environment` is what web and worker run with."""
+        super().__init__(parts, write=write)
+        self.database = database
+        self.emulator = emulator
+        self.environment = environment
+        self._proxy = proxy
+
+    @property
+    def url(self) -> str:
+        """Where clients come in."""
+        return self._proxy.url
+
+    def wait_until_it_serves(self) -> None:
+        """Wait until the API reports, through nginx, that it is ready; raises PartFailed or Stopped."""
+        deadline = time.monotonic() + SERVES_WITHIN_SECONDS
+        while not self._proxy.serves():
+            self.check()
+            if time.monotonic() > deadline:
+                raise PartFailed(f"web started, but {self.url}/readyz does not say that it is ready")
+            time.sleep(0.1)
+        self.wait_until_ready("worker")
+
+
+@contextmanager
+def running_system(
+    state: Path, *, port: int | None = None, parts: Collection[str] = PARTS, echo: Write = console.ignore
+) -> Iterator[System]:
+    """The system, from when it is ready until the block ends; raises CannotRun.
+
+    Without a port it gets one of its own. `parts` can leave some out; `echo` receives what the parts print.
+    """
+    with _prepared_system(state, port=port, parts=parts, echo=echo) as system:
+        _start(system, parts)
+        yield system
+
+
+def run(state: Path, *, port: int) -> None:
+    """Run the system until it is told to stop; raises CannotRun when it fails."""
+    with _prepared_system(state, port=port, parts=PARTS, echo=console.show) as system:
+        _stop_on_signals(system)
+        try:
+            _start(system, PARTS)
+        except Stopped:
+            return
+        console.say(f"ready {system.url}")
+        system.wait()
+        if system.failure:
+            raise system.failure
+        console.say("stopping; once more to stop at once")
+
+
+@contextmanager
+def running_database(state: Path, *, echo: Write = console.ignore) -> Iterator[Database]:
+    """A database of its own, until the block ends."""
+    here = State(state)
+    with here.locked():
+        found, part = database.prepare(here, mariadbd=packages.find("mariadbd")["mariadbd"])
+        with _running(part, echo=echo):
+            yield found
+
+
+@contextmanager
+def running_emulator(state: Path, *, echo: Write = console.ignore) -> Iterator[Emulator]:
+    """S3 and SQS with bucket and queues, until the block ends."""
+    here = State(state)
+    with here.locked():
+        found, part = emulator.prepare(here, web_origin="http://127.0.0.1:8080")
+        with _running(part, echo=echo):
+            yield found
+
+
+@contextmanager
+def running_proxy(state: Path, *, upstream_port: int, echo: Write = console.ignore) -> Iterator[Proxy]:
+    """nginx in front of a port, until the block ends."""
+    here = State(state)
+    with here.locked():
+        nginx = packages.find("nginx")["nginx"]
+        found, part = proxy.prepare(here, nginx=nginx, port=here.port("nginx"), upstream_port=upstream_port)
+        with _running(part, echo=echo):
+            yield found
+
+
+@contextmanager
+def _running(part: Part, *, echo: Write) -> Iterator[None]:
+    supervisor = Supervisor([part], write=echo)
+    try:
+        supervisor.start_all()
+        yield
+    finally:
+        supervisor.stop_all()
+
+
+@contextmanager
+def _prepared_system(state: Path, *, port: int | None, parts: Collection[str], echo: Write) -> Iterator[System]:
+    here = State(state)
+    with here.locked():
+        system = _compose(here, port=port or here.port("nginx"), parts=parts, echo=echo)
+        try:
+            yield system
+        finally:
+            system.stop_all()
+
+
+def _compose(state: State, *, port: int, parts: Collection[str], echo: Write) -> System:
+    _check_port(port)
+    programs = packages.find("mariadbd", "nginx")
+    web_port = state.port("web")
+    where, database_part = database.prepare(state, mariadbd=programs["mariadbd"])
+    front, nginx_part = proxy.prepare(state, nginx=programs["nginx"], port=port, upstream_port=web_port)
+    aws, emulator_part = emulator.prepare(state, web_origin=front.url)
+    settings = services.environment(state, database=where, emulator=aws)
+    every = [
+        database_part,
+        emulator_part,
+        services.migrations(settings),
+        services.web(settings, port=web_port),
+        nginx_part,
+        services.worker(settings),
+    ]
+    return System(
+        [part for part in every if part.name in parts],
+        write=echo,
+        database=where,
+        emulator=aws,
+        proxy=front,
+        environment=settings,
+    )
+
+
+def _check_port(port: int) -> None:
+    try:
+        check_free(port)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise PortTaken(
+            f"port {port}: {reason}; stop what listens there, or choose another: make run PORT={port + 1}"
+        ) from None
+
+
+def _start(system: System, parts: Collection[str]) -> None:
+    system.start_all()
+    if {"web", "nginx", "worker"} <= set(parts):
+        system.wait_until_it_serves()
+
+
+def _stop_on_signals(system: System) -> None:
+    """The first signal to stop ends the system in order, the second at once.
+
+    A thread waits for them, because a handler would run between any two instructions of the main thread.
+    """
+    numbers = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+
+    def watch() -> None:
+        signal.sigwait(numbers)
+        system.ask_to_end()
+        signal.sigwait(numbers)
+        system.kill_all()
+
+    threading.Thread(target=watch, name="signals", daemon=True).start()
