@@ -1,0 +1,253 @@
+"""Measure what processing a clip costs, against the least that ffmpeg alone can do it for.
+
+Each round runs both on the same clip, one after the other, so that a busy machine slows both down; the ratio
+is that of one round. CPU seconds are user and system time of the process and everything it started. The
+table goes to the terminal and, between two markers, into docs/performance.md.
+
+Usage: make bench-worker, or python scripts/bench_worker.py [--rounds 3] [--clip NAME ...]
+"""
+
+import argparse
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+import imageio_ffmpeg
+
+from anb_worker.encoding import BODY_SECONDS, ENCODER_FLAGS, HEIGHT, WIDTH
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # `local` is a folder of the project and not an installed package
+
+from local.samples import make_sample  # noqa: E402 after the path to it
+
+CLIPS = ROOT / "build" / "bench"
+REPORT = ROOT / "docs" / "performance.md"
+BEGIN, END = "<!-- bench-worker: begin -->", "<!-- bench-worker: end -->"
+HIGHEST_RATIO, MOST_MEGABYTES = 1.05, 600  # what we promise ourselves
+SAMPLING_SECONDS = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What a process and everything it started used; memory is resident, in megabytes."""
+
+    cpu_seconds: float
+    largest_mb: float  # of the largest process
+    together_mb: float  # of all processes at one moment, pages that they share counted for each
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One clip: medians over the rounds, the worst for memory."""
+
+    name: str
+    source_mb: float
+    bare_seconds: float
+    worker_seconds: float
+    ratios: Sequence[float]
+    largest_mb: float
+    together_mb: float
+
+    @property
+    def ratio(self) -> float:
+        """The median ratio of a round."""
+        return median(self.ratios)
+
+
+def _phone(name: str, *, width: int, height: int, kilobits_per_second: int) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        return make_sample(
+            folder / f"{name}.mp4",
+            width=width,
+            height=height,
+            seconds=60,
+            grain=14,
+            kilobits_per_second=kilobits_per_second,
+            preset="veryfast",
+        )
+
+    return make
+
+
+def _4k60(folder: Path) -> Path:
+    rate = 24_000
+    return make_sample(
+        folder / "4k60.mp4", width=3840, height=2160, fps=60, seconds=32, grain=8, kilobits_per_second=rate
+    )
+
+
+def _4k60_hdr(folder: Path) -> Path:
+    return make_sample(
+        folder / "4k60-hdr.mp4", width=3840, height=2160, fps=60, seconds=5, grain=8, codec="hevc", hdr=True
+    )
+
+
+MAKERS: dict[str, tuple[str, Callable[[Path], Path]]] = {
+    "1080p30-50mb": (
+        "1080p30, 60 s, 50 MB",
+        _phone("1080p30-50mb", width=1920, height=1080, kilobits_per_second=6_500),
+    ),
+    "1080p30-100mb": (
+        "1080p30, 60 s, 100 MB",
+        _phone("1080p30-100mb", width=1920, height=1080, kilobits_per_second=13_000),
+    ),
+    "portrait": (
+        "portrait 1080x1920, 60 s",
+        _phone("portrait", width=1080, height=1920, kilobits_per_second=6_500),
+    ),
+    "4k60": ("4K60 H.264, 32 s", _4k60),
+    "4k60-hdr": ("4K60 HEVC 10-bit HDR, 5 s", _4k60_hdr),
+}
+
+
+def main() -> int:
+    arguments = _arguments()
+    results = []
+    for name in arguments.clip:
+        title, make = MAKERS[name]
+        print(f"{title} …", file=sys.stderr, flush=True)
+        results.append(measure(title, source(name, make), arguments.rounds))
+    table = report(results, rounds=arguments.rounds)
+    print(table)
+    if set(arguments.clip) == set(MAKERS):
+        write_report(table)
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clip", action="append", choices=MAKERS, help="only these; the report stays as it is")
+    arguments = parser.parse_args()
+    arguments.clip = arguments.clip or list(MAKERS)
+    return arguments
+
+
+def source(name: str, make: Callable[[Path], Path]) -> Path:
+    """The clip of that name, made on first use."""
+    clip = CLIPS / f"{name}.mp4"
+    if not clip.exists():
+        CLIPS.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CLIPS) as folder:
+            make(Path(folder)).replace(clip)
+    return clip
+
+
+def measure(title: str, clip: Path, rounds: int) -> Result:
+    with tempfile.TemporaryDirectory() as folder:
+        pairs = [(run(bare(clip, Path(folder))), run(worker(clip, Path(folder)))) for _ in range(rounds)]
+    return Result(
+        name=title,
+        source_mb=clip.stat().st_size / 1e6,
+        bare_seconds=median(floor.cpu_seconds for floor, _ in pairs),
+        worker_seconds=median(whole.cpu_seconds for _, whole in pairs),
+        ratios=[whole.cpu_seconds / floor.cpu_seconds for floor, whole in pairs],
+        largest_mb=max(whole.largest_mb for _, whole in pairs),
+        together_mb=max(whole.together_mb for _, whole in pairs),
+    )
+
+
+def bare(clip: Path, folder: Path) -> list[str]:
+    """The least that gives 30 seconds at 720p: no watermark, no bumpers, no checks, no thumbnail."""
+    fit = f"scale={WIDTH}:{HEIGHT}:force_original_aspect_ratio=decrease,pad={WIDTH}:{HEIGHT}:-1:-1"
+    words = ["-v", "error", "-nostdin", "-y", "-t", str(BODY_SECONDS), "-i", str(clip), "-an", "-vf", fit]
+    return [imageio_ffmpeg.get_ffmpeg_exe(), *words, *ENCODER_FLAGS, str(folder / "bare.mp4")]
+
+
+def worker(clip: Path, folder: Path) -> list[str]:
+    return [sys.executable, "-m", "anb_worker", "process", str(clip), str(folder / "worker.mp4")]
+
+
+def run(command: Sequence[str]) -> Usage:
+    """Run a command to its end; what it used, by the kernel's own account."""
+    child = subprocess.Popen(command)
+    together = _Together(child.pid)
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode != 0:
+        raise SystemExit(f"{command[0]} ended with {child.returncode}")
+    return Usage(
+        cpu_seconds=used.ru_utime + used.ru_stime,
+        largest_mb=used.ru_maxrss * 1024 / 1e6,
+        together_mb=together.peak_mb(),
+    )
+
+
+class _Together(threading.Thread):
+    """Looks again and again at how much memory a process and its descendants hold at one moment."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._pid, self._peak_bytes, self._over = pid, 0, threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        while not self._over.wait(SAMPLING_SECONDS):
+            self._peak_bytes = max(self._peak_bytes, sum(map(_resident_bytes, _family(self._pid))))
+
+    def peak_mb(self) -> float:
+        self._over.set()
+        self.join()
+        return self._peak_bytes / 1e6
+
+
+def _family(pid: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:  # it has just ended
+        return []
+    return [pid, *(member for child in children for member in _family(int(child)))]
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+# --- the report -------------------------------------------------------------------------------------------
+
+
+def report(results: Sequence[Result], *, rounds: int) -> str:
+    lines = [
+        f"Measured on {datetime.now(UTC):%Y-%m-%d} with `make bench-worker` ({rounds} rounds): {machine()}.",
+        "",
+        "| clip (synthetic) | MB | bare ffmpeg, CPU s | worker, CPU s | ratio (rounds) | RSS, MB | sum, MB |",
+        "|---|---:|---:|---:|---|---:|---:|",
+    ]
+    for each in results:
+        rounds_text = ", ".join(f"{ratio:.3f}" for ratio in each.ratios)
+        lines.append(
+            f"| {each.name} | {each.source_mb:.0f} | {each.bare_seconds:.1f} | {each.worker_seconds:.1f} |"
+            f" **{each.ratio:.3f}** ({rounds_text}) | {each.largest_mb:.0f} | {each.together_mb:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def machine() -> str:
+    cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    name = cpu[1].strip() if cpu else platform.processor()
+    return f"{name}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
+
+
+def write_report(table: str) -> None:
+    text = REPORT.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    REPORT.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

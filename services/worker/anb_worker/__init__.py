@@ -1,0 +1,1 @@
+"""The video workers of ANB Rising Stars."""

@@ -1,0 +1,110 @@
+"""What ffmpeg is asked to do: the picture that every clip shares, and one argument list per step.
+
+Bumpers are encoded beforehand with the same flags and only stream-copied at run time, so whatever is in
+`ENCODER_FLAGS` and `COLOUR_FILTER` decides whether body and bumpers can be joined.
+File names are fixed and relative: ffmpeg runs inside a folder where everything it needs lies under a name
+that needs no quoting in a filter graph.
+"""
+
+from anb.mp4 import MOST_PIXELS, MOST_TRACKS
+
+WIDTH, HEIGHT = 1280, 720
+FRAME_RATE = 30  # frames per second, constant
+BODY_SECONDS = 30  # the longest body; the cut is made in frames
+BODY_FRAMES = BODY_SECONDS * FRAME_RATE
+BUMPER_SECONDS = 2.5  # each of the two
+LONGEST_SECONDS = 35  # body and both bumpers
+LOGO_MARGIN = 20  # pixels between the watermark and the top right corner
+THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT = 640, 360
+
+SOURCE, LOGO, BODY, THUMBNAIL = "source.mp4", "logo.png", "body.mp4", "thumbnail.jpg"
+INTRO, OUTRO, PARTS, JOINED = "intro.mp4", "outro.mp4", "parts.txt", "joined.mp4"
+
+TIMESCALE = 15_360  # ticks per second of the track, what the muxer itself picks for 30 fps
+FRAME_TICKS = TIMESCALE // FRAME_RATE
+
+COLOUR_FILTER = (
+    # ffmpeg >= 7 writes the frame's own tags to the stream, so an HDR or BT.601 source would get another SPS
+    "setparams=field_mode=prog:range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
+    ":chroma_location=left,"
+    # mastering data and captions would travel on as SEI
+    "sidedata=mode=delete"
+)
+
+ENCODER_FLAGS: tuple[str, ...] = (
+    *("-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-profile:v", "high", "-level:v", "3.1"),
+    *("-pix_fmt", "yuv420p", "-g", "120", "-threads", "2"),
+    *("-x264-params", "stitchable=1"),  # headers that do not depend on the content
+    *("-color_range", "tv", "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"),
+    *("-map_metadata", "-1", "-map_chapters", "-1", "-video_track_timescale", str(TIMESCALE)),
+    *("-fps_mode", "cfr", "-r", str(FRAME_RATE)),  # closes the hole that a change of resolution leaves
+)
+
+# The thread counts do not follow the machine: memory would, and the address space is bounded
+_QUIET = ("-hide_banner", "-nostdin", "-nostats", "-y", "-filter_complex_threads", "2")
+_REPORTING = ("-v", "error", "-progress", "pipe:1", "-stats_period", "0.5")
+_LOCAL_FILES_ONLY = ("-protocol_whitelist", "file")
+_DISTRUSTED_SOURCE = (
+    *(*_LOCAL_FILES_ONLY, "-f", "mov", "-codec_whitelist", "h264,hevc"),
+    *("-max_pixels", str(MOST_PIXELS), "-max_streams", str(MOST_TRACKS)),
+    *("-export_side_data", "enhancements"),  # keeps the LCEVC decoder out: CVE-2026-125262
+    *("-threads", "2", "-an", "-sn", "-dn", "-t", str(BODY_SECONDS), "-i", f"file:{SOURCE}"),
+)
+_TO_BT709 = ":out_color_matrix=bt709:out_range=tv"
+_HDR_TO_BT709 = (
+    ",zscale=t=linear:npl=203,format=gbrpf32le,zscale=p=bt709,tonemap=tonemap=mobius:desat=0"
+    ",zscale=t=bt709:m=bt709:r=tv"
+)
+_TO_THE_GRID = (
+    # Parts follow each other by their length in rounded milliseconds, up to five ticks off
+    f"setts=pts=round(PTS/{FRAME_TICKS})*{FRAME_TICKS}"
+    # A part of a frame or two has no B-frames and so starts two frames later than others on the decoder's clock
+    f":dts=(N-2)*{FRAME_TICKS}:duration={FRAME_TICKS}"
+)
+
+
+def inspection() -> tuple[str, ...]:
+    """Print what the decoder says about each stream to stderr; ends in an error for want of an output."""
+    return (*_QUIET, "-v", "info", *_DISTRUSTED_SOURCE)
+
+
+def body(*, track_id: int, hdr: bool) -> tuple[str, ...]:
+    """Encode at most BODY_SECONDS of the source to BODY, and a picture of its first second to THUMBNAIL."""
+    return (
+        *(*_QUIET, *_REPORTING, *_DISTRUSTED_SOURCE, "-filter_complex", _body_graph(track_id, hdr=hdr)),
+        *("-map", "[video]", *ENCODER_FLAGS, "-frames:v", str(BODY_FRAMES), "-f", "mp4", f"file:{BODY}"),
+        # Not at a constant rate, which would give the first picture twice instead of both
+        *("-map", "[thumbnail]", "-map_metadata", "-1", "-fps_mode", "passthrough", "-update", "1"),
+        *("-c:v", "mjpeg", "-q:v", "3", "-f", "image2", f"file:{THUMBNAIL}"),
+    )
+
+
+def join() -> tuple[str, ...]:
+    """Copy the streams of the files that PARTS lists, one after the other, to JOINED, index first."""
+    return (
+        *(*_QUIET, *_REPORTING, *_LOCAL_FILES_ONLY, "-f", "concat", "-safe", "0", "-auto_convert", "0"),
+        *("-i", PARTS, "-map", "0:v:0", "-c", "copy", "-bsf:v", _TO_THE_GRID, "-map_metadata", "-1"),
+        *("-video_track_timescale", str(TIMESCALE), "-movflags", "+faststart", "-f", "mp4", f"file:{JOINED}"),
+    )
+
+
+def parts() -> str:
+    """The content of PARTS."""
+    return "".join(f"file '{name}'\n" for name in (INTRO, BODY, OUTRO))
+
+
+def _body_graph(track_id: int, *, hdr: bool) -> str:
+    to_bt709 = _HDR_TO_BT709 if hdr else _TO_BT709
+    return (
+        # As an input the logo would vanish when the resolution changes in mid-stream
+        f"movie=filename={LOGO}:f=png_pipe,format=yuva420p[logo];"
+        # Dropping frames before the scaler makes 60 fps cheaper; the cut in frames holds for a variable rate
+        f"[0:i:{track_id}]fps={FRAME_RATE},trim=end_frame={BODY_FRAMES},"
+        f"scale=w={WIDTH}:h={HEIGHT}:force_original_aspect_ratio=decrease:force_divisible_by=2"
+        f":reset_sar=1:flags=bicubic{to_bt709},format=yuv420p,"
+        f"pad={WIDTH}:{HEIGHT}:(ow-iw)/2:(oh-ih)/2,setsar=1[fitted];"
+        f"[fitted][logo]overlay=W-w-{LOGO_MARGIN}:{LOGO_MARGIN}:format=yuv420,"
+        f"{COLOUR_FILTER},split[video][copy];"
+        # The picture after one second, or the first one of a clip shorter than that
+        rf"[copy]select='eq(n\,0)+eq(n\,{FRAME_RATE})',scale={THUMBNAIL_WIDTH}:{THUMBNAIL_HEIGHT}[thumbnail]"
+    )

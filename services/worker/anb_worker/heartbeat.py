@@ -1,0 +1,80 @@
+"""Keeps lease and message ours while the work goes on."""
+
+import logging
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+from botocore.exceptions import BotoCoreError, ClientError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from anb.database import Sessions
+from anb.jobs import Jobs, Message
+from anb_worker import lease as leases
+from anb_worker.lease import HEARTBEAT_SECONDS, LEASE_SECONDS, Lease
+
+VISIBILITY_SECONDS = 120
+_RETRY_SECONDS = 5
+
+log = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """Extends lease and visibility every 30 s from a thread and a connection of its own.
+
+    `lost` is set as soon as the lease is known to be somebody else's, the row is gone, or nothing has confirmed
+    the lease for as long as it lasts.
+    """
+
+    def __init__(self, sessions: Sessions, jobs: Jobs, *, lease: Lease, message: Message) -> None:
+        self.lost = threading.Event()
+        self._sessions, self._jobs = sessions, jobs
+        self._lease, self._message = lease, message
+        self._ended = threading.Event()
+        self._confirmed = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def expired(self) -> bool:
+        """Return whether the lease may have ended, as nothing has confirmed it for its length."""
+        return time.monotonic() - self._confirmed > LEASE_SECONDS
+
+    def _run(self) -> None:
+        pause = HEARTBEAT_SECONDS
+        while not self._ended.wait(pause) and not self.lost.is_set():
+            pause = HEARTBEAT_SECONDS if self._beat() else _RETRY_SECONDS
+
+    def _beat(self) -> bool:
+        before = time.monotonic()
+        try:
+            with self._sessions.begin() as session:
+                ours = leases.extend(session, self._lease)
+        except (DBAPIError, PoolTimeout) as error:
+            log.warning("could not extend the lease", extra={"error": str(error)})
+            if self.expired():
+                self.lost.set()
+            return False
+        if not ours:
+            self.lost.set()
+            return True
+        self._confirmed = before
+        self._keep_message()
+        return True
+
+    def _keep_message(self) -> None:
+        try:
+            self._jobs.hide(self._message, seconds=VISIBILITY_SECONDS)
+        except (BotoCoreError, ClientError) as error:
+            # The lease protects the work; a message that shows up again finds it held
+            log.warning("could not hide the message", extra={"error": str(error)})

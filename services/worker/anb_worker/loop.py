@@ -1,0 +1,212 @@
+"""One job at a time: receive, claim, process, finish."""
+
+import logging
+import random
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from anb import logs
+from anb.database import Sessions
+from anb.errors import Invalid
+from anb.jobs import Job, Jobs, Message
+from anb.storage import JPEG, MP4, ObjectMissing, Storage, processed_key, source_key, thumbnail_key
+from anb_worker import lease as leases
+from anb_worker.failures import Cancelled, Crashed, Unprocessable
+from anb_worker.heartbeat import Heartbeat
+from anb_worker.lease import Held, Lease
+from anb_worker.processing import process
+
+POLL_SECONDS = 5  # the longest that an idle worker takes to notice that it shall stop
+GRACE_SECONDS = 10  # what a job under way gets to finish after that
+_AWAY = (BotoCoreError, ClientError, DBAPIError, PoolTimeout)
+_RETRY_SECONDS = 3
+_SHORTEST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS = 15, 600
+_LOGGED_STEPS = 10  # log lines for the progress of one job
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Works off the queue until `stop` is set."""
+
+    def __init__(
+        self,
+        *,
+        sessions: Sessions,
+        storage: Storage,
+        jobs: Jobs,
+        scratch: Path,
+        owner: str,
+        stop: threading.Event,
+        grace_seconds: float = GRACE_SECONDS,
+    ) -> None:
+        """`scratch` is this worker's alone: whatever an earlier life left there is removed."""
+        self._sessions, self._storage, self._jobs = sessions, storage, jobs
+        self._scratch, self._owner = scratch, owner
+        self._stop, self._grace_seconds = stop, grace_seconds
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+
+    def run(self) -> None:
+        """Work until asked to stop; a part that is away is waited for."""
+        log.info("ready")
+        while not self._stop.is_set():
+            try:
+                if message := self._jobs.receive(wait_seconds=POLL_SECONDS):
+                    self.handle(message)
+            except _AWAY as error:
+                log.warning("a part is away", extra={"error": str(error)})
+                self._stop.wait(_RETRY_SECONDS)
+        log.info("stopped")
+
+    def handle(self, message: Message) -> None:
+        """Do what the message asks for, if its row says that there is something to do."""
+        if self._stop.is_set():
+            self._jobs.hide(message, seconds=0)
+            return
+        if message.job is None:
+            # SQS moves it to the dead-letter queue, body intact, once it has come back often enough
+            log.error("unreadable message", extra={"body": message.body[:200]})
+            self._jobs.hide(message, seconds=0)
+            return
+        with logs.bound(video_id=str(message.job.video_id), request_id=message.job.request_id):
+            self._take(message, message.job)
+
+    def _take(self, message: Message, job: Job) -> None:
+        with self._sessions.begin() as session:
+            claimed = leases.claim(session, video_id=job.video_id, owner=self._owner)
+        if claimed is None:
+            log.info("nothing to do")
+            self._jobs.done(message)
+        elif isinstance(claimed, Held):
+            self._jobs.hide(message, seconds=claimed.seconds + 5)
+        else:
+            with (
+                logs.bound(attempt=claimed.attempt),
+                Heartbeat(self._sessions, self._jobs, lease=claimed, message=message) as heartbeat,
+            ):
+                self._work(claimed, message, heartbeat)
+
+    def _work(self, lease: Lease, message: Message, heartbeat: Heartbeat) -> None:
+        """Process the video and write how that ended, unless the lease was lost on the way."""
+        log.info("claimed")
+        try:
+            self._produce(lease, heartbeat)
+        except (Unprocessable, Invalid, ObjectMissing) as error:
+            reason = _reason(error)
+            self._end(message, heartbeat, "failed", lambda s: leases.give_up(s, lease, reason=reason))
+        except Cancelled:
+            if heartbeat.lost.is_set():
+                self._discard(lease, message)
+            else:
+                self._release(lease, message, heartbeat, crashed=False, delay_seconds=0)
+        except Crashed as error:
+            log.warning("crashed", extra={"error": str(error)})
+            self._release(lease, message, heartbeat, crashed=True, delay_seconds=_SHORTEST_DELAY_SECONDS)
+        except (*_AWAY, OSError) as error:
+            log.warning("could not be processed now", extra={"error": f"{type(error).__name__}: {error}"})
+            self._release(lease, message, heartbeat, crashed=False, delay_seconds=_delay_seconds(lease.attempt))
+        else:
+            if not self._end(message, heartbeat, "processed", lambda s: leases.finish(s, lease)):
+                self._discard(lease, message)
+
+    def _produce(self, lease: Lease, heartbeat: Heartbeat) -> None:
+        with tempfile.TemporaryDirectory(dir=self._scratch) as name:
+            folder = Path(name)
+            source, output, thumbnail = folder / "source.mp4", folder / "output.mp4", folder / "thumbnail.jpg"
+            self._storage.download(source_key(lease.video_id), source)
+            process(
+                source,
+                output,
+                thumbnail=thumbnail,
+                scratch=folder,
+                progress=_ProgressLog(),
+                cancelled=_Cancelled(self._stop, heartbeat, grace_seconds=self._grace_seconds),
+            )
+            with output.open("rb") as file:
+                self._storage.put(processed_key(lease.video_id, lease.attempt), file, content_type=MP4)
+            with thumbnail.open("rb") as file:
+                self._storage.put(thumbnail_key(lease.video_id, lease.attempt), file, content_type=JPEG)
+
+    def _end(self, message: Message, heartbeat: Heartbeat, outcome: str, write: Callable[[Session], bool]) -> bool:
+        """Write the outcome, then take the message off; False when the video is no longer ours."""
+        if not self._settle(heartbeat, write):
+            return False
+        log.info(outcome)
+        self._jobs.done(message)
+        return True
+
+    def _release(
+        self, lease: Lease, message: Message, heartbeat: Heartbeat, *, crashed: bool, delay_seconds: int
+    ) -> None:
+        log.info("released", extra={"delay_seconds": delay_seconds})
+        self._settle(heartbeat, lambda s: leases.release(s, lease, crashed=crashed, delay_seconds=delay_seconds))
+        self._jobs.hide(message, seconds=delay_seconds)
+
+    def _settle(self, heartbeat: Heartbeat, write: Callable[[Session], bool]) -> bool:
+        """Write to the row, waiting for an absent database for as long as the lease may last."""
+        while True:
+            try:
+                with self._sessions.begin() as session:
+                    return write(session)
+            except (DBAPIError, PoolTimeout) as error:
+                if heartbeat.expired():
+                    raise
+                log.warning("waiting for the database", extra={"error": str(error)})
+                time.sleep(_RETRY_SECONDS)
+
+    def _discard(self, lease: Lease, message: Message) -> None:
+        """Remove what this attempt stored: the video was deleted, or another attempt has overtaken this one."""
+        log.info("discarded")
+        own = (processed_key(lease.video_id, lease.attempt), thumbnail_key(lease.video_id, lease.attempt))
+        self._storage.delete(own)
+        self._jobs.hide(message, seconds=0)
+
+
+class _Cancelled:
+    """Says when to abandon a job: at once when its lease is lost, after a grace when the worker shall stop."""
+
+    def __init__(self, stop: threading.Event, heartbeat: Heartbeat, *, grace_seconds: float) -> None:
+        self._stop, self._heartbeat = stop, heartbeat
+        self._grace_seconds = grace_seconds
+        self._asked: float | None = None
+
+    def __call__(self) -> bool:
+        if self._stop.is_set() and self._asked is None:
+            self._asked = time.monotonic()
+        out_of_grace = self._asked is not None and time.monotonic() - self._asked > self._grace_seconds
+        return out_of_grace or self._heartbeat.lost.is_set()
+
+
+class _ProgressLog:
+    """Logs every tenth of a job's way."""
+
+    def __init__(self) -> None:
+        self._logged = 0
+
+    def __call__(self, fraction: float) -> None:
+        step = int(fraction * _LOGGED_STEPS)
+        if step > self._logged:
+            self._logged = step
+            log.info("progress", extra={"percent": step * 100 // _LOGGED_STEPS})
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ObjectMissing):
+        return "El archivo original ya no está en el almacenamiento."
+    return error.message if isinstance(error, Invalid) else str(error)
+
+
+def _delay_seconds(attempt: int) -> int:
+    """Return a wait with full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/."""
+    longest = min(_LONGEST_DELAY_SECONDS, _SHORTEST_DELAY_SECONDS * 2 ** min(attempt, 10))
+    return random.randint(_SHORTEST_DELAY_SECONDS, longest)  # noqa: S311 no secret depends on it

@@ -1,0 +1,171 @@
+"""Turns a player's clip into the branded one: 720p, at most 35 seconds, no sound, between two bumpers."""
+
+import errno
+import logging
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import imageio_ffmpeg
+
+from anb import mp4
+from anb.errors import Invalid
+from anb.mp4 import Clip
+from anb_worker import encoding, sandbox
+from anb_worker.failures import Crashed, Unprocessable
+
+log = logging.getLogger(__name__)
+
+BRANDING: Final = Path(__file__).parent / "branding"
+
+_HDR_TRANSFERS: Final = "smpte2084|arib-std-b67"
+_UNDECODABLE: Final = "El video está dañado: no se pudo decodificar."
+# ffmpeg exits with the low byte of the negative errno: these speak of the machine and not of the file
+_MACHINE_TROUBLE: Final = frozenset(
+    256 - number
+    for number in (
+        *(errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE),
+        *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EACCES, errno.ENOENT),
+    )
+)
+_STOPPED: Final = 255  # ffmpeg took a signal and left a playable part
+_CHAIN_BROKEN: Final = frozenset({126, 127})  # a program of the sandbox could not start the next one
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessedClip:
+    """What came out: a 1280x720 clip of `frames` at 30 per second, bumpers included."""
+
+    duration_seconds: float
+    size_bytes: int
+    frames: int
+
+
+def process(
+    source: Path,
+    output: Path,
+    *,
+    thumbnail: Path,
+    scratch: Path,
+    progress: Callable[[float], None],
+    cancelled: Callable[[], bool],
+    branding: Path = BRANDING,
+) -> ProcessedClip:
+    """Write the branded clip of `source` to `output` and a picture of it to `thumbnail`; both whole or not at all.
+
+    `progress` gets the part that is done, from 0 to 1; `cancelled` is asked several times a second. What this
+    puts into the folder `scratch` is gone when it returns or raises. Raises Unprocessable, Crashed or
+    Cancelled, and OSError for a path that is missing or not ours to use.
+    """
+    clip = _admit(source)
+    with tempfile.TemporaryDirectory(dir=scratch, prefix="clip-") as name:
+        folder = Path(name)
+        _lay_out(folder, source=source, branding=branding)
+        _encode_body(folder, clip, progress, cancelled)
+        joined = _join(folder, cancelled)
+        _publish(folder / encoding.THUMBNAIL, thumbnail)
+        _publish(folder / encoding.JOINED, output)
+    progress(1.0)
+    return ProcessedClip(
+        duration_seconds=joined.duration_seconds, size_bytes=output.stat().st_size, frames=joined.frames
+    )
+
+
+def _admit(source: Path) -> Clip:
+    try:
+        return _read(source)
+    except Invalid as refusal:
+        raise Unprocessable(refusal.message) from refusal
+
+
+def _read(path: Path) -> Clip:
+    with path.open("rb") as file:
+        return mp4.read_clip(file, size_bytes=path.stat().st_size)
+
+
+def _lay_out(folder: Path, *, source: Path, branding: Path) -> None:
+    """Give everything that ffmpeg reads the name under which it looks for it."""
+    inputs = {encoding.SOURCE: source}
+    inputs |= {name: branding / name for name in (encoding.LOGO, encoding.INTRO, encoding.OUTRO)}
+    for name, path in inputs.items():
+        (folder / name).symlink_to(path.resolve(strict=True))
+    (folder / encoding.PARTS).write_text(encoding.parts())
+
+
+def _encode_body(folder: Path, clip: Clip, progress: Callable[[float], None], cancelled: Callable[[], bool]) -> None:
+    expected = max(1, min(encoding.BODY_FRAMES, round(clip.duration_seconds * encoding.FRAME_RATE)))
+    ended = sandbox.run(
+        _ffmpeg(encoding.body(track_id=clip.track_id, hdr=_is_hdr(folder, clip, cancelled))),
+        folder=folder,
+        on_frame=lambda frame: progress(min(frame / expected, 1.0)),
+        cancelled=cancelled,
+    )
+    _blame(ended)
+    if _frames_of(folder / encoding.BODY) < expected / 2:
+        # The fps filter fills small holes; this much is missing only where most of the video is unreadable
+        raise Unprocessable(_UNDECODABLE)
+
+
+def _is_hdr(folder: Path, clip: Clip, cancelled: Callable[[], bool]) -> bool:
+    """Whether the decoder calls the track HDR; the container's own tag may say otherwise."""
+    ended = sandbox.run(_ffmpeg(encoding.inspection()), folder=folder, cancelled=cancelled)
+    stream = rf"Stream #0:\d+\[{clip.track_id:#x}\][^|]*Video:[^|]*(?:{_HDR_TRANSFERS})"
+    return re.search(stream, ended.errors) is not None
+
+
+def _frames_of(body: Path) -> int:
+    try:
+        return _read(body).frames
+    except Invalid as refusal:  # an MP4 without a sample: nothing could be decoded
+        raise Unprocessable(_UNDECODABLE) from refusal
+
+
+def _join(folder: Path, cancelled: Callable[[], bool]) -> Clip:
+    parts = [_read(folder / name) for name in (encoding.INTRO, encoding.BODY, encoding.OUTRO)]
+    if len({part.configuration for part in parts}) > 1:
+        raise Crashed("body and bumpers were encoded differently: run scripts/draw_branding.py again")
+    ended = sandbox.run(_ffmpeg(encoding.join()), folder=folder, cancelled=cancelled)
+    if ended.code != 0:
+        raise Crashed(f"the join ended with {ended.code}: {ended.errors}")
+    joined = _read(folder / encoding.JOINED)
+    _verify(joined, frames=sum(part.frames for part in parts))
+    return joined
+
+
+def _verify(clip: Clip, *, frames: int) -> None:
+    """Make sure that what we are about to publish is what we promise."""
+    promised = {
+        "size": ((clip.width, clip.height), (encoding.WIDTH, encoding.HEIGHT)),
+        "frames": (clip.frames, frames),
+        "milliseconds": (round(clip.duration_seconds * 1000), round(frames * 1000 / encoding.FRAME_RATE)),
+        "tracks": (clip.tracks, 1),
+        "index first": (clip.index_first, True),
+        "short enough": (clip.duration_seconds <= encoding.LONGEST_SECONDS, True),
+    }
+    wrong = [f"{name} {found}, not {due}" for name, (found, due) in promised.items() if found != due]
+    if wrong:
+        raise Crashed(f"the joined clip is not right: {'; '.join(wrong)}")
+
+
+def _publish(ready: Path, target: Path) -> None:
+    """Put a finished file in place at once; scratch may be on another file system."""
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".anb-") as folder:
+        shutil.copyfile(ready, Path(folder) / target.name).replace(target)
+
+
+def _ffmpeg(arguments: Sequence[str]) -> tuple[str, ...]:
+    return (imageio_ffmpeg.get_ffmpeg_exe(), *arguments)
+
+
+def _blame(ended: sandbox.Ended) -> None:
+    """Tell a file that ffmpeg refuses from a machine that let ffmpeg down."""
+    if ended.code == 0:
+        return
+    if ended.code in _MACHINE_TROUBLE | _CHAIN_BROKEN | {_STOPPED}:
+        raise Crashed(f"ffmpeg ended with {ended.code}: {ended.errors}")
+    log.info("ffmpeg refused a file with %d: %r", ended.code, ended.errors)
+    raise Unprocessable(_UNDECODABLE)

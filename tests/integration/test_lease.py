@@ -1,0 +1,169 @@
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select, update
+
+from anb.models import Standing, Status, Video, now
+from anb_worker import lease as leases
+from anb_worker.lease import MAX_CRASHES, POISON, Held, Lease
+
+
+@pytest.fixture
+def row(sessions):
+    def read(video):
+        with sessions() as session:
+            return session.get(Video, video.id)
+
+    return read
+
+
+@pytest.fixture
+def claim(sessions):
+    def take(video, owner="worker"):
+        with sessions.begin() as session:
+            return leases.claim(session, video_id=video.id, owner=owner)
+
+    return take
+
+
+@pytest.fixture
+def write(sessions):
+    """Call a function of the module in a transaction of its own."""
+
+    def run(function, *arguments, **options):
+        with sessions.begin() as session:
+            return function(session, *arguments, **options)
+
+    return run
+
+
+@pytest.fixture
+def expire(sessions):
+    def end(video):
+        with sessions.begin() as session:
+            session.execute(update(Video).where(Video.id == video.id).values(lease_until=now(plus_seconds=-1)))
+
+    return end
+
+
+def test_a_claimed_video_is_one_workers(make_video, claim):
+    video = make_video()
+
+    assert claim(video) == Lease(video_id=video.id, attempt=1)
+    held = claim(video)
+    assert isinstance(held, Held)
+    assert 110 <= held.seconds <= 120
+
+
+def test_of_many_racing_workers_one_gets_the_video(make_video, claim):
+    video = make_video()
+
+    with ThreadPoolExecutor(8) as pool:
+        claims = list(pool.map(lambda _: claim(video), range(8)))
+
+    assert [c for c in claims if isinstance(c, Lease)] == [Lease(video_id=video.id, attempt=1)]
+
+
+def test_an_expired_lease_is_taken_over_with_the_next_attempt(make_video, claim, expire):
+    video = make_video()
+    claim(video)
+    expire(video)
+
+    assert claim(video) == Lease(video_id=video.id, attempt=2)
+
+
+@pytest.mark.parametrize("status", [Status.PROCESSED, Status.FAILED, Status.AWAITING_UPLOAD])
+def test_there_is_nothing_to_do_for_a_video_that_is_done(make_video, claim, status):
+    assert claim(make_video(status=status)) is None
+
+
+def test_there_is_nothing_to_do_for_a_deleted_video(claim):
+    assert claim(Video(id=uuid4())) is None
+
+
+def test_finishing_opens_the_video_to_votes(make_video, claim, write, row):
+    video = make_video()
+
+    assert write(leases.finish, claim(video))
+    assert row(video).status == Status.PROCESSED
+    assert row(video).processed_at is not None
+
+
+def test_a_player_enters_the_standings_once(make_user, make_video, claim, write, sessions):
+    player = make_user()
+    for _ in range(2):
+        write(leases.finish, claim(make_video(owner=player)))
+
+    with sessions() as session:
+        assert [standing.user_id for standing in session.scalars(select(Standing))] == [player.id]
+
+
+def test_finishing_again_after_a_lost_answer_is_a_success(make_video, claim, write):
+    lease = claim(make_video())
+
+    assert write(leases.finish, lease)
+    assert write(leases.finish, lease)
+
+
+@pytest.mark.parametrize(
+    "late_write",
+    [
+        (leases.extend, {}),
+        (leases.finish, {}),
+        (leases.give_up, {"reason": "x"}),
+        (leases.release, {"crashed": False, "delay_seconds": 0}),
+    ],
+)
+def test_a_worker_that_lost_its_lease_changes_nothing(make_video, claim, expire, write, row, late_write):
+    function, options = late_write
+    video = make_video()
+    late = claim(video)
+    expire(video)
+    claim(video)
+    before = row(video)
+
+    assert not write(function, late, **options)
+    assert (row(video).status, row(video).attempt, row(video).crashes) == (before.status, 2, before.crashes)
+
+
+def test_extending_keeps_the_video(make_video, claim, expire, write):
+    video = make_video()
+    lease = claim(video)
+    expire(video)
+
+    assert write(leases.extend, lease)
+    assert isinstance(claim(video), Held)
+
+
+def test_giving_up_tells_the_player_why(make_video, claim, write, row):
+    video = make_video()
+
+    assert write(leases.give_up, claim(video), reason="Está dañado.")
+    assert (row(video).status, row(video).error) == (Status.FAILED, "Está dañado.")
+
+
+def test_a_release_in_good_order_is_no_crash(make_video, claim, write, row):
+    video = make_video()
+    write(leases.release, claim(video), crashed=False, delay_seconds=0)
+
+    assert (row(video).status, row(video).crashes, row(video).attempt) == (Status.UPLOADED, 0, 1)
+
+
+def test_the_third_crash_is_the_last(make_video, claim, write, row):
+    video = make_video()
+    for _ in range(MAX_CRASHES):
+        write(leases.release, claim(video), crashed=True, delay_seconds=0)
+
+    assert claim(video) is None
+    assert (row(video).status, row(video).error) == (Status.FAILED, POISON)
+
+
+def test_a_worker_that_dies_three_times_over_a_video_fails_it(make_video, claim, expire, row):
+    video = make_video()
+    for _ in range(MAX_CRASHES):
+        assert isinstance(claim(video), Lease)
+        expire(video)
+
+    assert claim(video) is None
+    assert row(video).status == Status.FAILED

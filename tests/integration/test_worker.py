@@ -1,0 +1,237 @@
+"""The worker's loop with a real row, object, message and ffmpeg."""
+
+import threading
+
+import boto3
+import pytest
+from sqlalchemy import update
+
+from anb import videos
+from anb.jobs import Job
+from anb.models import Status, Video, now
+from anb.storage import prefixes, processed_key, source_key, thumbnail_key
+from anb_worker import lease as leases
+from anb_worker.loop import Worker
+from local.samples import make_sample
+
+
+@pytest.fixture(scope="module")
+def short_clip(tmp_path_factory):
+    return make_sample(tmp_path_factory.mktemp("clips") / "short.mp4", seconds=1, width=640, height=360).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory):
+    return make_sample(tmp_path_factory.mktemp("clips") / "long.mp4", seconds=25, fps=10).read_bytes()
+
+
+@pytest.fixture
+def stop():
+    return threading.Event()
+
+
+@pytest.fixture
+def worker(sessions, storage, jobs, tmp_path, stop):
+    return Worker(
+        sessions=sessions,
+        storage=storage,
+        jobs=jobs,
+        scratch=tmp_path / "scratch",
+        owner="test",
+        stop=stop,
+        grace_seconds=0,
+    )
+
+
+@pytest.fixture
+def row(sessions):
+    def read(video):
+        with sessions() as session:
+            return session.get(Video, video.id)
+
+    return read
+
+
+@pytest.fixture
+def ring(make_video, store, jobs):
+    """Make an uploaded video with this content, and ring for it."""
+
+    def make(content=None):
+        video = make_video()
+        if content is not None:
+            store(video.id, content)
+        jobs.send([Job(video_id=video.id, request_id="request-1")])
+        return video
+
+    return make
+
+
+@pytest.fixture
+def work(worker, jobs):
+    """Let the worker handle one message."""
+
+    def once():
+        worker.handle(jobs.receive(wait_seconds=2))
+
+    return once
+
+
+def until(condition):
+    """Wait for what another thread brings about."""
+    waiting = threading.Event()
+    for _ in range(600):
+        if condition():
+            return
+        waiting.wait(0.05)
+    raise AssertionError("it never happened")
+
+
+def test_a_job_ends_with_a_public_video_and_an_empty_queue(ring, work, row, keys, jobs, short_clip, tmp_path):
+    video = ring(short_clip)
+
+    work()
+
+    assert row(video).status == Status.PROCESSED
+    assert keys() == {source_key(video.id), processed_key(video.id, 1), thumbnail_key(video.id, 1)}
+    assert jobs.backlog() == 0
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"just text", "MP4"), (None, "El archivo original ya no está en el almacenamiento.")]
+)
+def test_what_can_never_work_fails_at_once_with_a_reason(ring, work, row, jobs, content, reason):
+    video = ring(content)
+
+    work()
+
+    assert row(video).status == Status.FAILED
+    assert reason in row(video).error
+    assert jobs.backlog() == 0
+
+
+def test_a_file_with_good_boxes_and_garbage_in_them_fails_with_a_reason(ring, work, row, short_clip):
+    start = short_clip.index(b"mdat") + 4
+    video = ring(short_clip[:start] + b"\xff" * (len(short_clip) - start))
+
+    work()
+
+    assert row(video).status == Status.FAILED
+    assert row(video).error
+
+
+def test_a_repeated_message_does_nothing(ring, work, row, keys, jobs, short_clip):
+    video = ring(short_clip)
+    jobs.send([Job(video_id=video.id, request_id="request-1")])
+    work()
+    before = (row(video), keys())
+
+    work()
+
+    assert (row(video).attempt, keys()) == (before[0].attempt, before[1])
+    assert jobs.backlog() == 0
+
+
+def test_a_message_for_a_video_that_somebody_works_on_is_hidden(ring, work, row, sessions, jobs, short_clip):
+    video = ring(short_clip)
+    with sessions.begin() as session:
+        leases.claim(session, video_id=video.id, owner="other")
+
+    work()
+
+    assert row(video).attempt == 1
+    assert jobs.receive(wait_seconds=0) is None
+    assert jobs.backlog() == 1
+
+
+def test_an_unreadable_message_becomes_a_dead_letter(aws, work, jobs):
+    boto3.client("sqs").send_message(QueueUrl=aws.environment["ANB_QUEUE_URL"], MessageBody="not json")
+    for _ in range(6):
+        work()
+
+    assert jobs.receive(wait_seconds=0) is None
+    assert jobs.backlog() == 0
+
+
+def test_a_message_that_arrives_while_stopping_is_handed_back(ring, work, row, stop, jobs, short_clip):
+    video = ring(short_clip)
+    stop.set()
+
+    work()
+
+    assert row(video).attempt == 0
+    assert jobs.receive(wait_seconds=1).job.video_id == video.id
+
+
+def test_a_job_that_stopping_interrupts_is_released_and_is_no_crash(
+    ring, work, row, keys, stop, jobs, long_clip, tmp_path
+):
+    video = ring(long_clip)
+    thread = threading.Thread(target=work)
+    thread.start()
+    until(lambda: list((tmp_path / "scratch").rglob("*body*")))
+
+    stop.set()
+    thread.join()
+
+    assert (row(video).status, row(video).crashes) == (Status.UPLOADED, 0)
+    assert keys() == {source_key(video.id)}
+    assert list((tmp_path / "scratch").iterdir()) == []
+    assert jobs.receive(wait_seconds=1).job.video_id == video.id
+
+
+def test_a_video_deleted_while_it_is_processed_leaves_no_object_and_no_row(
+    ring, work, row, keys, sessions, storage, jobs, long_clip, tmp_path
+):
+    video = ring(long_clip)
+    thread = threading.Thread(target=work)
+    thread.start()
+    until(lambda: list((tmp_path / "scratch").rglob("*body*")))
+
+    with sessions.begin() as session:
+        videos.delete_own(session, owner_id=video.user_id, video_id=video.id)
+    storage.delete(prefixes(video.id))
+    thread.join()
+    work()
+
+    assert row(video) is None
+    assert keys() == set()
+    assert jobs.backlog() == 0
+
+
+def test_a_worker_that_was_overtaken_removes_its_own_result(ring, work, row, keys, sessions, long_clip, tmp_path):
+    video = ring(long_clip)
+    thread = threading.Thread(target=work)
+    thread.start()
+    until(lambda: list((tmp_path / "scratch").rglob("*body*")))
+
+    with sessions.begin() as session:
+        session.execute(update(Video).where(Video.id == video.id).values(lease_until=now(plus_seconds=-1)))
+        winner = leases.claim(session, video_id=video.id, owner="other")
+    thread.join()
+
+    assert (row(video).status, row(video).attempt) == (Status.PROCESSING, winner.attempt)
+    assert keys() == {source_key(video.id)}
+
+
+def test_an_absent_object_store_costs_the_video_no_attempt(ring, worker, row, jobs, storage, short_clip):
+    class Away(type(storage)):
+        def download(self, _key, _path):
+            raise ConnectionError("the store is away")
+
+    video = ring(short_clip)
+    worker._storage = Away(storage._client, storage._bucket)
+
+    worker.handle(jobs.receive(wait_seconds=2))
+
+    assert (row(video).status, row(video).crashes) == (Status.UPLOADED, 0)
+    assert jobs.backlog() == 1
+
+
+def test_what_an_earlier_life_left_in_scratch_is_removed(sessions, storage, jobs, tmp_path, stop):
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "scratch" / "left.mp4").touch()
+
+    Worker(sessions=sessions, storage=storage, jobs=jobs, scratch=tmp_path / "scratch", owner="test", stop=stop)
+
+    assert list((tmp_path / "scratch").iterdir()) == []
