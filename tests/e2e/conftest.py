@@ -1,0 +1,83 @@
+"""The real processes behind nginx, and players that talk to them over HTTP."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import requests
+
+from local.system import running_system
+
+PASSWORD = "StrongPass123"
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory):
+    with running_system(tmp_path_factory.mktemp("system")) as system:
+        yield system
+
+
+@dataclass(frozen=True)
+class Player:
+    """Somebody with an account and a token."""
+
+    url: str
+    headers: dict[str, str]
+
+    def upload(self, path, *, title="Mi mejor tiro", **headers) -> requests.Response:
+        with path.open("rb") as file:
+            return requests.post(
+                f"{self.url}/api/videos/upload",
+                headers={**self.headers, **headers},
+                data={"title": title},
+                files={"video_file": (path.name, file)},
+                timeout=60,
+            )
+
+    def send(self, method: str, path: str) -> requests.Response:
+        return requests.request(method, f"{self.url}{path}", headers=self.headers, timeout=30)
+
+    def video(self, video_id: str) -> dict[str, Any]:
+        return self.send("GET", f"/api/videos/{video_id}").json()
+
+    def wait_for(self, video_id: str, *, seconds: float = 60) -> dict[str, Any]:
+        """Return the video when it is processed or failed."""
+        return until(
+            lambda: (v := self.video(video_id)).get("status") in {"processed", "failed"} and v, seconds=seconds
+        )
+
+
+@pytest.fixture
+def make_player(system):
+    def make(**values):
+        names = {"first_name": "Ana", "last_name": "Gil", "city": "Bogotá", "country": "Colombia"}
+        account = {
+            **names,
+            "email": f"{uuid4().hex}@example.com",
+            "password1": PASSWORD,
+            "password2": PASSWORD,
+            **values,
+        }
+        assert requests.post(f"{system.url}/api/auth/signup", json=account, timeout=30).status_code == 201
+        login = {"email": account["email"], "password": PASSWORD}
+        token = requests.post(f"{system.url}/api/auth/login", json=login, timeout=30).json()["access_token"]
+        return Player(system.url, {"Authorization": f"Bearer {token}"})
+
+    return make
+
+
+@pytest.fixture(name="until")
+def until_fixture():
+    return until
+
+
+def until(condition, *, seconds=60):
+    """Return the condition's value as soon as it is true."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.1)
+    raise AssertionError(f"not within {seconds} s")
