@@ -37,7 +37,12 @@ def test_the_right_password_opens_the_account(sessions):
     user = sign_up(sessions)
 
     with sessions() as session:
-        assert accounts.authenticate(session, email=" JOHN@example.com ", password="StrongPass123") == user.id
+        assert (
+            accounts.authenticate(
+                session, email=" JOHN@example.com ", password="StrongPass123", client_address="10.0.0.1"
+            )
+            == user.id
+        )
 
 
 @pytest.mark.parametrize(
@@ -59,4 +64,4 @@ def test_anything_else_is_refused_with_the_same_words(sessions, email, password)
     sign_up(sessions)
 
     with sessions() as session, pytest.raises(Unauthenticated, match="Correo electrónico o contraseña incorrectos"):
-        accounts.authenticate(session, email=email, password=password)
+        accounts.authenticate(session, email=email, password=password, client_address="10.0.0.1")

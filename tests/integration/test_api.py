@@ -9,9 +9,14 @@ import jwt
 import pytest
 import requests
 from flask_jwt_extended import create_access_token
+from sqlalchemy import text
 
 from anb.models import Status
 from anb.voting import tally
+from anb_web import create_app
+from anb_web.parts import Parts
+from anb_web.settings import WebSettings
+from anb_web.tokens import issue
 
 SIGN_UP = {
     "first_name": "John",
@@ -118,6 +123,47 @@ class TestLogin:
         assert is_error(client.post("/api/auth/login", json=sent), 401, "unauthenticated")
 
 
+class TestGuessing:
+    def guess(self, client, email, password="WrongPass123"):
+        return client.post("/api/auth/login", json={"email": email, "password": password})
+
+    @pytest.mark.parametrize("email", [SIGN_UP["email"], "nobody@example.com"])
+    def test_it_is_slowed_down_whether_the_account_exists_or_not(self, client, email):
+        client.post("/api/auth/signup", json=SIGN_UP)
+
+        answers = [self.guess(client, email) for _ in range(12)]
+
+        assert [answer.status_code for answer in answers] == [401] * 11 + [429]
+        assert is_error(answers[-1], 429, "too_many_requests")
+        assert 1 <= int(answers[-1].headers["Retry-After"]) <= 3
+
+    def test_twenty_wrong_passwords_lock_nobody_out_for_long(self, client, sessions):
+        client.post("/api/auth/signup", json=SIGN_UP)
+        for _ in range(20):
+            self.guess(client, SIGN_UP["email"])
+            with sessions.begin() as session:
+                longest = session.scalar(
+                    text("SELECT MAX(TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(6), blocked_until)) FROM login_failures")
+                )
+                session.execute(text("UPDATE login_failures SET blocked_until = UTC_TIMESTAMP(6)"))
+        assert longest <= 30
+
+        assert self.guess(client, SIGN_UP["email"], SIGN_UP["password1"]).status_code == 200
+
+    def test_the_right_password_forgets_the_wrong_ones(self, client):
+        client.post("/api/auth/signup", json=SIGN_UP)
+        for password in ("WrongPass123", SIGN_UP["password1"]) * 12:
+            answer = self.guess(client, SIGN_UP["email"], password)
+
+        assert answer.status_code == 200
+
+    def test_it_is_counted_for_all_processes_together(self, client, app):
+        for _ in range(11):
+            self.guess(client, "nobody@example.com")
+
+        assert self.guess(app.test_client(), "nobody@example.com").status_code == 429
+
+
 class TestTokens:
     PROTECTED = (
         ("post", "/api/videos/upload"),
@@ -136,27 +182,64 @@ class TestTokens:
             good = create_access_token(identity=user)
             expired = create_access_token(identity=user, expires_delta=timedelta(seconds=-60))
         claims = jwt.decode(good, options={"verify_signature": False})
+        secret, kid = app.config["JWT_SECRET_KEY"], {"kid": jwt.get_unverified_header(good)["kid"]}
+
+        def forged(*, key=secret, algorithm="HS256", headers=kid, **changes):
+            return jwt.encode({**claims, **changes}, key=key, algorithm=algorithm, headers=headers)
+
         header, payload, signature = good.split(".")
         return [
             None,
-            "",
-            "Bearer",
-            "Bearer ",
-            "Bearer x",
-            "Bearer a.b.c",
-            "Bearer ñ",
-            f"Basic {good}",
-            f"Bearer {good} {good}",
-            f"Bearer {expired}",
-            f"Bearer {header}.{payload}.{signature[::-1]}",
-            f"Bearer {jwt.encode(claims, key='', algorithm='none')}",
-            f"Bearer {jwt.encode(claims, key='x' * 64, algorithm='HS256')}",
-            f"Bearer {jwt.encode(claims, key=app.config['JWT_SECRET_KEY'], algorithm='HS512')}",
             *(
-                f"Bearer {jwt.encode({**claims, **wrong}, key=app.config['JWT_SECRET_KEY'], algorithm='HS256')}"
-                for wrong in ({"iss": "other"}, {"aud": "other"}, {"type": "refresh"})
+                "",
+                "Bearer",
+                "Bearer ",
+                "Bearer x",
+                "Bearer a.b.c",
+                "Bearer ñ",
+                f"Basic {good}",
+                f"Bearer {good} {good}",
+            ),
+            *(
+                f"Bearer {token}"
+                for token in (
+                    expired,
+                    f"{header}.{payload}.{signature[::-1]}",
+                    forged(key="", algorithm="none"),
+                    forged(key="x" * 64),
+                    forged(algorithm="HS512"),
+                    forged(headers={}),
+                    forged(headers={"kid": "other"}),
+                    forged(iss="other"),
+                    forged(aud="other"),
+                    forged(type="refresh"),
+                )
             ),
         ]
+
+    def test_the_helper_that_forges_tokens_can_make_good_ones(self, app, client, make_user):
+        with app.app_context():
+            good = create_access_token(identity=str(make_user().id))
+        claims = jwt.decode(good, options={"verify_signature": False})
+        kid = {"kid": jwt.get_unverified_header(good)["kid"]}
+        token = jwt.encode(claims, key=app.config["JWT_SECRET_KEY"], algorithm="HS256", headers=kid)
+
+        assert client.get("/api/videos", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+    def test_a_token_of_the_previous_secret_is_still_accepted(self, sessions, storage, jobs, make_user):
+        def client_with(**secrets):
+            settings = WebSettings(database_url="x", media_bucket="x", queue_url="x", **secrets)
+            app = create_app(settings, parts=Parts(sessions=sessions, storage=storage, jobs=jobs))
+            with app.app_context():
+                token = issue(make_user().id)
+            return app.test_client(), {"Authorization": f"Bearer {token}"}
+
+        _, old = client_with(jwt_secret="o" * 64)
+        rotated, _ = client_with(jwt_secret="n" * 64, jwt_previous_secret="o" * 64)
+        forgotten, _ = client_with(jwt_secret="n" * 64)
+
+        assert rotated.get("/api/videos", headers=old).status_code == 200
+        assert is_error(forgotten.get("/api/videos", headers=old), 401)
 
     @pytest.mark.parametrize(("method", "path"), PROTECTED)
     def test_a_missing_malformed_expired_or_forged_token_is_401(self, client, bad_tokens, method, path):

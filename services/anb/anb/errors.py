@@ -7,6 +7,7 @@ Refusal
 ├── NotFound          there is no such thing
 ├── Conflict          its state does not allow it
 │   └── AlreadyVoted
+├── TooManyRequests   too often; worth another try after a while
 └── Unavailable       a part that we need is away; worth another try
 """
 
@@ -61,7 +62,18 @@ class AlreadyVoted(Conflict):
     code = "already_voted"
 
 
+class TooManyRequests(Refusal):
+    """It was asked too often; `retry_after_seconds` says when it may be asked again."""
+
+    code = "too_many_requests"
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class Unavailable(Refusal):
     """A part that we need is away for the moment."""
 
     code = "unavailable"
+    retry_after_seconds = 5

@@ -126,6 +126,17 @@ class UncountedVote(Base):
     video_id: Mapped[UUID] = mapped_column(Id)
 
 
+class LoginFailures(Base):
+    """How often logins have failed lately, for one account or one address."""
+
+    __tablename__ = "login_failures"
+
+    subject: Mapped[str] = mapped_column(String(64), primary_key=True)
+    failures: Mapped[int]
+    last_at: Mapped[datetime] = mapped_column(Time)
+    blocked_until: Mapped[datetime] = mapped_column(Time)
+
+
 class Standing(Base):
     """A player's place among the others; a player enters with the first processed video."""
 
@@ -141,5 +152,3 @@ class Standing(Base):
     )
     city: Mapped[str] = mapped_column(String(100, collation=FOLDED))
     votes: Mapped[int] = mapped_column(BigInteger, server_default="0")
-
-    player: Mapped[User] = relationship(lazy="raise")

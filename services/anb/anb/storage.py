@@ -1,8 +1,10 @@
 """Where videos are kept: the port and its S3 adapter."""
 
 import io
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from uuid import UUID
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 MP4 = "video/mp4"
 JPEG = "image/jpeg"
 LINK_SECONDS = 900  # how long a presigned link works
+_RESIGN_SECONDS = 300  # how long the same link is handed out: signing must not be what a list spends its time on
+_KEPT_LINKS = 10_000
 UPLOAD_SECONDS = 600  # how long a direct upload may begin
 _RANGE_BYTES = 64 * 1024  # read at a time from an object's header boxes
 
@@ -50,7 +54,7 @@ class Storage(Protocol):
         """Delete every object whose key begins with one of the prefixes."""
 
     def link(self, key: str) -> str:
-        """Return a URL that lets its holder read the object for 15 minutes."""
+        """Return a URL that lets its holder read the object for 10 to 15 minutes."""
 
     def upload_form(self, key: str, *, content_type: str, largest_bytes: int) -> UploadForm:
         """Return a form that lets its holder store one object of at most `largest_bytes` for 10 minutes."""
@@ -85,6 +89,7 @@ class S3Storage:
     def __init__(self, client: "S3Client", bucket: str) -> None:
         self._client = client
         self._bucket = bucket
+        self._signed_link = lru_cache(maxsize=_KEPT_LINKS)(self._sign)
 
     def put(self, key: str, file: BinaryIO, *, content_type: str) -> None:
         # One PutObject is atomic and streams from the file; 100 MB are far below its limit of 5 GB
@@ -112,8 +117,7 @@ class S3Storage:
                     self._client.delete_object(Bucket=self._bucket, Key=item["Key"])
 
     def link(self, key: str) -> str:
-        parameters = {"Bucket": self._bucket, "Key": key}
-        return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=LINK_SECONDS)
+        return self._signed_link(key, int(time.monotonic() // _RESIGN_SECONDS))
 
     def upload_form(self, key: str, *, content_type: str, largest_bytes: int) -> UploadForm:
         form = self._client.generate_presigned_post(
@@ -127,6 +131,10 @@ class S3Storage:
 
     def ping(self) -> None:
         self._client.head_bucket(Bucket=self._bucket)
+
+    def _sign(self, key: str, _period: int) -> str:
+        parameters = {"Bucket": self._bucket, "Key": key}
+        return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=LINK_SECONDS)
 
 
 class _RangeReader(io.RawIOBase):

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import BinaryIO, Self
 from uuid import UUID
 
-from sqlalchemy import CursorResult, delete, insert, select, tuple_, update
+from sqlalchemy import CursorResult, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, contains_eager
 
@@ -216,7 +216,11 @@ def public_page(session: Session, *, limit: int, after: Cursor | None) -> tuple[
         .limit(limit + 1)
     )
     if after is not None:
-        query = query.where(tuple_(Video.processed_at, Video.id) < tuple_(after.processed_at, after.video_id))
+        # Written out, because MySQL reads no index range for a comparison of rows
+        query = query.where(
+            Video.processed_at <= after.processed_at,
+            or_(Video.processed_at < after.processed_at, Video.id < after.video_id),
+        )
     found = session.scalars(query).all()
     if len(found) <= limit:
         return found, None

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, contains_eager
+from sqlalchemy.orm import Session
 
 from anb.database import DUPLICATE_KEY
 from anb.errors import AlreadyVoted, NotFound, Unauthenticated
@@ -82,19 +82,20 @@ def ranking(session: Session, *, limit: int, offset: int = 0, city: str | None =
 
     `city` is compared without case and accents; positions count within it.
     """
-    query = (
-        select(Standing)
-        .join(Standing.player)
-        .options(contains_eager(Standing.player).load_only(User.first_name, User.last_name, User.city))
-        .order_by(Standing.votes.desc(), Standing.user_id)
-        .limit(limit)
-        .offset(offset)
-    )
+    order = (Standing.votes.desc(), Standing.user_id)
+    places = select(Standing.user_id, Standing.votes).order_by(*order).limit(limit).offset(offset)
     if city is not None:
-        query = query.where(Standing.city == city)
+        places = places.where(Standing.city == city)
+    # The places come from an index alone; only those of this page are looked up
+    page = places.subquery()
+    found = session.execute(
+        select(User.first_name, User.last_name, User.city, page.c.votes)
+        .join(page, page.c.user_id == User.id)
+        .order_by(page.c.votes.desc(), page.c.user_id)
+    )
     return [
-        Place(position=position, username=s.player.username, city=s.player.city, votes=s.votes)
-        for position, s in enumerate(session.scalars(query), start=offset + 1)
+        Place(position=position, username=f"{row.first_name} {row.last_name}", city=row.city, votes=row.votes)
+        for position, row in enumerate(found, start=offset + 1)
     ]
 
 

@@ -28,7 +28,7 @@ def create_app(settings: WebSettings | None = None, *, parts: Parts | None = Non
     # nginx in front of us tells the client's address and scheme
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign] # Flask's documented way
     (parts or Parts.from_settings(settings)).attach(app)
-    tokens.install(app, secret=settings.jwt_secret)
+    tokens.install(app, secret=settings.jwt_secret, previous_secret=settings.jwt_previous_secret)
     requests.install(app)
     errors.install(app)
     for blueprint in (auth.bp, own_videos.bp, uploads.bp, public.bp, health.bp):

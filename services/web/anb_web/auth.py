@@ -1,6 +1,6 @@
 """`/api/auth`: sign-up and login."""
 
-from flask import Blueprint
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from anb import accounts
@@ -32,7 +32,12 @@ def sign_up() -> ResponseReturnValue:
 def login() -> ResponseReturnValue:
     sent = json_object()
     with parts().sessions() as session:
-        user_id = accounts.authenticate(session, email=sent.get("email"), password=sent.get("password"))
+        user_id = accounts.authenticate(
+            session,
+            email=sent.get("email"),
+            password=sent.get("password"),
+            client_address=request.remote_addr or "",
+        )
     return {
         "access_token": tokens.issue(user_id),
         "token_type": "Bearer",

@@ -13,14 +13,13 @@ from anb import errors
 from anb.jobs import SendFailed
 from anb.storage import ObjectMissing
 
-RETRY_AFTER_SECONDS = 5
-
 _STATUS: Mapping[type[errors.Refusal], int] = {
     errors.Invalid: 400,
     errors.Conflict: 400,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
+    errors.TooManyRequests: 429,
     errors.Unavailable: 503,
 }
 # What the framework refuses by itself; anything else that it calls the client's fault is a 400
@@ -36,8 +35,8 @@ def answer(refusal: errors.Refusal) -> Response:
     """Return the response that tells a client why it was refused."""
     status = next(_STATUS[kind] for kind in type(refusal).__mro__ if kind in _STATUS)
     response = shaped(status, refusal.code, refusal.message, fields=refusal.fields)
-    if response.status_code == 503:
-        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if isinstance(refusal, errors.TooManyRequests | errors.Unavailable):
+        response.headers["Retry-After"] = str(refusal.retry_after_seconds)
     if response.status_code == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from urllib.parse import urlencode
 
-from flask import Blueprint, jsonify, request
+from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from anb import videos, voting
 from anb.errors import Invalid
 from anb.models import Video
 from anb.storage import processed_key, thumbnail_key
+from anb_web.briefly import remembered
 from anb_web.formats import utc
 from anb_web.parts import parts
 from anb_web.tokens import current_user_id, signed_in
@@ -24,7 +25,8 @@ _NUMBER = re.compile(r"[0-9]{1,10}")
 
 
 @bp.get("/videos")
-def list_public() -> ResponseReturnValue:
+@remembered
+def list_public() -> Response:
     limit = _number(request.args, "limit", default=DEFAULT_LIMIT, largest=LARGEST_LIMIT)
     cursor = request.args.get("cursor")
     with parts().sessions() as session:
@@ -48,7 +50,8 @@ def vote(video_id: str) -> ResponseReturnValue:
 
 
 @bp.get("/rankings")
-def rankings() -> ResponseReturnValue:
+@remembered
+def rankings() -> Response:
     limit, offset = _page(request.args)
     city = request.args.get("city", "").strip() or None
     with parts().sessions() as session:

@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadRequest
 from anb.errors import Invalid
 
 HEADER = "X-Request-Id"
-_ACCEPTED_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+_ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _LARGEST_JSON_BYTES = 64 * 1024
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,10 @@ def _finish(response: Response) -> Response:
     response.headers[HEADER] = request_id()
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    if request.is_secure:
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"
     log.info(
         "request",
         extra={

@@ -9,9 +9,10 @@ _SHORTEST_SECRET_BYTES = 32  # HS256 wants a key as long as its hash: RFC 7518, 
 
 @dataclass(frozen=True, kw_only=True)
 class WebSettings(Settings):
-    """The product's settings and the secret that signs tokens."""
+    """The product's settings, the secret that signs tokens and, while it is being replaced, the one before."""
 
     jwt_secret: str = field(repr=False)
+    jwt_previous_secret: str = field(default="", repr=False)
 
     def complaints(self) -> list[str]:
         """Return a sentence for each setting that cannot be used."""

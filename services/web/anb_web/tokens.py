@@ -1,11 +1,13 @@
 """Who is calling: access tokens and what their absence answers."""
 
+import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import ParamSpec, TypeVar, cast
 
 from flask import Flask
 from flask_jwt_extended import JWTManager, create_access_token, get_jwt_identity, jwt_required
+from jwt.exceptions import InvalidTokenError
 
 from anb.errors import Unauthenticated
 from anb_web.errors import answer
@@ -21,8 +23,12 @@ def signed_in(view: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
     return cast("Callable[Arguments, Answer]", jwt_required()(view))
 
 
-def install(app: Flask, *, secret: str) -> None:
-    """Accept only tokens that we signed with HS256 and that have not expired; anything else is a 401."""
+def install(app: Flask, *, secret: str, previous_secret: str = "") -> None:
+    """Sign with the secret; accept what it or the previous one has signed with HS256, until it expires.
+
+    Anything else is a 401. Two secrets let one be replaced while tokens of the other are still in use.
+    """
+    keys = {_key_id(key): key for key in (secret, previous_secret) if key}
     app.config.update(
         JWT_SECRET_KEY=secret,
         JWT_ALGORITHM="HS256",
@@ -36,6 +42,8 @@ def install(app: Flask, *, secret: str) -> None:
         JWT_DECODE_LEEWAY=10,
     )
     manager = JWTManager(app)
+    manager.additional_headers_loader(lambda _: {"kid": _key_id(secret)})
+    manager.decode_key_loader(lambda header, _: keys.get(str(header.get("kid"))) or _unknown_key())
     manager.unauthorized_loader(lambda _: answer(Unauthenticated("Falta el token de acceso.")))
     manager.invalid_token_loader(lambda _: answer(Unauthenticated("El token de acceso no es válido.")))
     manager.expired_token_loader(lambda _, __: answer(Unauthenticated("El token de acceso ha expirado.")))
@@ -44,6 +52,15 @@ def install(app: Flask, *, secret: str) -> None:
 def issue(user_id: int) -> str:
     """Return a token for the user."""
     return str(create_access_token(identity=str(user_id)))
+
+
+def _key_id(secret: str) -> str:
+    """Return a name for the key that tells nothing of it."""
+    return hashlib.sha256(f"key id of {secret}".encode()).hexdigest()[:8]
+
+
+def _unknown_key() -> str:
+    raise InvalidTokenError("signed with a key that is not ours")
 
 
 def current_user_id() -> int:
