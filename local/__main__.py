@@ -1,15 +1,17 @@
-"""Usage: python -m local run [--state FOLDER]."""
+"""Usage: python -m local run [--state FOLDER], or python -m local demo."""
 
 import argparse
 import os
 import sys
 from pathlib import Path
 
+from local import demo
 from local.errors import CannotRun
 from local.system import run
 from local.tether import end_with_parent
 
-STATE = Path(__file__).resolve().parent.parent / ".local"
+ROOT = Path(__file__).resolve().parent.parent
+STATE, DEMO = ROOT / ".local", ROOT / "build" / "demo"
 
 
 def main() -> int:
@@ -18,17 +20,24 @@ def main() -> int:
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("run", help="run it until Ctrl-C; PORT says where, 8080 unless told")
     command.add_argument("--state", type=Path, default=STATE, help="where data, ports and secrets are kept")
-    command.set_defaults(do=lambda arguments: run(arguments.state.resolve(), port=_port()))
+    command.set_defaults(do=_run)
+    command = commands.add_parser("demo", help="drive the whole journey and leave its videos in build/demo")
+    command.set_defaults(do=lambda _: demo.run(DEMO))
     arguments = parser.parse_args()
     if "MAKELEVEL" in os.environ:
         end_with_parent()  # make does not always take us along
     try:
-        arguments.do(arguments)
+        status: int = arguments.do(arguments)
     except CannotRun as reason:
         print(f"local: {reason}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        pass  # while unpacking; once parts run, it is a wish to stop like any other
+        return 0  # while unpacking; once parts run, it is a wish to stop like any other
+    return status
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    run(arguments.state.resolve(), port=_port())
     return 0
 
 

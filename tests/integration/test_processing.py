@@ -11,12 +11,14 @@ from itertools import pairwise
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from PIL import Image
 
 from anb import mp4
 from anb_worker import encoding
+from anb_worker.encoding import Colour
 from anb_worker.failures import Cancelled, Unprocessable
 from anb_worker.process_file import main
-from anb_worker.processing import BRANDING, _is_hdr, process
+from anb_worker.processing import BRANDING, _colour, process
 from local.samples import make_sample
 
 BUMPER_FRAMES = round(encoding.BUMPER_SECONDS * encoding.FRAME_RATE)
@@ -184,13 +186,44 @@ def test_a_clip_turned_by_its_metadata_is_shown_upright(run, tmp_path):
     assert frame[:, 438:-438].mean() > 40
 
 
-@pytest.mark.parametrize("hdr", [True, False])
-def test_high_dynamic_range_is_recognised(tmp_path, hdr):
-    source = make_sample(
-        tmp_path / encoding.SOURCE, width=320, height=180, seconds=0.2, codec="hevc", hdr=hdr, audio=False
-    )
+BT601 = ("-colorspace", "smpte170m")
+BT709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
 
-    assert _is_hdr(tmp_path, read(source), lambda: False) == hdr
+
+@pytest.mark.parametrize(
+    ("shape", "colour"),
+    [
+        ({"codec": "hevc", "hdr": True}, Colour.HDR),
+        ({"width": 1280, "height": 720}, Colour.BT709),
+        ({"width": 720, "height": 1280}, Colour.BT709),
+        ({"width": 1280, "height": 720, "options": BT709}, Colour.TAGGED),
+        ({"width": 1280, "height": 720, "options": BT601}, Colour.TAGGED),
+        ({"options": ()}, Colour.TAGGED),
+    ],
+    ids=["HDR", "HD without tags", "portrait without tags", "BT.709", "BT.601", "small without tags"],
+)
+def test_the_coding_of_the_colours_is_recognised(tmp_path, shape, colour):
+    shape = {"width": 320, "height": 180, "seconds": 0.2, "audio": False} | shape
+    source = make_sample(tmp_path / encoding.SOURCE, **shape)
+
+    assert _colour(tmp_path, read(source), lambda: False) is colour
+
+
+def test_an_untagged_hd_clip_keeps_its_colours(run, tmp_path):
+    source = make_sample(tmp_path / "in.mp4", width=1280, height=720, seconds=0.2, audio=False)
+
+    run(source)
+
+    before, after = (plane_means(path, frame) for path, frame in ((source, 3), (run.output, FIRST_BODY_FRAME + 3)))
+    assert abs(before - after).max() < 1
+
+
+def plane_means(path, frame):
+    """The mean of luma and both chroma planes of a frame, as coded."""
+    select = f"select=eq(n\\,{frame})"
+    raw = ffmpeg("-i", path, "-vf", select, "-frames:v", 1, "-f", "rawvideo", "-pix_fmt", "yuv420p", "-").stdout
+    luma, *chroma = np.split(np.frombuffer(raw, np.uint8), [1280 * 720, 1280 * 720 * 5 // 4])
+    return np.array([luma.mean(), *(plane.mean() for plane in chroma)])
 
 
 def test_a_change_of_resolution_in_mid_stream_keeps_watermark_and_length(run, tmp_path):
@@ -235,11 +268,12 @@ def test_the_same_clip_gives_the_same_bytes(run, sample):
 def test_the_thumbnail_is_a_small_picture_of_the_clip(run, sample):
     run(sample)
 
-    raw = ffmpeg("-i", run.thumbnail, "-f", "rawvideo", "-pix_fmt", "rgb24", "-").stdout
-    small = np.frombuffer(raw, np.uint8).reshape(360, 640, 3).astype(int)
+    with Image.open(run.thumbnail) as image:
+        small = np.asarray(image.convert("RGB")).astype(int)
     whole = picture(run.output, FIRST_BODY_FRAME + 30)
     halved = whole.reshape(360, 2, 640, 2, 3).mean(axis=(1, 3))
     assert abs(small - halved).mean() < 6
+    assert abs(small.mean(axis=(0, 1)) - halved.mean(axis=(0, 1))).max() < 1
 
 
 def test_a_result_replaces_an_older_one(run, sample):

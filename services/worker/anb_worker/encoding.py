@@ -6,6 +6,8 @@ File names are fixed and relative: ffmpeg runs inside a folder where everything 
 that needs no quoting in a filter graph.
 """
 
+from enum import Enum, auto
+
 from anb.mp4 import MOST_PIXELS, MOST_TRACKS
 
 WIDTH, HEIGHT = 1280, 720
@@ -40,6 +42,15 @@ ENCODER_FLAGS: tuple[str, ...] = (
     *("-fps_mode", "cfr", "-r", str(FRAME_RATE)),  # closes the hole that a change of resolution leaves
 )
 
+
+class Colour(Enum):
+    """How the colours of a source are coded; what we make is BT.709."""
+
+    TAGGED = auto()  # the frames say how
+    BT709 = auto()  # they do not, and players take HD for this
+    HDR = auto()
+
+
 # The thread counts do not follow the machine: memory would, and the address space is bounded
 _QUIET = ("-hide_banner", "-nostdin", "-nostats", "-y", "-filter_complex_threads", "2")
 _REPORTING = ("-v", "error", "-progress", "pipe:1", "-stats_period", "0.5")
@@ -51,7 +62,7 @@ _DISTRUSTED_SOURCE = (
     *("-threads", "2", "-an", "-sn", "-dn", "-t", str(BODY_SECONDS), "-i", f"file:{SOURCE}"),
 )
 _TO_BT709 = ":out_color_matrix=bt709:out_range=tv"
-_HDR_TO_BT709 = (
+_TONES_TO_BT709 = (
     ",zscale=t=linear:npl=203,format=gbrpf32le,zscale=p=bt709,tonemap=tonemap=mobius:desat=0"
     ",zscale=t=bt709:m=bt709:r=tv"
 )
@@ -68,10 +79,10 @@ def inspection() -> tuple[str, ...]:
     return (*_QUIET, "-v", "info", *_DISTRUSTED_SOURCE)
 
 
-def body(*, track_id: int, hdr: bool) -> tuple[str, ...]:
+def body(*, track_id: int, colour: Colour) -> tuple[str, ...]:
     """Encode at most BODY_SECONDS of the source to BODY, and a picture of its first second to THUMBNAIL."""
     return (
-        *(*_QUIET, *_REPORTING, *_DISTRUSTED_SOURCE, "-filter_complex", _body_graph(track_id, hdr=hdr)),
+        *(*_QUIET, *_REPORTING, *_DISTRUSTED_SOURCE, "-filter_complex", _body_graph(track_id, colour)),
         *("-map", "[video]", *ENCODER_FLAGS, "-frames:v", str(BODY_FRAMES), "-f", "mp4", f"file:{BODY}"),
         # Not at a constant rate, which would give the first picture twice instead of both
         *("-map", "[thumbnail]", "-map_metadata", "-1", "-fps_mode", "passthrough", "-update", "1"),
@@ -93,18 +104,22 @@ def parts() -> str:
     return "".join(f"file '{name}'\n" for name in (INTRO, BODY, OUTRO))
 
 
-def _body_graph(track_id: int, *, hdr: bool) -> str:
-    to_bt709 = _HDR_TO_BT709 if hdr else _TO_BT709
+def _body_graph(track_id: int, colour: Colour) -> str:
+    # Without a tag the scaler would suppose BT.601: another green, and twice the work
+    assumed = "setparams=colorspace=bt709," if colour is Colour.BT709 else ""
+    to_bt709 = _TONES_TO_BT709 if colour is Colour.HDR else _TO_BT709
     return (
         # As an input the logo would vanish when the resolution changes in mid-stream
         f"movie=filename={LOGO}:f=png_pipe,format=yuva420p[logo];"
         # Dropping frames before the scaler makes 60 fps cheaper; the cut in frames holds for a variable rate
-        f"[0:i:{track_id}]fps={FRAME_RATE},trim=end_frame={BODY_FRAMES},"
+        f"[0:i:{track_id}]fps={FRAME_RATE},trim=end_frame={BODY_FRAMES},{assumed}"
         f"scale=w={WIDTH}:h={HEIGHT}:force_original_aspect_ratio=decrease:force_divisible_by=2"
         f":reset_sar=1:flags=bicubic{to_bt709},format=yuv420p,"
         f"pad={WIDTH}:{HEIGHT}:(ow-iw)/2:(oh-ih)/2,setsar=1[fitted];"
         f"[fitted][logo]overlay=W-w-{LOGO_MARGIN}:{LOGO_MARGIN}:format=yuv420,"
         f"{COLOUR_FILTER},split[video][copy];"
         # The picture after one second, or the first one of a clip shorter than that
-        rf"[copy]select='eq(n\,0)+eq(n\,{FRAME_RATE})',scale={THUMBNAIL_WIDTH}:{THUMBNAIL_HEIGHT}[thumbnail]"
+        rf"[copy]select='eq(n\,0)+eq(n\,{FRAME_RATE})',"
+        # A JPEG says nothing about its colours: it is BT.601 in full range
+        f"scale={THUMBNAIL_WIDTH}:{THUMBNAIL_HEIGHT}:out_color_matrix=bt601:out_range=pc[thumbnail]"
     )

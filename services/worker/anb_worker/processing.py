@@ -16,13 +16,15 @@ from anb import mp4
 from anb.errors import Invalid
 from anb.mp4 import Clip
 from anb_worker import encoding, sandbox
+from anb_worker.encoding import Colour
 from anb_worker.failures import Crashed, Unprocessable
 
 log = logging.getLogger(__name__)
 
 BRANDING: Final = Path(__file__).parent / "branding"
 
-_HDR_TRANSFERS: Final = "smpte2084|arib-std-b67"
+_HDR_TRANSFERS: Final = ("smpte2084", "arib-std-b67")  # PQ and HLG, as ffmpeg calls them
+_MATRIX: Final = re.compile(r"\b(?:bt709|bt470bg|smpte170m|smpte240m|fcc|gbr|(?!unknown)\w+(?=/\w+/))")
 _UNDECODABLE: Final = "El video está dañado: no se pudo decodificar."
 # ffmpeg exits with the low byte of the negative errno: these speak of the machine and not of the file
 _MACHINE_TROUBLE: Final = frozenset(
@@ -99,7 +101,7 @@ def _lay_out(folder: Path, *, source: Path, branding: Path) -> None:
 def _encode_body(folder: Path, clip: Clip, progress: Callable[[float], None], cancelled: Callable[[], bool]) -> None:
     expected = max(1, min(encoding.BODY_FRAMES, round(clip.duration_seconds * encoding.FRAME_RATE)))
     ended = sandbox.run(
-        _ffmpeg(encoding.body(track_id=clip.track_id, hdr=_is_hdr(folder, clip, cancelled))),
+        _ffmpeg(encoding.body(track_id=clip.track_id, colour=_colour(folder, clip, cancelled))),
         folder=folder,
         on_frame=lambda frame: progress(min(frame / expected, 1.0)),
         cancelled=cancelled,
@@ -110,11 +112,17 @@ def _encode_body(folder: Path, clip: Clip, progress: Callable[[float], None], ca
         raise Unprocessable(_UNDECODABLE)
 
 
-def _is_hdr(folder: Path, clip: Clip, cancelled: Callable[[], bool]) -> bool:
-    """Whether the decoder calls the track HDR; the container's own tag may say otherwise."""
+def _colour(folder: Path, clip: Clip, cancelled: Callable[[], bool]) -> Colour:
+    """How the decoder says that the track is coded; the container's own tag may say otherwise."""
     ended = sandbox.run(_ffmpeg(encoding.inspection()), folder=folder, cancelled=cancelled)
-    stream = rf"Stream #0:\d+\[{clip.track_id:#x}\][^|]*Video:[^|]*(?:{_HDR_TRANSFERS})"
-    return re.search(stream, ended.errors) is not None
+    # As in: Stream #0:0[0x1](und): Video: hevc (Main 10), yuv420p10le(tv, bt2020nc/bt2020/arib-std-b67)
+    stream = rf"Stream #0:\d+\[{clip.track_id:#x}\][^|]*Video:[^|]*?, \w+\(([^)|]*)\)"
+    found = re.search(stream, ended.errors)
+    tags = found[1] if found else ""
+    if any(transfer in tags for transfer in _HDR_TRANSFERS):
+        return Colour.HDR
+    is_hd = max(clip.width, clip.height) >= encoding.WIDTH or min(clip.width, clip.height) >= encoding.HEIGHT
+    return Colour.BT709 if is_hd and not _MATRIX.search(tags) else Colour.TAGGED
 
 
 def _frames_of(body: Path) -> int:
