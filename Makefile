@@ -6,6 +6,10 @@ VENV := .venv/.installed
 EMULATOR := .venv-emulator/.installed
 BIN := .venv/bin
 export PORT ?= 8080
+# The environment's own Node.js comes first; the CLI shall neither nag nor report
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export CDK_DISABLE_CLI_TELEMETRY := true
+CDK := node_modules/.installed
 
 .PHONY: help
 help: ## show this list
@@ -38,9 +42,27 @@ format: $(VENV) ## let the formatter and the linter mend what they can
 test: setup lint ## everything: lint, types, unit, integration and end-to-end tests
 	$(BIN)/pytest
 
+.PHONY: artefacts
+artefacts: setup ## build what instances start from: build/web.zip, build/worker.zip, build/ffmpeg.zip
+	$(BIN)/python -m scripts.build_artefacts
+
+.PHONY: synth
+synth: artefacts $(CDK) ## write both profiles' CloudFormation templates to build/cdk
+	for profile in academy production; do \
+		npx cdk synth --quiet --no-notices -c profile=$$profile -o build/cdk/$$profile || exit 1; \
+	done
+
+.PHONY: trace
+trace: setup ## write the table of requirements and templates again
+	$(BIN)/python -m scripts.trace_requirements
+
 .PHONY: bench-worker
 bench-worker: setup ## measure the worker's CPU and memory against bare ffmpeg
-	$(BIN)/python scripts/bench_worker.py
+	$(BIN)/python -m scripts.bench_worker
+
+.PHONY: bench-api
+bench-api: setup ## measure what the API's requests cost against the least that they could
+	$(BIN)/python -m scripts.bench_api
 
 .PHONY: branding
 branding: $(VENV) ## draw the logo and the bumpers again
@@ -54,7 +76,7 @@ lock: $(VENV) ## resolve the dependencies again into the hash-locked requirement
 
 .PHONY: clean
 clean: ## remove environments, build results and the state of local runs
-	rm -rf .venv .venv-emulator .local build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-emulator node_modules .local build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .PHONY: setup
 setup: $(VENV) $(EMULATOR)
@@ -63,6 +85,10 @@ $(VENV): requirements.txt local/uv.txt $(wildcard services/*/pyproject.toml)
 	@local/venv.sh .venv requirements.txt
 	@.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --offline \
 		--editable services/anb --editable services/web --editable services/worker
+	@touch $@
+
+$(CDK): package-lock.json $(VENV)
+	@npm ci --silent
 	@touch $@
 
 # The emulator pins its own botocore, so it lives apart

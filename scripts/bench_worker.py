@@ -9,8 +9,6 @@ Usage: make bench-worker, or python scripts/bench_worker.py [--rounds 3] [--clip
 
 import argparse
 import os
-import platform
-import re
 import subprocess
 import sys
 import tempfile
@@ -25,15 +23,12 @@ from typing import Literal
 import imageio_ffmpeg
 
 from anb_worker.encoding import BODY_SECONDS, ENCODER_FLAGS, FRAME_RATE, HEIGHT, WIDTH
+from local.samples import make_sample
+from scripts import performance_page
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # `local` is a folder of the project and not an installed package
-
-from local.samples import make_sample  # noqa: E402 after the path to it
 
 CLIPS = ROOT / "build" / "bench"
-REPORT = ROOT / "docs" / "performance.md"
-BEGIN, END = "<!-- bench-worker: begin -->", "<!-- bench-worker: end -->"
 HIGHEST_RATIO, MOST_MEGABYTES = 1.05, 600  # what we promise ourselves
 SAMPLING_SECONDS = 0.05
 
@@ -135,7 +130,7 @@ def main() -> int:
     table = report(results, rounds=arguments.rounds)
     print(table)
     if set(arguments.clip) == set(SAMPLES):
-        write_report(table)
+        performance_page.replace("bench-worker", table)
     missed = [result.sample.title for result in results if not result.meets_targets]
     for title in missed:
         print(f"{title}: not within {HIGHEST_RATIO} times bare ffmpeg and {MOST_MEGABYTES} MB", file=sys.stderr)
@@ -244,7 +239,8 @@ def _resident_bytes(pid: int) -> int:
 
 def report(results: Sequence[Result], *, rounds: int) -> str:
     lines = [
-        f"Measured on {datetime.now(UTC):%Y-%m-%d} with `make bench-worker` ({rounds} rounds): {machine()}.",
+        f"Measured on {datetime.now(UTC):%Y-%m-%d} with `make bench-worker` ({rounds} rounds):"
+        f" {performance_page.machine()}.",
         "",
         "| clip (synthetic) | MB | bare ffmpeg, CPU s | worker, CPU s | ratio (rounds) | RSS, MB | sum, MB |",
         "|---|---:|---:|---:|---|---:|---:|",
@@ -259,19 +255,6 @@ def row(result: Result) -> str:
         f" {result.worker_seconds:.1f} | **{result.ratio:.3f}** ({rounds}) | {result.largest_mb:.0f} |"
         f" {result.together_mb:.0f} |"
     )
-
-
-def machine() -> str:
-    cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    name = cpu[1].strip() if cpu else platform.processor()
-    return f"{name}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
-
-
-def write_report(table: str) -> None:
-    text = REPORT.read_text()
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    REPORT.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,92 @@
+"""Composes the stacks for one profile: `npx cdk synth -c profile=academy` (the default) or `-c profile=production`.
+
+The only file that reads CDK's context.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+
+from stacks.budget import BudgetStack
+from stacks.constructs.artefacts import ArtefactsMissing, Sources
+from stacks.constructs.user_data import UserDataError
+from stacks.data import DataStack
+from stacks.media import MediaStack
+from stacks.network import NetworkStack
+from stacks.observability import ObservabilityStack
+from stacks.profiles import Profile, ProfileError, choose
+from stacks.rules.plugin import attach_rules
+from stacks.settings import stack_settings
+from stacks.web import WebStack
+from stacks.worker import WorkerStack
+
+ROOT = Path(__file__).parent
+SOURCES = Sources(artefacts=ROOT / "build", user_data=ROOT / "userdata")
+
+
+def compose(app: cdk.App, profile: Profile, sources: Sources) -> None:
+    """Put the profile's stacks into the app, in the order in which a first deployment makes them."""
+    network = NetworkStack(app, "AnbNetwork", profile=profile, **stack_settings(profile))
+    DataStack(app, "AnbData", profile=profile, network=network, **stack_settings(profile))
+    media = MediaStack(app, "AnbMedia", profile=profile, network=network, **stack_settings(profile))
+    web = WebStack(
+        app, "AnbWeb", profile=profile, network=network, media=media, sources=sources, **stack_settings(profile)
+    )
+    worker = WorkerStack(
+        app, "AnbWorker", profile=profile, network=network, media=media, sources=sources, **stack_settings(profile)
+    )
+    ObservabilityStack(
+        app,
+        "AnbObservability",
+        profile=profile,
+        media=media,
+        web=web,
+        worker=worker,
+        **stack_settings(profile),
+    )
+    if profile.budget_mail:
+        BudgetStack(app, "AnbBudget", mail=profile.budget_mail, usd=profile.budget_usd, **stack_settings(profile))
+    tags = {
+        "project": "anb-rising-stars",
+        "profile": profile.name,
+        "owner": profile.owner,
+        "cost-centre": "anb-rising-stars",
+    }
+    for key, value in tags.items():
+        cdk.Tags.of(app).add(key, value)
+
+
+def chosen(app: cdk.App) -> Profile:
+    """Return the profile that the context asks for; CDK's own keys all have a colon."""
+    context: dict[str, Any] = app.node.get_all_context()
+    overrides = {key: value for key, value in context.items() if ":" not in key}
+    return choose(str(overrides.pop("profile", "academy")), overrides)
+
+
+def main(app: cdk.App, sources: Sources) -> int:
+    """Write the templates; say in one sentence why not."""
+    try:
+        profile = chosen(app)
+        compose(app, profile, sources)
+    except (ProfileError, ArtefactsMissing, UserDataError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    attach_rules(app, profile)
+    return written(app)
+
+
+def written(app: cdk.App) -> int:
+    """Write the templates; CDK itself has printed what a rule finds, construct by construct."""
+    try:
+        app.synth()
+    except RuntimeError as error:
+        if "ValidationFailed" not in str(error):
+            raise
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(cdk.App(), SOURCES))

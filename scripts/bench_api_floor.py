@@ -1,0 +1,130 @@
+"""The least that the same answers cost: what scripts/bench_api.py divides the API's cost by.
+
+`constant` is a bare Flask handler that returns a constant body. `handler` is a WSGI application without a
+framework that verifies the same token and runs the same SQL on pooled PyMySQL connections. The file is also
+gunicorn's configuration for them: the API's own, without the chores.
+"""
+
+import hashlib
+import json
+import os
+import queue
+import re
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import jwt
+import pymysql
+from flask import Flask, Response
+from sqlalchemy.engine import make_url
+
+from anb_web.gunicorn_conf import bind, control_socket_disable, keepalive, loglevel, threads, worker_class, workers
+
+__all__ = ["bind", "control_socket_disable", "keepalive", "loglevel", "threads", "worker_class", "workers"]
+
+StartResponse = Callable[[str, list[tuple[str, str]]], object]
+_PATH = re.compile(r"/api/(videos|public/videos)/([0-9a-f-]{36})(/vote)?")
+
+
+def constant() -> Flask:
+    """Return an application that answers everything with the file that BENCH_BODY names."""
+    with open(os.environ["BENCH_BODY"], "rb") as file:  # noqa: PTH123 one call, at start
+        body = file.read()
+    app = Flask(__name__)
+
+    @app.get("/<path:_path>")
+    def answer(_path: str) -> Response:
+        return Response(body, mimetype="application/json")
+
+    return app
+
+
+class Handler:
+    """Details of videos and votes, with nothing between the socket and the SQL."""
+
+    def __init__(self) -> None:
+        self._secret = os.environ["ANB_JWT_SECRET"]
+        self._key_id = hashlib.sha256(f"key id of {self._secret}".encode()).hexdigest()[:8]
+        self._pool: queue.LifoQueue[Any] = queue.LifoQueue()
+        url = make_url(os.environ["ANB_DATABASE_URL"])
+        for _ in range(5):
+            self._pool.put(
+                pymysql.connect(
+                    host=url.host or "",
+                    port=url.port or 3306,
+                    user=url.username or "",
+                    password=url.password or "",
+                    database=url.database or "",
+                    charset="utf8mb4",
+                )
+            )
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        found = _PATH.fullmatch(environ["PATH_INFO"])
+        user_id = self._user_id(environ) if found else None
+        if found is None or user_id is None:
+            start_response("404 Not Found", [("Content-Length", "0")])
+            return [b""]
+        body = json.dumps((self._vote if found[3] else self._detail)(UUID(found[2]), user_id)).encode()
+        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        return [body]
+
+    def _user_id(self, environ: dict[str, Any]) -> int | None:
+        token = environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
+        if jwt.get_unverified_header(token).get("kid") != self._key_id:
+            return None
+        claims = jwt.decode(
+            token,
+            self._secret,
+            algorithms=["HS256"],
+            issuer="anb-rising-stars",
+            audience="anb-rising-stars",
+            leeway=10,
+        )
+        return int(claims["sub"])
+
+    @contextmanager
+    def _cursor(self) -> Any:
+        connection = self._pool.get()
+        with connection.cursor() as cursor:
+            yield cursor
+        connection.commit()
+        self._pool.put(connection)
+
+    def _detail(self, video_id: UUID, user_id: int) -> dict[str, Any]:
+        with self._cursor() as cursor:
+            cursor.execute(
+                "SELECT id, user_id, title, status, error, uploaded_at, processed_at, attempt, votes"
+                " FROM videos WHERE id = %s",
+                (video_id.hex,),
+            )
+            row = cursor.fetchone()
+            cursor.execute("SELECT count(*) FROM uncounted_votes WHERE video_id = %s", (video_id.hex,))
+            uncounted = cursor.fetchone()[0]
+        if row[1] != user_id:
+            return {"error": "forbidden"}
+        return {
+            "video_id": str(video_id),
+            "title": row[2],
+            "status": row[3],
+            "uploaded_at": row[5].strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "processed_at": row[6].strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "processed_url": f"http://127.0.0.1/processed/{video_id}/1.mp4?{'x' * 280}",
+            "original_url": f"http://127.0.0.1/uploads/{video_id}/source.mp4?{'x' * 280}",
+            "votes": row[8] + uncounted,
+        }
+
+    def _vote(self, video_id: UUID, user_id: int) -> dict[str, Any]:
+        with self._cursor() as cursor:
+            cursor.execute("SELECT status FROM videos WHERE id = %s", (video_id.hex,))
+            cursor.fetchone()
+            cursor.execute("INSERT INTO votes (video_id, user_id) VALUES (%s, %s)", (video_id.hex, user_id))
+            cursor.execute("INSERT INTO uncounted_votes (video_id) VALUES (%s)", (video_id.hex,))
+        return {"message": "Voto registrado exitosamente."}
+
+
+def handler() -> Handler:
+    """Return the application without a framework."""
+    return Handler()

@@ -1,0 +1,1 @@
+"""How the system is deployed: one module per thing that is created and destroyed together."""

@@ -1,0 +1,1 @@
+"""What the stacks are made of: things that are used twice, or that hide a decision."""

@@ -1,0 +1,162 @@
+"""A group of equal instances over both zones, replaced one by one."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import aws_autoscaling as autoscaling
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from stacks import names
+from stacks.constructs.buckets import removal
+from stacks.constructs.identity import identity
+from stacks.constructs.user_data import user_data
+from stacks.network import NetworkStack
+from stacks.profiles import FleetSize, Profile
+
+VOLUME_GIB = 30  # with the instance type's 2 vCPU and 2 GiB, what the business has decided on
+# Resolved when an instance starts, so that a deployment for another reason does not replace a fleet
+IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+# Packages, wheels and migration take about 2 minutes; a first boot may wait another 10 for its database
+BOOT_AT_MOST = cdk.Duration.minutes(20)
+GRACE = cdk.Duration.minutes(5)
+# From the request for an instance to its first job or answer: what a new one needs before its numbers count
+WARM_UP = cdk.Duration.seconds(120)
+
+
+class Fleet(Construct):
+    """Launch template, group, identity and log group of one service."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        profile: Profile,
+        network: NetworkStack,
+        security_group: ec2.ISecurityGroup,
+        size: FleetSize,
+        health_checks: autoscaling.HealthChecks,
+        script: Path,
+        values: Mapping[str, str],
+        group_name: str | None = None,
+    ) -> None:
+        """`values` are what `script` is told besides what every instance is."""
+        super().__init__(scope, id_)
+        stack = cdk.Stack.of(self)
+        self.log_group = logs.LogGroup(
+            self, "Logs", retention=_retention(profile.log_days), removal_policy=removal(profile)
+        )
+        self._identity = identity(self, profile)
+        self.role: iam.IRole = self._identity.role
+        common = {
+            "REGION": profile.region,
+            "STACK_NAME": stack.stack_name,
+            "SIGNAL_RESOURCE": names.GROUP_LOGICAL_ID,
+            "LOG_GROUP": self.log_group.log_group_name,
+            "DATABASE_PARAMETER": names.DATABASE_PARAMETER,
+        }
+        template = self._template(profile, security_group, user_data(script, common | dict(values)))
+        self.group = autoscaling.AutoScalingGroup(
+            self,
+            "Group",
+            auto_scaling_group_name=group_name,
+            vpc=network.vpc,
+            vpc_subnets=network.fleet_subnets,
+            launch_template=template,
+            min_capacity=size.at_least,
+            max_capacity=size.at_most,
+            health_checks=health_checks,
+            default_instance_warmup=WARM_UP,
+            # Without them GroupInServiceInstances does not exist, and nothing scales on it
+            group_metrics=[autoscaling.GroupMetrics.all()],
+            signals=autoscaling.Signals.wait_for_min_capacity(timeout=BOOT_AT_MOST),
+            update_policy=_one_by_one(size),
+            termination_policies=[
+                autoscaling.TerminationPolicy.OLDEST_LAUNCH_TEMPLATE,
+                autoscaling.TerminationPolicy.OLDEST_INSTANCE,
+            ],
+        )
+        resource = self.group.node.default_child
+        assert isinstance(resource, cdk.CfnResource)  # noqa: S101 every group has one
+        resource.override_logical_id(names.GROUP_LOGICAL_ID)
+        self._allow_boot()
+
+    def _template(
+        self, profile: Profile, security_group: ec2.ISecurityGroup, script: ec2.UserData
+    ) -> ec2.LaunchTemplate:
+        return ec2.LaunchTemplate(
+            self,
+            "Template",
+            machine_image=ec2.MachineImage.resolve_ssm_parameter_at_launch(IMAGE, os=ec2.OperatingSystemType.LINUX),
+            instance_type=ec2.InstanceType(profile.instance_type),
+            instance_profile=self._identity.instance_profile,
+            security_group=security_group,
+            user_data=script,
+            block_devices=[
+                ec2.BlockDevice(
+                    device_name="/dev/xvda",
+                    volume=ec2.BlockDeviceVolume.ebs(
+                        VOLUME_GIB, encrypted=True, volume_type=ec2.EbsDeviceVolumeType.GP3
+                    ),
+                )
+            ],
+            require_imdsv2=True,
+            http_tokens=ec2.LaunchTemplateHttpTokens.REQUIRED,
+            http_put_response_hop_limit=1,
+            detailed_monitoring=True,
+            # Encoding on a throttled instance takes five times as long and costs the same per video
+            cpu_credits=ec2.CpuCredits.UNLIMITED if profile.instance_type.startswith("t") else None,
+        )
+
+    def _allow_boot(self) -> None:
+        """Allow what boot and log agent do on every instance."""
+        stack = cdk.Stack.of(self)
+        parameter = stack.format_arn(
+            service="ssm", resource="parameter", resource_name=names.DATABASE_PARAMETER.removeprefix("/")
+        )
+        secret = stack.format_arn(
+            service="secretsmanager",
+            resource="secret",
+            resource_name=f"{names.DATABASE_SECRET}-*",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+        self.log_group.grant_write(self.role)
+        for action, resource in (("ssm:GetParameter", parameter), ("secretsmanager:GetSecretValue", secret)):
+            self.role.add_to_principal_policy(iam.PolicyStatement(actions=[action], resources=[resource]))
+        self.role.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=["cloudwatch:PutMetricData"],
+                resources=["*"],  # a metric has no ARN
+                conditions={"StringEquals": {"cloudwatch:namespace": "ANB"}},
+            )
+        )
+
+
+def _one_by_one(size: FleetSize) -> autoscaling.UpdatePolicy:
+    """Replace one instance after the other, each when its successor has said that it serves.
+
+    What would work against that meanwhile is suspended. At least one instance stays, and CloudFormation wants
+    fewer to stay than the most there can be.
+    """
+    process = autoscaling.ScalingProcess
+    return autoscaling.UpdatePolicy.rolling_update(
+        max_batch_size=1,
+        min_instances_in_service=min(size.at_least, size.at_most - 1),
+        pause_time=BOOT_AT_MOST,
+        wait_on_resource_signals=True,
+        suspend_processes=[
+            process.HEALTH_CHECK,
+            process.REPLACE_UNHEALTHY,
+            process.AZ_REBALANCE,
+            process.ALARM_NOTIFICATION,
+            process.SCHEDULED_ACTIONS,
+        ],
+    )
+
+
+def _retention(days: int) -> logs.RetentionDays:
+    return {7: logs.RetentionDays.ONE_WEEK, 90: logs.RetentionDays.THREE_MONTHS}[days]

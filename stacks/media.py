@@ -1,0 +1,109 @@
+"""The videos and the work that waits for them."""
+
+from collections.abc import Sequence
+from typing import Unpack
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from stacks.constructs.buckets import removal
+from stacks.constructs.job_queue import JobQueue
+from stacks.network import NetworkStack
+from stacks.profiles import Profile
+from stacks.settings import StackSettings
+
+SOURCES, RESULTS, PICTURES = "uploads/*", "processed/*", "thumbnails/*"
+
+
+class MediaStack(cdk.Stack):
+    """The bucket with originals and results, and the queue that rings for work."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        profile: Profile,
+        network: NetworkStack,
+        **settings: Unpack[StackSettings],
+    ) -> None:
+        super().__init__(
+            scope,
+            id_,
+            description="ANB Rising Stars: videos and job queue",
+            termination_protection=profile.keeps_data,
+            **settings,
+        )
+        self.videos = _videos(self, profile, network.logs)
+        self.jobs = JobQueue(self, "Jobs")
+        cdk.CfnOutput(self, "Bucket", value=self.videos.bucket_name, description="Where the videos are")
+        cdk.CfnOutput(self, "Queue", value=self.jobs.queue.queue_url, description="The job queue")
+
+    def grant_web(self, role: iam.IRole) -> None:
+        """Allow what the API does: keep sources, sign links, delete videos, ring for work."""
+        self._grant(role, reads=[SOURCES, RESULTS, PICTURES], writes=[SOURCES], deletes=[SOURCES, RESULTS, PICTURES])
+        self.jobs.queue.grant_send_messages(role)
+
+    def grant_worker(self, role: iam.IRole) -> None:
+        """Allow what a worker does: read sources, keep results and discard its own, take work and ring again."""
+        self._grant(role, reads=[SOURCES], writes=[RESULTS, PICTURES], deletes=[RESULTS, PICTURES])
+        self.jobs.queue.grant_consume_messages(role)
+        self.jobs.queue.grant_send_messages(role)
+
+    def _grant(self, role: iam.IRole, *, reads: Sequence[str], writes: Sequence[str], deletes: Sequence[str]) -> None:
+        """Allow exactly the actions that the services call; CDK's own grants allow whole families of them."""
+        for action, keys in (("s3:GetObject", reads), ("s3:PutObject", writes), ("s3:DeleteObject", deletes)):
+            resources = [self.videos.arn_for_objects(key) for key in keys]
+            role.add_to_principal_policy(iam.PolicyStatement(actions=[action], resources=resources))
+        listing = iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.videos.bucket_arn])
+        role.add_to_principal_policy(listing)
+
+
+def _videos(scope: Construct, profile: Profile, logs: s3.IBucket) -> s3.IBucket:
+    """Return the videos bucket: a new one, or the existing one that the profile names."""
+    if profile.media_bucket:
+        return s3.Bucket.from_bucket_name(scope, "Videos", profile.media_bucket)
+    return s3.Bucket(
+        scope,
+        "Videos",
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        enforce_ssl=True,
+        minimum_tls_version=1.2,
+        versioned=True,
+        server_access_logs_bucket=logs,
+        server_access_logs_prefix="videos/",
+        lifecycle_rules=[
+            s3.LifecycleRule(
+                id="abandoned",
+                abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
+                noncurrent_version_expiration=cdk.Duration.days(7),
+                expired_object_delete_marker=True,
+            ),
+            # Players may fetch their original for as long as the video stands, which is rare once it is processed
+            s3.LifecycleRule(
+                id="sources",
+                prefix=SOURCES.removesuffix("*"),
+                transitions=[
+                    s3.Transition(
+                        storage_class=s3.StorageClass.INFREQUENT_ACCESS, transition_after=cdk.Duration.days(30)
+                    )
+                ],
+            ),
+        ],
+        # Browsers post files straight here. Any origin may: the signed policy is the permission, no cookie takes
+        # part, and the site's own address (the load balancer's) is only known after this stack
+        cors=[
+            s3.CorsRule(
+                allowed_methods=[s3.HttpMethods.POST, s3.HttpMethods.GET],
+                allowed_origins=["*"],
+                allowed_headers=["*"],
+                exposed_headers=["ETag"],
+                max_age=3600,
+            )
+        ],
+        removal_policy=removal(profile),
+    )

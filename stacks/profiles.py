@@ -1,0 +1,247 @@
+"""The two kinds of account that we deploy to. What differs between them is a field, never an `if` on a name.
+
+Whatever a person overrides is refused, before anything is created, with a sentence that says what is allowed.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+LAB_REGIONS = ("us-east-1", "us-west-2")
+LAB_SIZES = ("nano", "micro", "small", "medium", "large")
+LAB_DATABASE_SIZES = ("nano", "micro", "small", "medium")
+LAB_LARGEST_VOLUME_GIB = 100
+LARGEST_FLEET = 3  # "hasta 3 servidores web, hasta 3 servidores workers"; the database's connections count on it
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, without the dots that break TLS
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_BUCKET_ALLOWED = "3 to 63 lower-case letters, digits and hyphens"
+
+
+class ProfileError(Exception):
+    """A value that nobody can deploy with; the message is one sentence that says what is allowed."""
+
+
+def _require(key: str, value: object, allowed: str, kept: bool) -> None:
+    if not kept:
+        raise ProfileError(f"{key} must be {allowed}, not {str(value)!r}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetSize:
+    """Between how many and how many instances a group keeps."""
+
+    at_least: int
+    at_most: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseShape:
+    """What the database runs on and how it is kept."""
+
+    instance_class: str
+    storage_type: str
+    storage_gib: int
+    multi_az: bool
+    backup_days: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """An account's rules and the choices of whoever deploys to it.
+
+    `borrowed_role` and `borrowed_instance_profile` are used where no role may be created; without them each fleet
+    gets a role of its own. `asset_bucket` is where the CLI uploads with its own credentials; without it the
+    account has been bootstrapped with roles. `keeps_data` protects whatever cannot be made again.
+    """
+
+    name: str
+    region: str
+    owner: str
+    web: FleetSize
+    workers: FleetSize
+    instance_type: str
+    database: DatabaseShape
+    borrowed_role: str | None
+    borrowed_instance_profile: str | None
+    asset_bucket: str | None
+    private_fleets: bool
+    keeps_data: bool
+    log_days: int
+    lab_limits: bool
+    offers_budgets: bool
+    flow_logs: bool = True
+    firewall: bool = False
+    certificate_arn: str | None = None
+    media_bucket: str | None = None
+    database_snapshot: str | None = None
+    alarm_mail: str | None = None
+    budget_mail: str | None = None
+    budget_usd: int = 200
+
+    def __post_init__(self) -> None:
+        """Refuse what the fields say only together."""
+        if self.lab_limits:
+            _require("region", self.region, "us-east-1 or us-west-2", self.region in LAB_REGIONS)
+            size = self.instance_type.rpartition(".")[2]
+            _require("instanceType", self.instance_type, "an x86 type of size nano to large", size in LAB_SIZES)
+            size = self.database.instance_class.rpartition(".")[2]
+            allowed = "a class of size nano to medium, such as db.t3.micro"
+            _require("databaseClass", self.database.instance_class, allowed, size in LAB_DATABASE_SIZES)
+            gib = self.database.storage_gib
+            _require("databaseGiB", gib, "a number from 20 to 100", gib <= LAB_LARGEST_VOLUME_GIB)
+        if self.certificate_arn:
+            allowed = f"the ARN of an ACM certificate in {self.region}"
+            _require("certificateArn", self.certificate_arn, allowed, f":{self.region}:" in self.certificate_arn)
+        if self.budget_mail and not self.offers_budgets:
+            raise ProfileError(
+                "budgetMail is for the production profile alone: a lab account does not offer AWS Budgets."
+            )
+        if self.asset_bucket is None:
+            return
+        plain = self.asset_bucket.replace("${AWS::AccountId}", "0" * 12).replace("${AWS::Region}", self.region)
+        _require("assetBucket", self.asset_bucket, _BUCKET_ALLOWED, bool(_BUCKET.fullmatch(plain)))
+
+
+ACADEMY = Profile(
+    name="academy",
+    region="us-east-1",
+    owner="anb",
+    web=FleetSize(at_least=1, at_most=3),
+    workers=FleetSize(at_least=1, at_most=3),
+    instance_type="t3.small",
+    database=DatabaseShape(
+        instance_class="db.t3.micro", storage_type="gp2", storage_gib=20, multi_az=False, backup_days=1
+    ),
+    borrowed_role="LabRole",
+    borrowed_instance_profile="LabInstanceProfile",
+    asset_bucket="anb-assets-${AWS::AccountId}-${AWS::Region}",
+    private_fleets=False,
+    keeps_data=False,
+    log_days=7,
+    lab_limits=True,
+    offers_budgets=False,
+)
+
+PRODUCTION = Profile(
+    name="production",
+    region="us-east-1",
+    owner="anb",
+    web=FleetSize(at_least=2, at_most=3),
+    workers=FleetSize(at_least=1, at_most=3),
+    instance_type="t3.small",
+    database=DatabaseShape(
+        instance_class="db.t3.small", storage_type="gp3", storage_gib=20, multi_az=True, backup_days=14
+    ),
+    borrowed_role=None,
+    borrowed_instance_profile=None,
+    asset_bucket=None,
+    private_fleets=True,
+    keeps_data=True,
+    log_days=90,
+    lab_limits=False,
+    offers_budgets=True,
+)
+
+PROFILES = {profile.name: profile for profile in (ACADEMY, PRODUCTION)}
+
+
+def choose(name: str, overrides: Mapping[str, Any]) -> Profile:
+    """Return the profile of that name with the overrides in place; raise ProfileError for what is not allowed."""
+    if name not in PROFILES:
+        raise ProfileError(f"profile must be {' or '.join(PROFILES)}, not {name!r}.")
+    profile = PROFILES[name]
+    for key, value in overrides.items():
+        if key not in OVERRIDES:
+            raise ProfileError(f"{key} is not a setting; the settings are profile, {', '.join(OVERRIDES)}.")
+        profile = OVERRIDES[key].apply(profile, key, str(value))
+    return profile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Override:
+    """One thing that may be chosen at synthesis: `pattern` is what a value looks like, `allowed` says it in words."""
+
+    allowed: str
+    pattern: re.Pattern[str]
+    put: Callable[[Profile, str], Profile]
+
+    def apply(self, profile: Profile, key: str, value: str) -> Profile:
+        """Return the profile with the value in place; raise ProfileError for one that is not allowed."""
+        _require(key, value, self.allowed, bool(self.pattern.fullmatch(value)))
+        return self.put(profile, value)
+
+
+def _size(value: str) -> FleetSize:
+    least, _, most = value.partition("-")
+    return FleetSize(at_least=int(least), at_most=int(most))
+
+
+def _field(name: str, convert: Callable[[str], Any] = str) -> Callable[[Profile, str], Profile]:
+    return lambda profile, value: replace(profile, **{name: convert(value)})
+
+
+def _database(name: str, convert: Callable[[str], Any] = str) -> Callable[[Profile, str], Profile]:
+    return lambda profile, value: replace(profile, database=replace(profile.database, **{name: convert(value)}))
+
+
+def _is_true(value: str) -> bool:
+    return value == "true"
+
+
+_FLAG = re.compile("true|false")
+_MAIL = re.compile(r"(?=.{6,254}$)[^@\s,;]+@[^@\s,;]+\.[^@\s,;.]+")
+_SIZE = re.compile("1-[1-3]|2-[23]|3-3")
+_SIZE_ALLOWED = f"the least and the most instances, such as 1-3, both from 1 to {LARGEST_FLEET}"
+
+OVERRIDES: dict[str, Override] = {
+    "region": Override(
+        allowed="an AWS region such as us-east-1",
+        pattern=re.compile(r"[a-z]{2}(-[a-z]+)+-\d"),
+        put=_field("region"),
+    ),
+    "owner": Override(
+        allowed="1 to 64 letters, digits, spaces or . _ @ - for the owner tag",
+        pattern=re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}"),
+        put=_field("owner"),
+    ),
+    "instanceType": Override(
+        allowed="an x86 instance type such as t3.small",
+        # The wheels and ffmpeg are built for x86_64: a1 and every family with a g after its digit are ARM
+        pattern=re.compile(r"(?!a1\.)[a-z]+\d+(?!g)[a-z-]*\.[a-z0-9]+"),
+        put=_field("instance_type"),
+    ),
+    "web": Override(allowed=_SIZE_ALLOWED, pattern=_SIZE, put=_field("web", _size)),
+    "workers": Override(allowed=_SIZE_ALLOWED, pattern=_SIZE, put=_field("workers", _size)),
+    "databaseClass": Override(
+        allowed="an RDS class such as db.t3.micro",
+        pattern=re.compile(r"db\.[a-z]+\d+[a-z]*\.[a-z0-9]+"),
+        put=_database("instance_class"),
+    ),
+    "databaseGiB": Override(
+        allowed="a number from 20 to 999",
+        pattern=re.compile("[2-9][0-9]|[1-9][0-9]{2}"),
+        put=_database("storage_gib", int),
+    ),
+    "databaseSnapshot": Override(
+        allowed="the name or ARN of an RDS snapshot",
+        pattern=re.compile(r"(arn:aws:rds:[a-z0-9-]+:\d{12}:snapshot:)?(rds:)?[A-Za-z](-?[A-Za-z0-9])*"),
+        put=_field("database_snapshot"),
+    ),
+    "mediaBucket": Override(allowed=_BUCKET_ALLOWED, pattern=_BUCKET, put=_field("media_bucket")),
+    "assetBucket": Override(allowed=_BUCKET_ALLOWED, pattern=_BUCKET, put=_field("asset_bucket")),
+    "certificateArn": Override(
+        allowed="the ARN of an ACM certificate",
+        pattern=re.compile(r"arn:aws:acm:[a-z0-9-]+:\d{12}:certificate/[0-9a-f-]+"),
+        put=_field("certificate_arn"),
+    ),
+    "firewall": Override(allowed="true or false", pattern=_FLAG, put=_field("firewall", _is_true)),
+    "flowLogs": Override(allowed="true or false", pattern=_FLAG, put=_field("flow_logs", _is_true)),
+    "alarmMail": Override(allowed="one mail address", pattern=_MAIL, put=_field("alarm_mail")),
+    "budgetMail": Override(allowed="one mail address", pattern=_MAIL, put=_field("budget_mail")),
+    "budgetUsd": Override(
+        allowed="whole dollars a month, from 1 to 99999",
+        pattern=re.compile("[1-9][0-9]{0,4}"),
+        put=_field("budget_usd", int),
+    ),
+}

@@ -1,0 +1,137 @@
+"""What AwsSolutions finds and we keep, each on one construct and with the reason."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+
+from stacks import names
+from stacks.media import PICTURES, RESULTS, SOURCES
+from stacks.profiles import Profile
+
+_POLICY = "Fleet/Role/DefaultPolicy/Resource"
+# How the web and worker stacks know the videos bucket of the media stack
+_VIDEOS = "AnbMedia:ExportsOutputFnGetAttVideos88AE8DA0ArnA1427BE4"
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """A finding of AwsSolutions on a construct, and why it stands."""
+
+    path: str
+    rule: str
+    reason: str
+
+
+def acknowledge(app: cdk.App, profile: Profile) -> None:
+    """Let the findings that we keep pass."""
+    for kept in acknowledgements(profile):
+        construct = app.node
+        for id_ in kept.path.split("/"):
+            construct = construct.find_child(id_).node
+        acknowledgment = cdk.Acknowledgment(id=f"AwsSolutions::AwsSolutions-{kept.rule}", reason=kept.reason)
+        cdk.Validations.of(construct.scopes[-1]).acknowledge(acknowledgment)
+
+
+def acknowledgements(profile: Profile) -> list[Acknowledged]:
+    """Return the findings that we keep in this profile."""
+    return [
+        *_everywhere(),
+        *([] if profile.database.multi_az else [_single_zone()]),
+        *([] if profile.keeps_data else [_unprotected()]),
+        *([_copied()] if profile.database_snapshot else []),
+        *(_own_roles(profile) if profile.borrowed_role is None else []),
+    ]
+
+
+def _everywhere() -> Iterator[Acknowledged]:
+    yield Acknowledged(
+        "AnbNetwork/Logs/Resource",
+        "S1",
+        "It holds access logs. Logging who reads logs into the same bucket would grow without end.",
+    )
+    yield Acknowledged(
+        "AnbNetwork/BalancerGroup/Resource",
+        "EC23",
+        "The load balancer serves the public: anybody may reach its ports 80 and 443, and nothing else here.",
+    )
+    yield Acknowledged(
+        "AnbData/Secret/Resource",
+        "SMG4",
+        "Rotation needs a function with a role, which a lab cannot create. The password is random, of use to two "
+        "security groups alone, and replaced whenever the stack is created again.",
+    )
+    yield Acknowledged(
+        "AnbWeb/TokenSecret/Resource",
+        "SMG4",
+        "Replacing the key that signs tokens signs everybody out, so a person decides when: docs/operations.md.",
+    )
+    yield Acknowledged(
+        "AnbData/Database/Resource",
+        "RDS11",
+        "Another port hides nothing: the database has no public address and admits two security groups alone.",
+    )
+    for stack in ("AnbWeb", "AnbWorker"):
+        yield Acknowledged(
+            f"{stack}/Fleet/Group/ASG",
+            "AS3",
+            "Scaling is this group's daily work and shows on the dashboard. A launch that fails raises the alarm "
+            "'Missing ...', and a mail for each instance that starts would bury it.",
+        )
+
+
+def _single_zone() -> Acknowledged:
+    return Acknowledged(
+        "AnbData/Database/Resource",
+        "RDS3",
+        "A lab's budget is about 50 dollars, and a standby would double its dearest part. Production has one.",
+    )
+
+
+def _unprotected() -> Acknowledged:
+    return Acknowledged(
+        "AnbData/Database/Resource",
+        "RDS10",
+        "The course asks to delete the database after each session. Production protects it.",
+    )
+
+
+def _copied() -> Acknowledged:
+    return Acknowledged(
+        "AnbData/Database/Resource",
+        "RDS2",
+        "A database made from a snapshot is as encrypted as that snapshot, and ours all are.",
+    )
+
+
+def _own_roles(profile: Profile) -> Iterator[Acknowledged]:
+    for stack in ("AnbWeb", "AnbWorker"):
+        yield Acknowledged(
+            f"{stack}/Fleet/Role/Resource",
+            "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/AmazonSSMManagedInstanceCore]",
+            "What Session Manager's agent calls, kept current by AWS. It replaces SSH and its keys.",
+        )
+        yield Acknowledged(
+            f"{stack}/{_POLICY}",
+            f"IAM5[Resource::arn:aws:secretsmanager:{profile.region}:<AWS::AccountId>:secret:{names.DATABASE_SECRET}-*]",
+            "One secret: AWS ends its name with random characters, and naming it would tie the fleets to the "
+            "database's stack.",
+        )
+        yield Acknowledged(
+            f"{stack}/{_POLICY}",
+            "IAM5[Resource::*]",
+            "cloudwatch:PutMetricData knows no resources; a condition limits it to our namespace.",
+        )
+        videos = f"arn:aws:s3:::{profile.media_bucket}" if profile.media_bucket else _VIDEOS
+        for keys in (SOURCES, RESULTS, PICTURES):
+            yield Acknowledged(
+                f"{stack}/{_POLICY}",
+                f"IAM5[Resource::{videos}/{keys}]",
+                "Keys are made while the system runs: each action is limited to the prefixes that its service uses.",
+            )
+    group = f"autoScalingGroup:*:autoScalingGroupName/{names.WORKER_GROUP}"
+    yield Acknowledged(
+        f"AnbWorker/{_POLICY}",
+        f"IAM5[Resource::arn:aws:autoscaling:{profile.region}:<AWS::AccountId>:{group}]",
+        "One group: its ARN holds an id that AWS chooses, before the name that is ours.",
+    )

@@ -1,0 +1,151 @@
+"""The API's load balancer and its instances in two zones, and how many of them there are."""
+
+from typing import Unpack
+
+import aws_cdk as cdk
+from aws_cdk import aws_autoscaling as autoscaling
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_elasticloadbalancingv2 as elb
+from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_wafv2 as wafv2
+from constructs import Construct
+
+from stacks.constructs.artefacts import Artefact, Sources
+from stacks.constructs.firewall import firewall
+from stacks.constructs.fleet import GRACE, Fleet
+from stacks.media import MediaStack
+from stacks.network import NetworkStack
+from stacks.profiles import Profile
+from stacks.settings import StackSettings
+
+PORT = 80  # nginx on the instances
+# Whether the process answers. A check that asked the database would have the whole fleet replaced when that is away
+HEALTH_PATH = "/healthz"
+# The longest request: 100 MB at 8 Mbit/s take 100 s, and nginx gives the API 60 s more. No longer than that either:
+# target tracking needs 3 minutes to ask for an instance again, so one that drains is gone before another starts
+DRAINING = cdk.Duration.seconds(180)
+# A minute's requests that leave an instance room: 25 a second, most of them rankings and votes of a few milliseconds,
+# a sign-in among them 23 ms of one core. CPU is the second opinion for heavier mixes
+REQUESTS_PER_MINUTE = 1500
+CPU_PERCENT = 60
+
+
+class WebStack(cdk.Stack):
+    """What the internet reaches."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        profile: Profile,
+        network: NetworkStack,
+        media: MediaStack,
+        sources: Sources,
+        **settings: Unpack[StackSettings],
+    ) -> None:
+        super().__init__(scope, id_, description="ANB Rising Stars: load balancer and API", **settings)
+        # Here rather than beside the database: destroying that must not sign everybody out
+        token_secret = secretsmanager.Secret(
+            self,
+            "TokenSecret",
+            description="Signs the API's tokens",
+            generate_secret_string=secretsmanager.SecretStringGenerator(password_length=64, exclude_punctuation=True),
+        )
+        artefact = Artefact(self, "Artefact", sources.artefacts / "web.zip")
+        self.fleet = Fleet(
+            self,
+            "Fleet",
+            profile=profile,
+            network=network,
+            security_group=network.web_group,
+            size=profile.web,
+            health_checks=autoscaling.HealthChecks.with_additional_checks(
+                additional_types=[autoscaling.AdditionalHealthCheckType.ELB], grace_period=GRACE
+            ),
+            script=sources.user_data / "web.sh",
+            values={
+                "ARTEFACT_ADDRESS": artefact.address,
+                "ARTEFACT_SHA256": artefact.sha256,
+                "MEDIA_BUCKET": media.videos.bucket_name,
+                "QUEUE_URL": media.jobs.queue.queue_url,
+                "JWT_SECRET_ID": token_secret.secret_arn,
+                "PORT": str(PORT),
+                "TRUSTED_NETWORKS": network.vpc.vpc_cidr_block,
+            },
+        )
+        artefact.grant_read(self.fleet.role)
+        token_secret.grant_read(self.fleet.role)
+        media.grant_web(self.fleet.role)
+
+        self.targets = self._targets(network)
+        self.balancer = self._balancer(profile, network)
+        self._listen(profile.certificate_arn)
+        self._scale()
+        if profile.firewall:
+            wafv2.CfnWebACLAssociation(
+                self,
+                "FirewallAssociation",
+                resource_arn=self.balancer.load_balancer_arn,
+                web_acl_arn=firewall(self, "Firewall").attr_arn,
+            )
+        scheme = "https" if profile.certificate_arn else "http"
+        address = f"{scheme}://{self.balancer.load_balancer_dns_name}"
+        cdk.CfnOutput(self, "Url", value=address, description="The site and its API")
+
+    def _targets(self, network: NetworkStack) -> elb.ApplicationTargetGroup:
+        return elb.ApplicationTargetGroup(
+            self,
+            "Targets",
+            vpc=network.vpc,
+            port=PORT,
+            protocol=elb.ApplicationProtocol.HTTP,
+            targets=[self.fleet.group],
+            deregistration_delay=DRAINING,
+            health_check=elb.HealthCheck(
+                path=HEALTH_PATH,
+                interval=cdk.Duration.seconds(15),
+                timeout=cdk.Duration.seconds(5),
+                healthy_threshold_count=2,
+                unhealthy_threshold_count=3,
+                healthy_http_codes="200",
+            ),
+        )
+
+    def _balancer(self, profile: Profile, network: NetworkStack) -> elb.ApplicationLoadBalancer:
+        balancer = elb.ApplicationLoadBalancer(
+            self,
+            "Balancer",
+            vpc=network.vpc,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
+            internet_facing=True,
+            security_group=network.balancer_group,
+            drop_invalid_header_fields=True,
+            deletion_protection=profile.keeps_data,
+        )
+        balancer.log_access_logs(network.logs, "balancer")
+        return balancer
+
+    def _listen(self, certificate_arn: str | None) -> None:
+        if certificate_arn is None:
+            self.balancer.add_listener("Http", port=80, open=False, default_target_groups=[self.targets])
+            return
+        self.balancer.add_listener(
+            "Http",
+            port=80,
+            open=False,
+            default_action=elb.ListenerAction.redirect(protocol="HTTPS", port="443", permanent=True),
+        )
+        self.balancer.add_listener(
+            "Https",
+            port=443,
+            open=False,
+            certificates=[elb.ListenerCertificate.from_arn(certificate_arn)],
+            ssl_policy=elb.SslPolicy.RECOMMENDED_TLS,
+            default_target_groups=[self.targets],
+        )
+
+    def _scale(self) -> None:
+        """Ask for more when either signal does, for fewer when both do."""
+        self.fleet.group.scale_on_request_count("Requests", target_requests_per_minute=REQUESTS_PER_MINUTE)
+        self.fleet.group.scale_on_cpu_utilization("Cpu", target_utilization_percent=CPU_PERCENT)

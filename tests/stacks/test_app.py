@@ -1,0 +1,77 @@
+"""What a person sees who runs `cdk synth`."""
+
+import json
+from pathlib import Path
+
+import aws_cdk as cdk
+import pytest
+
+from app import SOURCES, chosen, main
+from stacks.constructs.artefacts import Sources
+from stacks.constructs.user_data import UserDataError, user_data
+from stacks.profiles import ACADEMY
+
+ROOT = Path(__file__).parents[2]
+
+
+FLAGS = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
+
+
+def app_with(**context):
+    return cdk.App(context=FLAGS | context)
+
+
+def test_the_lab_is_the_default():
+    assert chosen(app_with()) == ACADEMY
+
+
+def test_the_context_chooses_profile_and_overrides():
+    profile = chosen(app_with(profile="production", owner="somebody"))
+
+    assert (profile.name, profile.owner) == ("production", "somebody")
+
+
+def test_a_wrong_value_is_one_sentence(capsys):
+    assert main(app_with(profile="acadmy"), SOURCES) == 1
+
+    assert capsys.readouterr().err == "profile must be academy or production, not 'acadmy'.\n"
+
+
+def test_missing_artefacts_are_one_sentence(capsys, tmp_path):
+    assert main(app_with(), Sources(artefacts=tmp_path, user_data=SOURCES.user_data)) == 1
+
+    assert capsys.readouterr().err == f"{tmp_path}/web.zip is missing: run make artefacts.\n"
+
+
+def test_the_command_of_cdk_json_runs_without_an_activated_environment():
+    command = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["app"]
+
+    assert command == ".venv/bin/python app.py"
+
+
+def test_a_script_gets_its_values(tmp_path):
+    (tmp_path / "x.sh").write_text("bucket='@BUCKET@' port=@PORT@", encoding="utf-8")
+
+    rendered = user_data(tmp_path / "x.sh", {"BUCKET": "videos", "PORT": "80", "UNUSED": "x"}).render()
+
+    assert rendered == "bucket='videos' port=80"
+
+
+def test_a_script_that_asks_for_too_much_is_refused(tmp_path):
+    (tmp_path / "x.sh").write_text("@BUCKET@ @KEY@ @LOCK@", encoding="utf-8")
+
+    with pytest.raises(UserDataError, match=r"^x\.sh asks for KEY, LOCK, which its stack does not give\.$"):
+        user_data(tmp_path / "x.sh", {"BUCKET": "videos"})
+
+
+@pytest.mark.parametrize("value", ["a'b", 'a"b', "$(reboot)", "a\nb", "`x`", "a;b", "a\\b"])
+def test_a_value_that_means_something_to_the_shell_is_refused(tmp_path, value):
+    (tmp_path / "x.sh").write_text("'@OWNER@'", encoding="utf-8")
+
+    with pytest.raises(UserDataError, match="OWNER must be letters"):
+        user_data(tmp_path / "x.sh", {"OWNER": value})
+
+
+def test_a_missing_script_is_one_sentence(tmp_path):
+    with pytest.raises(UserDataError, match=r"x\.sh is missing\.$"):
+        user_data(tmp_path / "x.sh", {})

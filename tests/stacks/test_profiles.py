@@ -1,0 +1,105 @@
+"""What may be chosen at synthesis, and the one sentence for what may not."""
+
+import pytest
+
+from stacks.profiles import ACADEMY, OVERRIDES, PRODUCTION, FleetSize, ProfileError, choose
+
+CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/0a1b2c3d-0000-1111-2222-333344445555"
+
+
+@pytest.mark.parametrize("profile", [ACADEMY, PRODUCTION])
+def test_without_overrides_a_profile_is_what_it_says(profile):
+    assert choose(profile.name, {}) == profile
+
+
+def test_whatever_a_person_must_choose_can_be_overridden():
+    chosen = choose(
+        "production",
+        {
+            "region": "eu-west-1",
+            "owner": "Grupo 12",
+            "instanceType": "m7i-flex.large",
+            "web": "2-2",
+            "workers": "1-2",
+            "databaseClass": "db.r6g.large",
+            "databaseGiB": 500,
+            "databaseSnapshot": "rds:anb-database-2026-11-23",
+            "mediaBucket": "anb-videos",
+            "certificateArn": CERTIFICATE,
+            "firewall": "true",
+            "flowLogs": "false",
+            "alarmMail": "ops@example.org",
+            "budgetMail": "money@example.org",
+            "budgetUsd": 75,
+        },
+    )
+
+    assert (chosen.region, chosen.owner, chosen.instance_type) == ("eu-west-1", "Grupo 12", "m7i-flex.large")
+    assert (chosen.web, chosen.workers) == (FleetSize(at_least=2, at_most=2), FleetSize(at_least=1, at_most=2))
+    assert (chosen.database.instance_class, chosen.database.storage_gib) == ("db.r6g.large", 500)
+    assert (chosen.database_snapshot, chosen.media_bucket) == ("rds:anb-database-2026-11-23", "anb-videos")
+    assert (chosen.certificate_arn, chosen.firewall, chosen.flow_logs) == (CERTIFICATE, True, False)
+    assert (chosen.alarm_mail, chosen.budget_mail, chosen.budget_usd) == ("ops@example.org", "money@example.org", 75)
+
+
+REFUSED = [
+    ("academy", {"region": "eu-west-1"}, "region must be us-east-1 or us-west-2, not 'eu-west-1'."),
+    ("production", {"region": "Virginia"}, "region must be an AWS region such as us-east-1, not 'Virginia'."),
+    ("academy", {"owner": "<script>"}, "owner must be 1 to 64 letters, digits"),
+    ("academy", {"instanceType": "t3.xlarge"}, "instanceType must be an x86 type of size nano to large"),
+    ("academy", {"instanceType": "t4g.small"}, "instanceType must be an x86 instance type"),
+    ("production", {"instanceType": "a1.large"}, "instanceType must be an x86 instance type"),
+    ("production", {"instanceType": "big"}, "instanceType must be an x86 instance type"),
+    ("academy", {"web": "1-4"}, "web must be the least and the most instances, such as 1-3, both from 1 to 3"),
+    ("academy", {"workers": "3-1"}, "workers must be the least and the most instances"),
+    ("academy", {"workers": "0-3"}, "workers must be the least and the most instances"),
+    ("academy", {"databaseClass": "db.t3.large"}, "databaseClass must be a class of size nano to medium"),
+    ("production", {"databaseClass": "t3.micro"}, "databaseClass must be an RDS class such as db.t3.micro"),
+    ("academy", {"databaseGiB": 101}, "databaseGiB must be a number from 20 to 100, not '101'."),
+    ("production", {"databaseGiB": "19"}, "databaseGiB must be a number from 20 to 999"),
+    ("production", {"databaseSnapshot": "-x"}, "databaseSnapshot must be the name or ARN of an RDS snapshot"),
+    ("academy", {"mediaBucket": "My_Bucket"}, "mediaBucket must be 3 to 63 lower-case letters, digits and hyphens"),
+    ("academy", {"assetBucket": "a"}, "assetBucket must be 3 to 63 lower-case letters, digits and hyphens"),
+    ("production", {"certificateArn": "arn:aws:iam::1:x"}, "certificateArn must be the ARN of an ACM certificate"),
+    (
+        "production",
+        {"certificateArn": CERTIFICATE},
+        "certificateArn must be the ARN of an ACM certificate in us-east-1",
+    ),
+    ("production", {"firewall": "yes"}, "firewall must be true or false, not 'yes'."),
+    ("academy", {"flowLogs": "1"}, "flowLogs must be true or false"),
+    ("academy", {"alarmMail": "nobody"}, "alarmMail must be one mail address, not 'nobody'."),
+    ("academy", {"alarmMail": "a@b.co, c@d.co"}, "alarmMail must be one mail address"),
+    ("production", {"budgetMail": "@"}, "budgetMail must be one mail address"),
+    ("academy", {"budgetMail": "a@b.co"}, "budgetMail is for the production profile alone"),
+    ("production", {"budgetUsd": "12.50"}, "budgetUsd must be whole dollars a month"),
+    ("academy", {"regoin": "us-west-2"}, "regoin is not a setting; the settings are profile, region, owner"),
+    ("acadmy", {}, "profile must be academy or production, not 'acadmy'."),
+]
+
+
+@pytest.mark.parametrize(("name", "overrides", "sentence"), REFUSED)
+def test_what_cannot_be_deployed_is_refused_with_a_sentence(name, overrides, sentence):
+    with pytest.raises(ProfileError) as refused:
+        choose(name, overrides)
+
+    assert str(refused.value).startswith(sentence)
+    assert str(refused.value).endswith(".")
+    assert "\n" not in str(refused.value)
+
+
+def test_every_override_has_a_test_that_has_it_refused():
+    assert {key for _, overrides, _ in REFUSED for key in overrides} >= set(OVERRIDES)
+
+
+@pytest.mark.parametrize(
+    "type_", ["t3.small", "t3a.small", "m5.large", "m7i-flex.large", "g4dn.xlarge", "c7a.medium"]
+)
+def test_every_x86_type_is_taken(type_):
+    assert choose("production", {"instanceType": type_}).instance_type == type_
+
+
+@pytest.mark.parametrize("type_", ["t4g.small", "c7gn.large", "im4gn.large", "x2gd.large", "a1.medium"])
+def test_no_arm_type_is_taken(type_):
+    with pytest.raises(ProfileError):
+        choose("production", {"instanceType": type_})

@@ -1,0 +1,86 @@
+"""The load balancer and the API's instances."""
+
+import pytest
+
+
+def only(synthesis, type_):
+    return synthesis.assembly.only("AnbWeb", type_)
+
+
+def listeners(synthesis):
+    found = synthesis.assembly.resources("AWS::ElasticLoadBalancingV2::Listener")
+    return {it.properties["Port"]: it.properties for it in found}
+
+
+@pytest.mark.parametrize(("which", "least"), [("academy", "1"), ("production", "2")])
+def test_there_are_up_to_three_instances(request, which, least):
+    group = only(request.getfixturevalue(which), "AWS::AutoScaling::AutoScalingGroup").properties
+
+    assert (group["MinSize"], group["MaxSize"]) == (least, "3")
+
+
+def test_the_load_balancer_faces_the_internet(synthesis):
+    balancer = only(synthesis, "AWS::ElasticLoadBalancingV2::LoadBalancer").properties
+
+    assert balancer["Scheme"] == "internet-facing"
+    assert len(balancer["Subnets"]) == 2
+    attributes = {attribute["Key"]: attribute["Value"] for attribute in balancer["LoadBalancerAttributes"]}
+    assert attributes["routing.http.drop_invalid_header_fields.enabled"] == "true"
+    assert attributes["access_logs.s3.enabled"] == "true"
+
+
+def test_without_a_certificate_it_speaks_http(academy):
+    assert [action["Type"] for action in listeners(academy)[80]["DefaultActions"]] == ["forward"]
+    assert 443 not in listeners(academy)
+
+
+def test_with_a_certificate_http_leads_to_https(production):
+    (redirect,) = listeners(production)[80]["DefaultActions"]
+
+    assert redirect["RedirectConfig"] == {"Port": "443", "Protocol": "HTTPS", "StatusCode": "HTTP_301"}
+    assert listeners(production)[443]["Certificates"] == [{"CertificateArn": production.profile.certificate_arn}]
+    assert "TLS13" in listeners(production)[443]["SslPolicy"]
+
+
+def test_an_instance_is_drained_for_longer_than_the_longest_request(synthesis):
+    targets = only(synthesis, "AWS::ElasticLoadBalancingV2::TargetGroup").properties
+    attributes = {attribute["Key"]: attribute["Value"] for attribute in targets["TargetGroupAttributes"]}
+
+    # 100 MB at 8 Mbit/s, and what nginx waits for the API after that
+    assert int(attributes["deregistration_delay.timeout_seconds"]) > 100 + 60
+    # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/: the two exclude each other
+    assert not {"slow_start.duration_seconds", "load_balancing.algorithm.type"} <= set(attributes)
+
+
+def test_it_scales_on_requests_and_on_cpu(synthesis):
+    policies = [p for p in synthesis.assembly.resources("AWS::AutoScaling::ScalingPolicy") if p.stack == "AnbWeb"]
+    targets = {
+        p.properties["TargetTrackingConfiguration"]["PredefinedMetricSpecification"]["PredefinedMetricType"]: (
+            p.properties["TargetTrackingConfiguration"]["TargetValue"]
+        )
+        for p in policies
+    }
+
+    assert targets == {"ALBRequestCountPerTarget": 1500, "ASGAverageCPUUtilization": 60}
+
+
+def test_its_health_is_the_load_balancers_opinion(synthesis):
+    group = only(synthesis, "AWS::AutoScaling::AutoScalingGroup").properties
+
+    assert group["HealthCheckType"] == "ELB"
+    assert group["HealthCheckGracePeriod"] == 300
+
+
+def test_the_key_that_signs_tokens_outlives_the_database(synthesis):
+    secret = only(synthesis, "AWS::SecretsManager::Secret").properties
+
+    assert secret["GenerateSecretString"]["PasswordLength"] == 64
+
+
+def test_the_firewall_counts_what_looks_into_videos(academy, production):
+    rules = only(production, "AWS::WAFv2::WebACL").properties["Rules"]
+    common = rules[1]["Statement"]["ManagedRuleGroupStatement"]
+
+    assert {o["Name"] for o in common["RuleActionOverrides"]} >= {"SizeRestrictions_BODY", "CrossSiteScripting_BODY"}
+    assert only(production, "AWS::WAFv2::WebACLAssociation")
+    assert not list(academy.assembly.resources("AWS::WAFv2::WebACL"))

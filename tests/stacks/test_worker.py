@@ -1,0 +1,172 @@
+"""The workers, how many there are, and how one ends."""
+
+import json
+import re
+
+import pytest
+
+from stacks import names
+from stacks.constructs.user_data import LARGEST_BYTES
+from stacks.rules.promises import longest_bytes
+
+FLEETS = ["AnbWeb", "AnbWorker"]
+
+
+def policies(synthesis):
+    found = synthesis.assembly.resources("AWS::AutoScaling::ScalingPolicy")
+    return {it.logical_id[:-8]: it.properties for it in found if it.stack == "AnbWorker"}
+
+
+def alarms(synthesis):
+    found = synthesis.assembly.resources("AWS::CloudWatch::Alarm")
+    return {it.logical_id[:-8]: it.properties for it in found if it.stack == "AnbWorker"}
+
+
+def launch(synthesis, stack):
+    return synthesis.assembly.only(stack, "AWS::EC2::LaunchTemplate").properties["LaunchTemplateData"]
+
+
+def group(synthesis, stack):
+    return synthesis.assembly.only(stack, "AWS::AutoScaling::AutoScalingGroup")
+
+
+def test_there_are_one_to_three_workers_in_two_zones(synthesis):
+    made_of = group(synthesis, "AnbWorker").properties
+
+    assert (made_of["MinSize"], made_of["MaxSize"]) == ("1", "3")
+    assert len(made_of["VPCZoneIdentifier"]) == 2
+
+
+def test_workers_follow_the_backlog_of_each_instance(synthesis):
+    tracking = policies(synthesis)["ScalingBacklog"]["TargetTrackingConfiguration"]
+    metrics = {it["Id"]: it for it in tracking["CustomizedMetricSpecification"]["Metrics"]}
+    measured = {id_: it["MetricStat"]["Metric"]["MetricName"] for id_, it in metrics.items() if "MetricStat" in it}
+
+    assert measured == {
+        "visible": "ApproximateNumberOfMessagesVisible",
+        "inflight": "ApproximateNumberOfMessagesNotVisible",
+        "capacity": "GroupInServiceInstances",
+    }
+    assert metrics["backlog"]["Expression"] == "(visible + FILL(inflight, 0)) / IF(capacity < 1, 1, capacity)"
+    assert [id_ for id_, it in metrics.items() if it["ReturnData"]] == ["backlog"]
+    assert tracking["TargetValue"] == 3
+    assert tracking["DisableScaleIn"] is True
+
+
+def test_what_the_policy_measures_is_published(synthesis):
+    (collected,) = group(synthesis, "AnbWorker").properties["MetricsCollection"]
+
+    assert collected == {"Granularity": "1Minute"}  # all of them
+
+
+def test_an_old_job_hurries_the_fleet(synthesis):
+    alarm, boost = alarms(synthesis)["ScalingOldestWaits"], policies(synthesis)["ScalingBoost"]
+
+    assert (alarm["MetricName"], alarm["Threshold"]) == ("ApproximateAgeOfOldestMessage", 60)
+    assert (alarm["Period"], alarm["EvaluationPeriods"]) == (60, 1)
+    assert [
+        (step["MetricIntervalLowerBound"], step.get("MetricIntervalUpperBound"), step["ScalingAdjustment"])
+        for step in boost["StepAdjustments"]
+    ] == [(0, 60, 1), (60, None, 2)]
+
+
+def test_only_an_idle_fleet_shrinks(synthesis):
+    alarm, rest = alarms(synthesis)["ScalingIdle"], policies(synthesis)["ScalingRest"]
+    steps = {id_: it.get("StepAdjustments", []) for id_, it in policies(synthesis).items()}
+
+    assert [id_ for id_, its in steps.items() if any(step["ScalingAdjustment"] < 0 for step in its)] == [
+        "ScalingRest"
+    ]
+    assert rest["StepAdjustments"] == [{"MetricIntervalUpperBound": 0, "ScalingAdjustment": -100}]
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+    assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (5, 5)
+    assert alarm["TreatMissingData"] == "notBreaching"
+    assert "visible + FILL(inflight, 0)" in json.dumps(alarm["Metrics"])
+
+
+def test_a_worker_is_waited_for_without_a_role(synthesis):
+    hook = synthesis.assembly.only("AnbWorker", "AWS::AutoScaling::LifecycleHook").properties
+
+    assert hook["LifecycleTransition"] == "autoscaling:EC2_INSTANCE_TERMINATING"
+    assert (hook["HeartbeatTimeout"], hook["DefaultResult"]) == (300, "CONTINUE")
+    assert (hook["LifecycleHookName"], "RoleARN" in hook) == (names.TERMINATION_HOOK, False)
+
+
+def test_a_worker_is_told_its_group_and_its_hook(synthesis):
+    script = json.dumps(launch(synthesis, "AnbWorker")["UserData"])
+
+    assert names.WORKER_GROUP in script
+    assert names.TERMINATION_HOOK in script
+    assert group(synthesis, "AnbWorker").properties["AutoScalingGroupName"] == names.WORKER_GROUP
+
+
+def test_no_worker_is_protected_from_the_start(synthesis):
+    assert not group(synthesis, "AnbWorker").properties.get("NewInstancesProtectedFromScaleIn")
+
+
+@pytest.mark.parametrize("stack", FLEETS)
+def test_an_instance_is_what_the_business_decided_on(synthesis, stack):
+    (volume,) = launch(synthesis, stack)["BlockDeviceMappings"]
+
+    assert launch(synthesis, stack)["InstanceType"] == "t3.small"
+    assert volume["Ebs"] == {"Encrypted": True, "VolumeSize": 30, "VolumeType": "gp3"}
+
+
+@pytest.mark.parametrize("stack", FLEETS)
+def test_an_instance_is_watched_every_minute_and_has_no_key(synthesis, stack):
+    data = launch(synthesis, stack)
+
+    assert data["Monitoring"] == {"Enabled": True}
+    assert data["MetadataOptions"] == {"HttpPutResponseHopLimit": 1, "HttpTokens": "required"}
+    assert "KeyName" not in data
+
+
+@pytest.mark.parametrize("stack", FLEETS)
+def test_the_lab_lends_its_role(academy, stack):
+    assert (
+        launch(academy, stack)["IamInstanceProfile"]["Arn"]["Fn::Join"][1][-1]
+        == ":instance-profile/LabInstanceProfile"
+    )
+
+
+@pytest.mark.parametrize("stack", FLEETS)
+def test_an_update_replaces_one_after_the_other(synthesis, stack):
+    definition = group(synthesis, stack).definition
+    rolling = definition["UpdatePolicy"]["AutoScalingRollingUpdate"]
+
+    assert rolling["MaxBatchSize"] == 1
+    assert rolling["WaitOnResourceSignals"] is True
+    assert 1 <= rolling["MinInstancesInService"] < int(definition["Properties"]["MaxSize"])
+    assert "AZRebalance" in rolling["SuspendProcesses"]
+    assert definition["CreationPolicy"]["ResourceSignal"]["Count"] == int(definition["Properties"]["MinSize"])
+
+
+@pytest.mark.parametrize("stack", FLEETS)
+def test_the_resource_that_is_signalled_is_the_group(synthesis, stack):
+    assert f"--resource {group(synthesis, stack).logical_id}" in json.dumps(launch(synthesis, stack)["UserData"])
+
+
+@pytest.mark.parametrize("stack", FLEETS)
+def test_user_data_is_short_and_complete(synthesis, stack):
+    script = launch(synthesis, stack)["UserData"]["Fn::Base64"]
+    written = "".join(part for part in script["Fn::Join"][1] if isinstance(part, str))
+
+    assert not re.search("@[A-Z]", written)
+    assert len(written.encode()) < 2048
+    assert longest_bytes(script) < LARGEST_BYTES
+
+
+@pytest.mark.parametrize("stack", FLEETS)
+def test_logs_are_forgotten_in_time(academy, production, stack):
+    kept = [
+        s.assembly.only(stack, "AWS::Logs::LogGroup").properties["RetentionInDays"] for s in (academy, production)
+    ]
+
+    assert kept == [7, 90]
+
+
+def test_everything_is_tagged(synthesis):
+    for type_ in ("AWS::EC2::VPC", "AWS::RDS::DBInstance", "AWS::S3::Bucket", "AWS::SQS::Queue"):
+        for found in synthesis.assembly.resources(type_):
+            keys = {tag["Key"] for tag in found.properties["Tags"]}
+            assert keys >= {"project", "profile", "owner", "cost-centre"}
