@@ -4,7 +4,7 @@ Each round runs both on the same clip, one after the other, so that a busy machi
 is that of one round. CPU seconds are user and system time of the process and everything it started. The
 table goes to the terminal and, between two markers, into docs/performance.md.
 
-Usage: make bench-worker, or python scripts/bench_worker.py [--rounds 3] [--clip NAME ...]
+Usage: make bench-worker, or python -m scripts.bench_worker [--rounds 3] [--clip NAME ...]
 """
 
 import argparse
@@ -239,8 +239,10 @@ def _resident_bytes(pid: int) -> int:
 
 def report(results: Sequence[Result], *, rounds: int) -> str:
     lines = [
-        f"Measured on {datetime.now(UTC):%Y-%m-%d} with `make bench-worker` ({rounds} rounds):"
-        f" {performance_page.machine()}.",
+        (
+            f"Measured on {datetime.now(UTC):%Y-%m-%d} with `make bench-worker` ({rounds} rounds):"
+            f" {performance_page.machine()}."
+        ),
         "",
         "| clip (synthetic) | MB | bare ffmpeg, CPU s | worker, CPU s | ratio (rounds) | RSS, MB | sum, MB |",
         "|---|---:|---:|---:|---|---:|---:|",
