@@ -4,21 +4,19 @@ import io
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from uuid import UUID
 
 from botocore.exceptions import ClientError
 
+from anb.links import LinkSigner
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MP4 = "video/mp4"
 JPEG = "image/jpeg"
-LINK_SECONDS = 900  # how long a presigned link works
-_RESIGN_SECONDS = 300  # how long the same link is handed out: signing must not be what a list spends its time on
-_KEPT_LINKS = 10_000
 UPLOAD_SECONDS = 600  # how long a direct upload may begin
 _RANGE_BYTES = 64 * 1024  # read at a time from an object's header boxes
 
@@ -89,7 +87,12 @@ class S3Storage:
     def __init__(self, client: "S3Client", bucket: str) -> None:
         self._client = client
         self._bucket = bucket
-        self._signed_link = lru_cache(maxsize=_KEPT_LINKS)(self._sign)
+        self._signer = LinkSigner(
+            base_url=_base_url(client, bucket),
+            region=client.meta.region_name,
+            credentials=client._request_signer._credentials,  # type: ignore[attr-defined] # noqa: SLF001 no other way to them
+            clock=time.time,
+        )
 
     def put(self, key: str, file: BinaryIO, *, content_type: str) -> None:
         # One PutObject is atomic and streams from the file; 100 MB are far below its limit of 5 GB
@@ -117,7 +120,7 @@ class S3Storage:
                     self._client.delete_object(Bucket=self._bucket, Key=item["Key"])
 
     def link(self, key: str) -> str:
-        return self._signed_link(key, int(time.monotonic() // _RESIGN_SECONDS))
+        return self._signer.sign(key)
 
     def upload_form(self, key: str, *, content_type: str, largest_bytes: int) -> UploadForm:
         form = self._client.generate_presigned_post(
@@ -131,10 +134,6 @@ class S3Storage:
 
     def ping(self) -> None:
         self._client.head_bucket(Bucket=self._bucket)
-
-    def _sign(self, key: str, _period: int) -> str:
-        parameters = {"Bucket": self._bucket, "Key": key}
-        return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=LINK_SECONDS)
 
 
 class _RangeReader(io.RawIOBase):
@@ -168,6 +167,12 @@ class _RangeReader(io.RawIOBase):
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
+
+
+def _base_url(client: "S3Client", bucket: str) -> str:
+    """Return where botocore finds the bucket's objects: under its own host, or below the endpoint's path."""
+    link = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
+    return link.partition("?")[0].removesuffix("/k")
 
 
 def _translated(error: ClientError, key: str) -> Exception:
