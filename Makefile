@@ -9,7 +9,7 @@ export PORT ?= 8080
 # The environment's own Node.js comes first; the CLI shall neither nag nor report
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export CDK_DISABLE_CLI_TELEMETRY := true
-CDK := node_modules/.installed
+NODE := node_modules/.installed
 
 .PHONY: help
 help: ## show this list
@@ -42,12 +42,20 @@ format: $(VENV) ## let the formatter and the linter mend what they can
 test: setup lint ## everything: lint, types, unit, integration and end-to-end tests
 	$(BIN)/pytest
 
+.PHONY: postman
+postman: setup $(NODE) ## run the Postman collection with newman against a system of its own
+	$(BIN)/python scripts/run_postman.py
+
+.PHONY: fuzz
+fuzz: setup ## send the API what its description allows and what it does not, for ten minutes
+	$(BIN)/python scripts/fuzz/run.py
+
 .PHONY: artefacts
 artefacts: setup ## build what instances start from: build/web.zip, build/worker.zip, build/ffmpeg.zip
 	$(BIN)/python -m scripts.build_artefacts
 
 .PHONY: synth
-synth: artefacts $(CDK) ## write both profiles' CloudFormation templates to build/cdk
+synth: artefacts $(NODE) ## write both profiles' CloudFormation templates to build/cdk
 	for profile in academy production; do \
 		npx cdk synth --quiet --no-notices -c profile=$$profile -o build/cdk/$$profile || exit 1; \
 	done
@@ -87,7 +95,7 @@ $(VENV): requirements.txt local/uv.txt $(wildcard services/*/pyproject.toml)
 		--editable services/anb --editable services/web --editable services/worker
 	@touch $@
 
-$(CDK): package-lock.json $(VENV)
+$(NODE): package-lock.json $(VENV)
 	@npm ci --silent
 	@touch $@
 

@@ -1,4 +1,4 @@
-"""Finds the system programs that Python packages do not carry: MariaDB and nginx.
+"""Finds the system programs that Python packages do not carry: MariaDB, nginx and, for the tests, Chromium.
 
 What is not on PATH is taken from the distribution's packages and unpacked below `.local/packages`. Unpacked,
 not installed: that needs no root, and Debian's nginx package would start a server on port 80.
@@ -19,7 +19,7 @@ from typing import NoReturn
 from local.errors import ProgramMissing
 
 STORE = Path(__file__).resolve().parent.parent / ".local" / "packages"
-PACKAGES = {"mariadbd": "mariadb-server-core", "nginx": "nginx"}
+PACKAGES = {"mariadbd": "mariadb-server-core", "nginx": "nginx", "chromium": "chromium"}
 SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # servers live there; users' PATHs often do not have them
 
 
@@ -52,10 +52,18 @@ def _installed(name: str) -> Program | None:
 
 def _unpacked(name: str) -> Program | None:
     prefix = _folder(PACKAGES[name]) / "usr"
-    for path in (prefix / "sbin" / name, prefix / "bin" / name):
-        if path.exists():
-            return Program(path=path, prefix=prefix, environment={"LD_LIBRARY_PATH": _library_path(prefix)})
+    # A package's own folder comes first: Chromium's file in bin is a script that looks for it below /usr
+    for path in (prefix / "lib" / name / name, prefix / "sbin" / name, prefix / "bin" / name):
+        if path.is_file():
+            return Program(path=path, prefix=prefix, environment=_environment(prefix))
     return None
+
+
+def _environment(prefix: Path) -> dict[str, str]:
+    environment = {"LD_LIBRARY_PATH": _library_path(prefix)}
+    if not Path("/etc/fonts").exists() and (prefix.parent / "etc" / "fonts").exists():
+        environment["FONTCONFIG_SYSROOT"] = str(prefix.parent)
+    return environment
 
 
 def _library_path(prefix: Path) -> str:
@@ -160,7 +168,9 @@ def _apt() -> Iterator[_Apt]:
 
 
 def _refuse(name: str, reason: str) -> NoReturn:
+    # Only the tests want the browser
+    programs, packages = ("it", name) if name == "chromium" else ("MariaDB and nginx", "mariadb-server-core nginx")
     raise ProgramMissing(
-        f"{name} is missing and could not be unpacked ({reason}); install MariaDB and nginx, "
-        "for example: sudo apt-get install --no-install-recommends mariadb-server-core nginx"
+        f"{name} is missing and could not be unpacked ({reason}); install {programs}, "
+        f"for example: sudo apt-get install --no-install-recommends {packages}"
     )

@@ -7,6 +7,7 @@ from uuid import uuid4
 import boto3
 import pytest
 from botocore.config import Config
+from flask.testing import FlaskClient
 from sqlalchemy import text, update
 
 from anb import accounts
@@ -21,6 +22,7 @@ from anb_web.parts import Parts
 from anb_web.settings import WebSettings
 from anb_web.tokens import issue
 from anb_worker.lease import claim, finish
+from tests.integration.described import Description
 
 PASSWORD = "StrongPass123"
 PASSWORD_HASH = accounts.hash_password(PASSWORD)
@@ -136,7 +138,18 @@ def app(sessions, storage, jobs):
     )
     app = create_app(settings, parts=Parts(sessions=sessions, storage=storage, jobs=jobs))
     app.testing = False  # errors become answers, as in production
+    app.test_client_class = DescribedClient
     return app
+
+
+class DescribedClient(FlaskClient):
+    """Fails the test when an answer is not what openapi.json describes."""
+
+    def open(self, *args, **kwargs):
+        response = super().open(*args, **{"buffered": True, **kwargs})  # files are read and closed
+        complaints = Description.ours().complaints(response, self.application.url_map)
+        assert not complaints, "\n".join(complaints)
+        return response
 
 
 @pytest.fixture

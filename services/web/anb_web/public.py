@@ -27,16 +27,11 @@ _NUMBER = re.compile(r"[0-9]{1,10}")
 @bp.get("/videos")
 @remembered
 def list_public() -> Response:
-    limit = _number(request.args, "limit", default=DEFAULT_LIMIT, largest=LARGEST_LIMIT)
-    cursor = request.args.get("cursor")
-    with parts().sessions() as session:
-        page, following = videos.public_page(
-            session, limit=limit, after=videos.Cursor.from_text(cursor) if cursor is not None else None
-        )
-        uncounted = voting.uncounted(session, [video.id for video in page])
-    response = jsonify([_item(video, uncounted.get(video.id, 0)) for video in page])
+    limit = number(request.args, "limit", default=DEFAULT_LIMIT, largest=LARGEST_LIMIT)
+    items, following = page_of_videos(limit=limit, cursor=request.args.get("cursor"))
+    response = jsonify(items)
     if following is not None:
-        query = urlencode({"limit": limit, "cursor": following.to_text()})
+        query = urlencode({"limit": limit, "cursor": following})
         response.headers["Link"] = f'<{request.base_url}?{query}>; rel="next"'
     return response
 
@@ -57,6 +52,17 @@ def rankings() -> Response:
     with parts().sessions() as session:
         places = voting.ranking(session, limit=limit, offset=offset, city=city)
     return jsonify([asdict(place) for place in places])
+
+
+def page_of_videos(*, limit: int, cursor: str | None) -> tuple[list[dict[str, object]], str | None]:
+    """Return up to `limit` videos as everybody sees them, and the cursor of the next page."""
+    with parts().sessions() as session:
+        page, following = videos.public_page(
+            session, limit=limit, after=videos.Cursor.from_text(cursor) if cursor is not None else None
+        )
+        uncounted = voting.uncounted(session, [video.id for video in page])
+    items = [_item(video, uncounted.get(video.id, 0)) for video in page]
+    return items, following.to_text() if following is not None else None
 
 
 def _item(video: Video, uncounted: int) -> dict[str, object]:
@@ -81,17 +87,17 @@ def _page(sent: Mapping[str, str]) -> tuple[int, int]:
     sizes = [name for name in ("limit", "page_size", "size") if name in sent]
     if len(sizes) > 1 or ("page" in sent and "offset" in sent):
         raise _wrong(sizes[-1] if len(sizes) > 1 else "offset", "No se puede combinar con los otros parámetros.")
-    limit = _number(sent, sizes[0] if sizes else "limit", default=DEFAULT_LIMIT, largest=LARGEST_LIMIT)
+    limit = number(sent, sizes[0] if sizes else "limit", default=DEFAULT_LIMIT, largest=LARGEST_LIMIT)
     if "offset" in sent:
-        return limit, _number(sent, "offset", default=0, smallest=0)
-    return limit, (_number(sent, "page", default=1) - 1) * limit
+        return limit, number(sent, "offset", default=0, smallest=0)
+    return limit, (number(sent, "page", default=1) - 1) * limit
 
 
 def _range(sent: Mapping[str, str]) -> tuple[int, int]:
     if mixed := {"page", "limit", "page_size", "size", "offset"} & set(sent):
         raise _wrong(min(mixed), "No se puede combinar con from y to.")
-    first = _number(sent, "from", default=1)
-    last = _number(sent, "to", default=first + DEFAULT_LIMIT - 1)
+    first = number(sent, "from", default=1)
+    last = number(sent, "to", default=first + DEFAULT_LIMIT - 1)
     if first > last:
         raise _wrong("from", "Debe ser menor o igual que to.")
     if last - first + 1 > LARGEST_LIMIT:
@@ -99,9 +105,10 @@ def _range(sent: Mapping[str, str]) -> tuple[int, int]:
     return last - first + 1, first - 1
 
 
-def _number(
+def number(
     sent: Mapping[str, str], name: str, *, default: int, smallest: int = 1, largest: int = _LARGEST_POSITION
 ) -> int:
+    """Return the whole number that a parameter states, or the default; Invalid for anything else."""
     if name not in sent:
         return default
     text = sent[name]

@@ -48,6 +48,8 @@ def begin_direct_upload() -> ResponseReturnValue:
     key = _idempotency_key()
     sent = json_object()
     title, size_bytes = videos.check_title(sent.get("title")), sent.get("size")
+    if isinstance(size_bytes, float) and size_bytes.is_integer():
+        size_bytes = int(size_bytes)  # in JSON 7.0 and 7 are the same number
     if not isinstance(size_bytes, int) or isinstance(size_bytes, bool):
         raise Invalid("El tamaño no es válido.", fields={"size": "Debe ser un número entero de bytes."})
     try:

@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
+from werkzeug.routing import BaseConverter
 
 from anb import videos, voting
 from anb.models import Status, Video
@@ -18,6 +19,12 @@ bp = Blueprint("videos", __name__, url_prefix="/api/videos")
 _SHOWN_STATUS = {Status.PROCESSING: Status.UPLOADED}
 
 
+class VideoId(BaseConverter):
+    """A segment of a path that can be an id: not the name of another resource, which has methods of its own."""
+
+    regex = r"(?!uploads?\Z)[^/]+"
+
+
 @bp.get("")
 @signed_in
 def list_own() -> ResponseReturnValue:
@@ -26,7 +33,7 @@ def list_own() -> ResponseReturnValue:
     return jsonify([_item(video) for video in found])
 
 
-@bp.get("/<video_id>")
+@bp.get("/<video_id:video_id>")
 @signed_in
 def detail(video_id: str) -> ResponseReturnValue:
     with parts().sessions() as session:
@@ -39,7 +46,7 @@ def detail(video_id: str) -> ResponseReturnValue:
     }
 
 
-@bp.delete("/<video_id>")
+@bp.delete("/<video_id:video_id>")
 @signed_in
 def delete(video_id: str) -> ResponseReturnValue:
     parsed = videos.parse_id(video_id)

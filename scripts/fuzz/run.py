@@ -1,0 +1,91 @@
+"""Send the whole system, but for its worker, what openapi.json allows and what it does not.
+
+Schemathesis makes the requests and holds every answer to the description; it comes in through nginx, as everybody.
+Before it begins there are two players with videos that are open to votes, so that rules about other people's
+videos and about votes are met too.
+
+Usage: make fuzz, or python scripts/fuzz/run.py [--seconds 600] [--seed N]
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from uuid import UUID
+
+import requests
+
+from anb.database import connect
+from anb.database import sessions as sessions_of
+from anb_worker.lease import Lease, claim, finish
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))  # `local` is a folder of the project and not an installed package
+
+from local.samples import make_sample  # noqa: E402 after the path to it
+from local.system import PARTS, System, running_system  # noqa: E402 the same
+
+HERE = Path(__file__).parent
+# The same in players.json, with which Schemathesis signs in
+PLAYERS = {"ana": "ana@example.com", "luis": "luis@example.com"}
+PASSWORD = "StrongPass123"  # noqa: S105 of players who do not exist
+
+
+def main() -> int:
+    """Do what the command line says; the exit status is 0 when there are no findings."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=600, help="how long to keep asking")
+    parser.add_argument("--seed", type=int, help="repeat the requests of an earlier run")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
+        folder = Path(name)
+        sample = make_sample(folder / "sample.mp4", seconds=20, fps=1)
+        with running_system(folder / "state", parts=set(PARTS) - {"worker"}) as system:
+            for email in PLAYERS.values():
+                _publish_a_video(system, email=email, sample=sample)
+            return _schemathesis(system.url, sample, seconds=arguments.seconds, seed=arguments.seed)
+
+
+def _publish_a_video(system: System, *, email: str, sample: Path) -> None:
+    account = {"first_name": "Ana", "last_name": "Gil", "city": "Cali", "country": "Colombia", "email": email}
+    passwords = {"password1": PASSWORD, "password2": PASSWORD}
+    _post(f"{system.url}/api/auth/signup", json={**account, **passwords})
+    token = _post(f"{system.url}/api/auth/login", json={"email": email, "password": PASSWORD})["access_token"]
+    with sample.open("rb") as file:
+        video_id = _post(
+            f"{system.url}/api/videos/upload",
+            headers={"Authorization": f"Bearer {token}"},
+            data={"title": "Mi mejor tiro"},
+            files={"video_file": file},
+        )["video_id"]
+    _finish(system, UUID(video_id))
+
+
+def _post(url: str, **sent: object) -> dict[str, str]:
+    response = requests.post(url, timeout=30, **sent)  # type: ignore[arg-type] # as its many parameters
+    response.raise_for_status()
+    return dict(response.json())
+
+
+def _finish(system: System, video_id: UUID) -> None:
+    """Publish the video as a worker would, without the work."""
+    engine = connect(system.environment["ANB_DATABASE_URL"], pool_size=1)
+    with sessions_of(engine).begin() as session:
+        lease = claim(session, video_id=video_id, owner="fuzz")
+        if not isinstance(lease, Lease):
+            raise TypeError(f"nobody else works on video {video_id}, and yet it cannot be claimed")
+        finish(session, lease)
+    engine.dispose()
+
+
+def _schemathesis(url: str, sample: Path, *, seconds: int, seed: int | None) -> int:
+    program = Path(sys.executable).with_name("schemathesis")
+    command = [str(program), "--config-file", str(HERE / "schemathesis.toml"), "run", f"{url}/openapi.json"]
+    options = ["--max-time", str(seconds), *(["--seed", str(seed)] if seed is not None else [])]
+    environment = {"SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(HERE), "FUZZ_SAMPLE": str(sample)}
+    return subprocess.run([*command, *options], cwd=HERE, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

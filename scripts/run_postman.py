@@ -1,0 +1,72 @@
+"""Start the whole system on ports of its own and run the Postman collection against it, with sample videos.
+
+The samples stay in build/postman, for whoever runs the collection in Postman itself.
+
+Usage: make postman, or python scripts/run_postman.py [--base-url URL]   (an API that runs already, ending in /api)
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # `local` is a folder of the project and not an installed package
+
+from local.errors import CannotRun  # noqa: E402 after the path to it
+from local.samples import make_sample  # noqa: E402 the same
+from local.system import running_system  # noqa: E402 the same
+
+COLLECTIONS = ROOT / "collections"
+SAMPLES = ROOT / "build" / "postman"
+NEWMAN = ROOT / "node_modules" / ".bin" / "newman"
+TOO_MANY_BYTES = 100 * 1024 * 1024 + 1
+
+
+def main() -> int:
+    """Do what the command line says; the exit status is newman's."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base-url", help="test this API and start nothing")
+    arguments = parser.parse_args()
+    if not NEWMAN.exists():
+        subprocess.run(["npm", "ci", "--silent"], cwd=ROOT, check=True)
+    _make_samples()
+    if arguments.base_url:
+        return _newman(arguments.base_url)
+    with tempfile.TemporaryDirectory(prefix="postman-") as state:
+        try:
+            with running_system(Path(state)) as system:
+                return _newman(f"{system.url}/api")
+        except CannotRun as reason:
+            print(f"postman: {reason}", file=sys.stderr)
+            return 1
+
+
+def _make_samples() -> None:
+    """Make what the collection uploads; few pictures a second keep that fast."""
+    SAMPLES.mkdir(parents=True, exist_ok=True)
+    for name, seconds, width, height in (
+        ("valido", 21, 1920, 1080),
+        ("corto", 12, 1920, 1080),
+        ("largo", 75, 1920, 1080),
+        ("720p", 21, 1280, 720),
+    ):
+        path = SAMPLES / f"{name}.mp4"
+        if not path.exists():
+            make_sample(path, seconds=seconds, width=width, height=height, fps=5)
+    (SAMPLES / "no_es_video.mp4").write_text("Esto es un texto.\n")
+    (SAMPLES / "vacio.mp4").write_bytes(b"")
+    with (SAMPLES / "enorme.mp4").open("wb") as file:
+        file.truncate(TOO_MANY_BYTES)
+
+
+def _newman(base_url: str) -> int:
+    collection = COLLECTIONS / "anb.postman_collection.json"
+    environment = COLLECTIONS / "postman_environment.json"
+    options = ["--environment", str(environment), "--env-var", f"base_url={base_url}", "--working-dir", str(SAMPLES)]
+    return subprocess.run([str(NEWMAN), "run", str(collection), *options], cwd=ROOT, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""The site: pages for people, made of the same rules as the API's answers.
+
+Gallery and ranking are whole without JavaScript. What needs an account is done by the scripts in `static`, which
+are clients of the API like any other.
+"""
+
+import hashlib
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Flask, Response, abort, make_response, render_template, request, send_from_directory
+from jinja2 import StrictUndefined
+
+from anb import videos, voting
+from anb.storage import MP4
+from anb_web import public
+from anb_web.briefly import remembered
+from anb_web.parts import Parts, parts
+
+bp = Blueprint("site", __name__)
+
+VIDEOS_PER_PAGE = 12
+PLACES_PER_PAGE = 20
+PLACES_ON_FIRST_PAGE = 3
+
+_STATIC = Path(__file__).parent / "static"
+# Not left to the machine's own table of types: with `nosniff`, a wrong one stops a script
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
+_FOREVER = "public, max-age=31536000, immutable"
+
+_MONTHS = ("ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic")
+# For pages, beside what every answer says of itself
+_HEADERS = {
+    "Cache-Control": "no-cache",  # a page may be shown again by the Back button, which `no-store` forbids
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
+}
+
+
+def install(app: Flask) -> None:
+    """Serve the pages, and show browsers as a page what the API tells clients in JSON."""
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.globals["static"] = lambda name: f"/static/{_version()}/{name}"
+    app.jinja_env.filters |= {"day": _day, "thousands": _thousands, "initials": _initials}
+    app.register_blueprint(bp)
+    app.after_request(_error_as_page)
+
+
+@bp.get("/")
+@remembered
+def gallery() -> Response:
+    items, following = public.page_of_videos(limit=VIDEOS_PER_PAGE, cursor=request.args.get("cursor"))
+    with parts().sessions() as session:
+        places = voting.ranking(session, limit=PLACES_ON_FIRST_PAGE)
+    return _page("gallery.html", items=items, following=following, places=places, first="cursor" not in request.args)
+
+
+@bp.get("/ranking")
+@remembered
+def ranking() -> Response:
+    number = public.number(request.args, "pagina", default=1)
+    city = request.args.get("ciudad", "").strip()
+    with parts().sessions() as session:
+        places = voting.ranking(
+            session, limit=PLACES_PER_PAGE + 1, offset=(number - 1) * PLACES_PER_PAGE, city=city or None
+        )
+    return _page(
+        "ranking.html",
+        places=places[:PLACES_PER_PAGE],
+        number=number,
+        is_last=len(places) <= PLACES_PER_PAGE,
+        city=city,
+    )
+
+
+@bp.get("/registro")
+def sign_up() -> Response:
+    return _page("sign_up.html")
+
+
+@bp.get("/ingresar")
+def log_in() -> Response:
+    return _page("log_in.html")
+
+
+@bp.get("/subir")
+def upload() -> Response:
+    return _page(
+        "upload.html",
+        largest_bytes=videos.LARGEST_BYTES,
+        shortest_seconds=videos.SHORTEST_SECONDS,
+        longest_seconds=videos.LONGEST_SECONDS,
+        seconds_tolerance=videos.SECONDS_TOLERANCE,
+        smallest_side=videos.SMALLEST_SIDE_PIXELS,
+    )
+
+
+@bp.get("/mis-videos")
+def own_videos() -> Response:
+    return _page("own_videos.html")
+
+
+@bp.get("/static/<version>/<path:name>")
+def static_file(version: str, name: str) -> Response:
+    """Serve a file of the site; the address changes with the content, so that it can be kept for ever."""
+    kind = _TYPES.get(Path(name).suffix)
+    if kind is None:
+        abort(404)
+    response = send_from_directory(_STATIC, name, mimetype=kind)
+    # While a fleet is being replaced, a page of the new release may ask the old one for its files
+    response.headers["Cache-Control"] = _FOREVER if version == _version() else "no-store"
+    return response
+
+
+@cache
+def _version() -> str:
+    """Return a name for what the static files hold, all of them: the scripts import each other by relative names."""
+    content = hashlib.sha256()
+    for file in sorted(path for path in _STATIC.rglob("*") if path.suffix in _TYPES):
+        content.update(f"{file.relative_to(_STATIC)}\0{file.stat().st_size}\0".encode())
+        content.update(file.read_bytes())
+    return content.hexdigest()[:12]
+
+
+def _page(template: str, **values: object) -> Response:
+    response = make_response(render_template(template, **values))
+    response.headers.update(_HEADERS)
+    response.headers["Content-Security-Policy"] = _policy(" ".join(_store_origins(parts())))
+    return response
+
+
+def _policy(store: str) -> str:
+    """Return what a page may load and where it may send: this server, and the object store at its origins."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "font-src 'self'",
+            f"img-src 'self' {store}",
+            f"media-src blob: {store}",  # blob: shows a video before it is uploaded
+            f"connect-src 'self' {store}",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+@cache
+def _store_origins(parts: Parts) -> list[str]:
+    """Return where links and upload forms lead; signing says it, whatever the region, bucket and endpoint."""
+    form = parts.storage.upload_form("origin", content_type=MP4, largest_bytes=1)
+    addresses = (urlsplit(url) for url in (parts.storage.link("origin"), form.url))
+    return sorted({f"{address.scheme}://{address.netloc}" for address in addresses})
+
+
+def _error_as_page(response: Response) -> Response:
+    """Let a browser that asked for a page show the sentence which the error's JSON holds."""
+    if response.status_code < 400 or request.blueprint not in {None, bp.name} or request.path.startswith("/api/"):
+        return response
+    response.vary.add("Accept")
+    if not response.is_json or request.accept_mimetypes.best_match(["application/json", "text/html"]) != "text/html":
+        return response
+    message = response.get_json()["message"]
+    response.set_data(render_template("error.html", status=response.status_code, message=message))
+    response.content_type = "text/html; charset=utf-8"
+    response.headers.update(_HEADERS)
+    response.headers["Content-Security-Policy"] = _policy("")  # signing may be what failed
+    return response
+
+
+def _day(time: str) -> str:
+    """Return the day of a time as the API writes it: 24 nov 2026."""
+    day = datetime.fromisoformat(time)
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def _thousands(number: int) -> str:
+    return f"{number:,}".replace(",", ".")
+
+
+def _initials(name: str) -> str:
+    words = name.split()
+    return "".join(word[0] for word in (words[0], words[-1])[: len(words)]).upper()

@@ -1,0 +1,54 @@
+// Sign-up and login.
+import { Refused, call } from "./api.js";
+import { clearRefusal, missing, showRefusal, whileBusy } from "./forms.js";
+import { begin } from "./session.js";
+import { toastAfterLeaving } from "./toast.js";
+
+const REASONS = new Map([
+  ["cuenta", "Para continuar, ingresa con tu cuenta."],
+  ["votar", "Para votar, ingresa con tu cuenta. Es gratis."],
+  ["vencida", "Tu sesión terminó. Ingresa de nuevo para continuar."],
+]);
+
+const asked = new URLSearchParams(location.search);
+const form = document.querySelector("#sign-up, #log-in");
+const signsUp = form.id === "sign-up";
+
+form.querySelector("[role=alert]").textContent = REASONS.get(asked.get("motivo")) ?? "";
+for (const link of document.querySelectorAll("main a")) link.search = location.search;
+
+form.querySelector("[data-show-passwords]").addEventListener("change", ({ target }) => {
+  for (const input of form.querySelectorAll("[name^=password]")) input.type = target.checked ? "text" : "password";
+});
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const button = form.querySelector("[type=submit]");
+  if (button.ariaDisabled === "true") return;
+  clearRefusal(form);
+  whileBusy(button, signsUp ? "Creando tu cuenta…" : "Ingresando…", enter).catch((error) => {
+    if (!(error instanceof Refused)) throw error;
+    showRefusal(form, error);
+  });
+});
+
+async function enter() {
+  const fields = missing(form);
+  if (Object.keys(fields).length) throw new Refused(400, { message: "Completa los campos marcados.", fields });
+  const sent = Object.fromEntries(new FormData(form));
+  if (signsUp) await call("POST", "/api/auth/signup", { json: sent });
+  const password = sent.password ?? sent.password1;
+  begin(await call("POST", "/api/auth/login", { json: { email: sent.email, password } }));
+  if (signsUp) toastAfterLeaving(`¡Te damos la bienvenida, ${sent.first_name.trim()}!`);
+  location.assign(destination());
+}
+
+/** Where the visitor wanted to go, if that is a page of ours. */
+function destination() {
+  try {
+    const wanted = new URL(asked.get("volver") ?? "/", location.origin);
+    return wanted.origin === location.origin ? wanted.href : "/";
+  } catch {
+    return "/";
+  }
+}

@@ -1,0 +1,589 @@
+"""The site in a real browser: the whole journey, its accidents, and what every page owes its visitors.
+
+Screenshots of every page, wide and narrow, land in `build/site`.
+"""
+
+import io
+import json
+import re
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import boto3
+import pytest
+import requests
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image, ImageEnhance, ImageOps
+from playwright.sync_api import CDPSession, Page, expect, sync_playwright
+
+from local import packages
+from local.errors import ProgramMissing
+
+PASSWORD = "StrongPass123"
+PICTURES = Path(__file__).parents[2] / "build" / "site"
+WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+PAGES = {"videos": "/", "ranking": "/ranking", "registro": "/registro", "ingresar": "/ingresar"}
+OWN_PAGES = {"subir": "/subir", "mis-videos": "/mis-videos"}
+LARGEST_PAGE_BYTES = 150_000
+AXE = {"resultTypes": ["violations"], "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+FAR_FUTURE = 4_102_444_800_000  # milliseconds
+
+PLAYERS = (
+    ("Valentina", "Rojas", "Medellín", "Crossover y bandeja zurda", 1530),
+    ("Mateo", "Quiñones", "Buenaventura", "Clavada en contragolpe", 1204),
+    ("Samuel", "Ibargüen", "Quibdó", "Triples desde la esquina", 987),
+    ("Luciana", "Peñaranda", "Cúcuta", "Pases sin mirar", 641),
+    ("Juan José", "De la Hoz", "Barranquilla", "Defensa y robo de balón en toda la cancha", 598),
+    ("Isabella", "Muñoz", "Cali", "Eurostep paso a paso", 433),
+    ("Tomás", "Herrera", "Bogotá", "Gancho con las dos manos", 310),
+    ("Salomé", "Arango", "Medellín", "Tiro en suspensión", 87),
+)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium, wherever it comes from."""
+    try:
+        chromium = packages.find("chromium")["chromium"]
+    except ProgramMissing as reason:
+        pytest.skip(str(reason))
+    flags = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium.path,
+            env={**chromium.environment},
+            args=[f"--{flag}" for flag in (*flags.split(), "disable-sync", "no-proxy-server")],
+        )
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """A visitor's browser window, and what went wrong in it."""
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+    _devtools: CDPSession | None = None
+
+    def open(self, path: str) -> Page:
+        self.page.goto(self.url + path)
+        return self.page
+
+    def sign_up(self, *, then: str = "/", **values: str) -> str:
+        """Fill in the form; return the e-mail address."""
+        email = f"{uuid4().hex}@example.com"
+        names = {"first_name": "Ana", "last_name": "Gil", "city": "Bogotá", "country": "Colombia"}
+        account = {**names, "email": email, "password1": PASSWORD, "password2": PASSWORD, **values}
+        self.open(f"/registro?volver={then}")
+        for name, value in account.items():
+            self.page.fill(f"#{name}", value)
+        self.page.click("text=Crear mi cuenta")
+        self.page.wait_for_url(self.url + then)
+        return email
+
+    def log_in(self, email: str) -> None:
+        """Fill in the form that is on the screen."""
+        self.page.fill("#email", email)
+        self.page.fill("#password", PASSWORD)
+        self.page.press("#password", "Enter")
+
+    def enter_as(self, player) -> None:
+        """Have the player's session from the first page on."""
+        session = {"token": player.headers["Authorization"].removeprefix("Bearer "), "ends": FAR_FUTURE}
+        self.page.add_init_script(f"sessionStorage.setItem('anb.session', {json.dumps(json.dumps(session))})")
+
+    def choose(self, clip: Path, *, title: str) -> None:
+        self.open("/subir")
+        self.page.fill("#title", title)
+        self.page.set_input_files("#video_file", clip)
+
+    def wait_until(self, condition: str) -> None:
+        """Wait for a condition in JavaScript; the browser's own way to wait is forbidden by our policy."""
+        deadline = time.monotonic() + 20
+        while not self.page.evaluate(condition):
+            assert time.monotonic() < deadline, f"not within 20 s: {condition}"
+            self.page.wait_for_timeout(50)
+
+    def limit_upload(self, *, bytes_per_second: float) -> None:
+        """Make the way up as slow as a phone's; -1 lifts the limit."""
+        self._devtools = self._devtools or self.page.context.new_cdp_session(self.page)
+        limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second}
+        self._devtools.send("Network.emulateNetworkConditions", limits)
+
+    def row(self, title: str):
+        return self.page.locator(".own-video", has_text=title)
+
+    def card(self, title: str):
+        return self.page.locator(".card", has_text=title)
+
+
+@pytest.fixture(scope="module")
+def opened(browser, system):
+    """Open windows; each has to end without an error in its console."""
+
+    @contextmanager
+    def open_window(**options):
+        context = browser.new_context(
+            **{"viewport": WIDE, "locale": "es-CO", "timezone_id": "America/Bogota", **options}
+        )
+        context.set_default_timeout(20_000)
+        visit = Visit(context.new_page(), system.url)
+        visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+        visit.page.on("console", lambda line: visit.complaints.append(line.text) if _complains(line) else None)
+        yield visit
+        context.close()
+        assert visit.complaints == []
+
+    return open_window
+
+
+def _complains(line):
+    # An answer of 400 or a cut connection, which a test may want, is logged by the browser itself
+    return line.type in {"error", "warning"} and not line.text.startswith("Failed to load resource")
+
+
+@pytest.fixture
+def visit(opened):
+    with opened() as visit:
+        yield visit
+
+
+@pytest.fixture(scope="module")
+def published(opened, clips):
+    """The one video that goes the whole way, by a player who signed up on the site."""
+    with opened() as visit:
+        email = visit.sign_up(then="/subir", first_name="Camila", last_name="Torres", city="Cartagena")
+        visit.limit_upload(bytes_per_second=clips["good"].stat().st_size / 5)
+        visit.choose(clips["good"], title="Triple sobre la bocina")
+        expect(visit.page.locator("#video_file-facts")).to_contain_text("21,0 s · 1920x1080")
+        visit.page.click("button:has-text('Subir video')")
+        visit.wait_until("(bar => bar.value > 10 && bar.value < 90)(document.querySelector('#progress'))")
+        visit.page.screenshot(path=_picture("subiendo", WIDE))
+        visit.limit_upload(bytes_per_second=-1)
+        visit.page.wait_for_url("**/mis-videos")
+        expect(visit.page.locator("#toast")).to_have_text("Video subido correctamente. Procesamiento en curso.")
+        row = visit.row("Triple sobre la bocina")
+        expect(row.locator(".chip")).to_have_text("En proceso")
+        visit.page.screenshot(path=_picture("en-proceso", WIDE))
+        # Nobody reloads the page
+        expect(row.locator(".chip")).to_have_text("Procesado", timeout=180_000)
+        expect(visit.page.locator("#news")).to_have_text("«Triple sobre la bocina»: Procesado.")
+        expect(row.locator("[data-delete]")).to_be_hidden()
+    return email
+
+
+@pytest.fixture(scope="module")
+def league(system, published):  # noqa: ARG001 the video that the others are made of
+    """More players and videos, made of the published one's."""
+    s3 = boto3.session.Session("test", "test", region_name="us-east-1").client(
+        "s3", endpoint_url=system.emulator.endpoint
+    )
+    bucket = system.environment["ANB_MEDIA_BUCKET"]
+    with system.database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT id, user_id FROM anb.videos WHERE title = 'Triple sobre la bocina'")
+        source, player = cursor.fetchone()
+        thumbnail = s3.get_object(Bucket=bucket, Key=f"thumbnails/{_dashed(source)}/1.jpg")["Body"].read()
+        cursor.execute("UPDATE anb.videos SET votes = 1311 WHERE id = %s", (source,))
+        cursor.execute("UPDATE anb.standings SET votes = 1311 WHERE user_id = %s", (player,))
+        for number, (first_name, last_name, city, title, votes) in enumerate(PLAYERS):
+            video = uuid4()
+            cursor.execute(
+                "INSERT INTO anb.users (email, first_name, last_name, city, country, password_hash)"
+                " VALUES (%s, %s, %s, %s, 'Colombia', '')",
+                (f"{video.hex}@example.com", first_name, last_name, city),
+            )
+            owner = cursor.lastrowid
+            cursor.execute(
+                "INSERT INTO anb.videos"
+                " (id, user_id, title, status, request_id, attempt, uploaded_at, processed_at, votes)"
+                " VALUES (%s, %s, %s, 'processed', 'test-request', 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), %s)",
+                (video.hex, owner, title, votes),
+            )
+            cursor.execute(
+                "INSERT INTO anb.standings (user_id, city, votes) VALUES (%s, %s, %s)", (owner, city, votes)
+            )
+            copied = {"Bucket": bucket, "Key": f"processed/{_dashed(source)}/1.mp4"}
+            s3.copy_object(Bucket=bucket, Key=f"processed/{video}/1.mp4", CopySource=copied)
+            s3.put_object(Bucket=bucket, Key=f"thumbnails/{video}/1.jpg", Body=_another(thumbnail, number))
+        connection.commit()
+    s3.close()
+
+
+def _dashed(text):
+    return re.sub(r"^(.{8})(.{4})(.{4})(.{4})", r"\1-\2-\3-\4-", text)
+
+
+def _another(thumbnail, number):
+    """Return the picture as if somebody else had stood elsewhere."""
+    picture = Image.open(io.BytesIO(thumbnail)).convert("HSV")
+    hue, saturation, value = picture.split()
+    picture = Image.merge("HSV", (hue.point(lambda h: (h + 2 * number) % 256), saturation, value)).convert("RGB")
+    width, height = picture.size
+    shift = number * width // 40
+    picture = picture.crop((shift, height // 9, shift + width * 2 // 3, height // 9 + height * 2 // 3))
+    picture = ImageEnhance.Brightness(ImageOps.mirror(picture) if number % 2 else picture).enhance(1.1)
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=80)
+    return file.getvalue()
+
+
+def _draw(page, name, size):
+    """Take a picture of the whole page, bars that stick to the window's edges at its edges."""
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({**size, "height": max(height, size["height"])})
+    page.screenshot(path=_picture(name, size))
+    page.set_viewport_size(size)
+
+
+def _picture(name, size):
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    return PICTURES / f"{name}-{size['width']}.png"
+
+
+# The journey
+
+
+@pytest.mark.usefixtures("published")
+def test_a_video_goes_from_the_form_to_the_gallery_where_it_plays(visit):
+    visit.open("/")
+    card = visit.card("Triple sobre la bocina")
+    expect(card).to_contain_text("Camila Torres")
+
+    card.locator(".play").click()
+
+    visit.wait_until("document.querySelector('.card video').currentTime > 0.2")
+    visit.page.screenshot(path=_picture("reproduciendo", WIDE))
+
+
+@pytest.mark.usefixtures("published")
+def test_a_vote_counts_once_and_moves_the_ranking(visit, until):
+    visit.open("/")
+    visit.card("Triple sobre la bocina").locator("[data-vote]").click()
+    visit.page.wait_for_url("**/ingresar?**")
+    expect(visit.page.locator("[role=alert]")).to_contain_text("Para votar")
+    visit.page.click("main a:has-text('Crea tu cuenta')")
+    visit.sign_up(then="/")
+    card = visit.card("Triple sobre la bocina")
+
+    card.locator("[data-vote]").click()
+    expect(card.locator(".note")).to_have_text("Voto registrado exitosamente.")
+    expect(card.locator(".votes")).to_have_text("1 voto")
+    card.locator("[data-vote]").click()
+    expect(card.locator(".note")).to_have_text("Ya has votado por este video.")
+    visit.page.screenshot(path=_picture("segundo-voto", WIDE))
+
+    url = f"{visit.url}/api/public/rankings?city=cartagena"
+    until(lambda: requests.get(url, timeout=30).json()[0]["votes"] == 1, seconds=10)
+    visit.open("/ranking")
+    visit.page.fill("#ciudad", "CARTAGENA")
+    visit.page.click("button:has-text('Filtrar')")
+    expect(visit.page.locator(".step-1")).to_contain_text("Camila Torres")
+    expect(visit.page.locator(".step-1")).to_contain_text("1 voto")
+    visit.page.fill("#ciudad", "Leticia")
+    visit.page.press("#ciudad", "Enter")
+    expect(visit.page.locator(".empty h2")).to_have_text("Nadie de Leticia por ahora")
+
+
+def test_who_logs_out_can_log_in_again(visit, published):
+    visit.open("/ingresar")
+    visit.log_in(published)
+    visit.page.click("text=Salir")
+    expect(visit.page.locator("#toast")).to_have_text("Cerraste tu sesión.")
+
+    visit.open("/mis-videos")
+    visit.page.wait_for_url("**/ingresar?**")
+    visit.log_in(published.upper())
+
+    visit.page.wait_for_url("**/mis-videos")
+    expect(visit.row("Triple sobre la bocina")).to_be_visible()
+
+
+# Accidents
+
+
+def test_a_wrong_password_is_answered_with_a_sentence(visit, published):
+    visit.open("/ingresar")
+    visit.page.fill("#email", published)
+    visit.page.fill("#password", "not-the-one")
+    visit.page.press("#password", "Enter")
+
+    expect(visit.page.locator("[role=alert]")).to_have_text("Correo electrónico o contraseña incorrectos.")
+    visit.page.screenshot(path=_picture("clave-incorrecta", WIDE))
+
+
+def test_a_refused_sign_up_says_beside_each_field_what_is_wrong(visit, published):
+    visit.open("/registro")
+    for name, value in {"first_name": "Ana", "last_name": "Gil", "city": "Cali", "country": "Colombia"}.items():
+        visit.page.fill(f"#{name}", value)
+    visit.page.fill("#email", "no es un correo")
+    visit.page.fill("#password1", "corta")
+    visit.page.fill("#password2", "otra")
+    visit.page.click("text=Crear mi cuenta")
+
+    expect(visit.page.locator("#email-wrong")).to_have_text("No es un correo electrónico válido.")
+    expect(visit.page.locator("#password1-wrong")).to_contain_text("entre 8 y 128")
+    expect(visit.page.locator("#email")).to_be_focused()
+    _draw(visit.page, "registro-errores", WIDE)
+    visit.page.fill("#email", published)
+    visit.page.fill("#password1", PASSWORD)
+    visit.page.fill("#password2", PASSWORD)
+    visit.page.click("text=Crear mi cuenta")
+    expect(visit.page.locator("#email-wrong")).to_have_text("Ya existe una cuenta con este correo electrónico.")
+
+
+def test_a_video_that_is_too_short_is_refused_before_it_is_sent(visit, make_player, clips):
+    visit.enter_as(make_player())
+    uploads = []
+    visit.page.on("request", lambda request: uploads.append(request.url) if request.method == "POST" else None)
+    visit.choose(clips["12 seconds"], title="Muy corto")
+    visit.page.click("button:has-text('Subir video')")
+
+    wrong = visit.page.locator("#video_file-wrong")
+    expect(wrong).to_have_text("El video dura 12,0 segundos; debe durar entre 20 y 60.")
+    _draw(visit.page, "muy-corto", WIDE)
+    assert uploads == []
+
+
+def test_what_the_browser_cannot_judge_the_server_does(visit, make_player, tmp_path):
+    fake = tmp_path / "jugada.mp4"
+    fake.write_bytes(b"not a video at all" * 1000)
+    visit.enter_as(make_player())
+    visit.choose(fake, title="Falso")
+    visit.page.click("button:has-text('Subir video')")
+
+    expect(visit.page.locator("#video_file-wrong")).not_to_be_empty()
+    expect(visit.page.locator(".sending")).to_be_hidden()
+
+
+def test_when_the_object_store_is_out_of_reach_the_video_goes_through_the_server(visit, make_player, system, clips):
+    visit.enter_as(make_player())
+    visit.page.route(f"{system.emulator.endpoint}/**", lambda route: route.abort("connectionfailed"))
+    visit.choose(clips["good"], title="Por otro camino")
+    with visit.page.expect_response("**/api/videos/upload") as response:
+        visit.page.click("button:has-text('Subir video')")
+    assert response.value.status == 201
+    visit.page.unroute_all()
+
+    visit.page.wait_for_url("**/mis-videos")
+    expect(visit.row("Por otro camino").locator(".chip")).to_have_text("En proceso")
+    visit.row("Por otro camino").locator("[data-delete]").click()
+    visit.page.screenshot(path=_picture("eliminar", WIDE))
+    visit.page.click("text=Conservarlo")
+    expect(visit.row("Por otro camino")).to_be_visible()
+    visit.row("Por otro camino").locator("[data-delete]").click()
+    visit.page.click("text=Sí, eliminarlo")
+    expect(visit.page.locator("#toast")).to_have_text("El video ha sido eliminado exitosamente.")
+    expect(visit.row("Por otro camino")).to_have_count(0)
+    expect(visit.page.locator("#none")).to_be_visible()
+
+
+def test_when_the_network_is_cut_it_says_so_and_the_same_video_can_be_sent_again(visit, make_player, clips):
+    visit.enter_as(make_player())
+    visit.choose(clips["good"], title="Segundo intento")
+    keys = []
+    visit.page.on("request", lambda request: keys.append(request.headers.get("idempotency-key")))
+    visit.page.route("**/*", lambda route: route.abort("internetdisconnected"))
+    visit.page.click("button:has-text('Subir video')")
+    alert = visit.page.locator("#upload [role=alert]")
+    expect(alert).to_contain_text("No hay conexión con el servidor.")
+    expect(alert).to_contain_text("Tu video sigue elegido")
+    _draw(visit.page, "sin-conexion", WIDE)
+
+    visit.page.unroute_all()
+    visit.page.click("button:has-text('Subir video')")
+
+    visit.page.wait_for_url("**/mis-videos")
+    expect(visit.page.locator(".own-video")).to_have_count(1)
+    assert len({key for key in keys if key}) == 1
+    visit.page.locator("[data-delete]").click()
+    visit.page.click("text=Sí, eliminarlo")
+    expect(visit.page.locator("#none")).to_be_visible()
+
+
+@pytest.mark.parametrize("ended", ["by the server", "by the clock"])
+def test_an_expired_token_asks_to_log_in_again_and_leads_back(visit, published, ended):
+    visit.open("/")
+    session = {"token": "expired", "ends": FAR_FUTURE if ended == "by the server" else 1}
+    visit.page.evaluate("session => sessionStorage.setItem('anb.session', session)", json.dumps(session))
+
+    visit.open("/mis-videos")
+
+    visit.page.wait_for_url("**/ingresar?**")
+    expect(visit.page.locator("[role=alert]")).to_have_text("Tu sesión terminó. Ingresa de nuevo para continuar.")
+    visit.log_in(published)
+    visit.page.wait_for_url("**/mis-videos")
+
+
+def test_a_login_never_leads_to_a_foreign_site(visit, published):
+    visit.open("/ingresar?volver=//example.com/")
+    visit.log_in(published)
+
+    visit.page.wait_for_url(f"{visit.url}/")
+
+
+def test_a_video_that_could_not_be_processed_says_why(visit, system):
+    email = visit.sign_up(then="/")
+    with system.database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO anb.videos (id, user_id, title, status, error, request_id, uploaded_at)"
+            " SELECT %s, id, 'Dañado', 'failed', 'El video está dañado.', 'test-request', UTC_TIMESTAMP(6)"
+            " FROM anb.users WHERE email = %s",
+            (uuid4().hex, email),
+        )
+        connection.commit()
+
+    visit.open("/mis-videos")
+
+    expect(visit.row("Dañado").locator(".chip")).to_have_text("No se pudo procesar")
+    expect(visit.row("Dañado")).to_contain_text("El video está dañado.")
+    visit.page.screenshot(path=_picture("no-se-pudo", WIDE))
+
+
+# What every page owes its visitors
+
+
+@pytest.mark.usefixtures("league")
+def test_the_keyboard_alone_leads_from_the_login_to_a_vote(visit, published):
+    page = visit.open("/ingresar?volver=/")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    _tab_to(page, "#email")
+    page.keyboard.type(published)
+    _tab_to(page, "#password")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{visit.url}/")
+
+    _tab_to(page, ".card .play")
+    page.keyboard.press("Enter")
+    expect(page.locator(".card video")).to_be_focused()
+    _tab_to(page, "[data-vote]")
+    page.keyboard.press("Space")
+
+    expect(page.locator(".note").first).to_have_text("Voto registrado exitosamente.")
+    expect(page.locator("[data-vote]").first).to_be_focused()
+
+
+def _tab_to(page, selector):
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+    raise AssertionError(f"40 times Tab do not lead to {selector}")
+
+
+@pytest.mark.usefixtures("league")
+def test_without_javascript_videos_and_ranking_are_there(opened):
+    with opened(java_script_enabled=False) as visit:
+        visit.open("/")
+        expect(visit.page.locator(".card")).to_have_count(len(PLAYERS) + 1)
+        assert ".mp4?" in visit.page.locator(".play").first.get_attribute("href")
+        visit.open("/ranking?ciudad=medellin")
+        expect(visit.page.locator(".step")).to_have_count(2)
+        visit.open("/registro")
+        expect(visit.page.locator(".notice")).to_contain_text("JavaScript")
+
+
+@pytest.mark.usefixtures("league")
+def test_every_page_weighs_at_most_150_kb_without_videos(opened, make_player):
+    player, bytes_of = make_player(), {}
+    for path in (*PAGES.values(), *OWN_PAGES.values()):
+        with opened() as visit:  # each with an empty cache
+            visit.enter_as(player)
+            bytes_of[path] = _bytes_loaded(visit, path)
+
+    (PICTURES / "bytes.json").write_text(json.dumps(bytes_of, indent=2))
+    assert {path: size for path, size in bytes_of.items() if not 40_000 < size <= LARGEST_PAGE_BYTES} == {}
+
+
+def _bytes_loaded(visit, path):
+    loaded = []
+
+    def keep(request):  # Playwright takes no built-in method
+        loaded.append(request)
+
+    visit.page.on("requestfinished", keep)
+    visit.open(path)
+    visit.page.wait_for_load_state("networkidle")
+    sizes = [request.sizes() for request in loaded if request.url.startswith(visit.url)]
+    return sum(size["responseBodySize"] + size["responseHeadersSize"] for size in sizes)
+
+
+@pytest.mark.usefixtures("league")
+def test_every_page_is_drawn_and_nothing_keeps_anybody_out(opened, published):
+    findings = []
+    with opened(reduced_motion="reduce") as visit:
+        for name, path in {**PAGES, "ciudad": "/ranking?ciudad=Medellin", "no-existe": "/no-existe"}.items():
+            findings += _inspect(visit, name, path)
+        visit.open("/ingresar?volver=/")
+        visit.log_in(published)
+        visit.page.wait_for_url(f"{visit.url}/")
+        for name, path in OWN_PAGES.items():
+            findings += _inspect(visit, name, path)
+    assert findings == []
+
+
+def _inspect(visit, name, path):
+    """Draw the page wide and narrow; return what a visitor with or without sight would stumble over."""
+    visit.open(path)
+    visit.wait_until("document.querySelector('[aria-busy=true]') === null")
+    # What lies further down is fetched when it comes near
+    visit.page.evaluate("for (const picture of document.images) picture.loading = 'eager'")
+    visit.wait_until("[...document.images].every(picture => picture.complete)")
+    findings = []
+    for size in (WIDE, NARROW):
+        visit.page.set_viewport_size(size)
+        _draw(visit.page, name, size)
+        overflow = visit.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        if overflow > 0:
+            findings.append(f"{name}: {overflow} pixels wider than {size['width']}")
+        # Narrow, it is the menu that differs, which is the same on every page
+        if size is WIDE or path == "/":
+            findings += [f"{name}: {finding}" for finding in _accessibility_findings(visit.page)]
+    return findings
+
+
+def _accessibility_findings(page):
+    violations = Axe().run(page, options=AXE).response["violations"]
+    serious = [violation for violation in violations if violation["impact"] in {"serious", "critical"}]
+    return [f"{violation['id']}: {[node['html'] for node in violation['nodes']]}" for violation in serious]
+
+
+def test_pages_run_no_foreign_script_and_lie_in_no_foreign_frame(system):
+    for path in (*PAGES.values(), *OWN_PAGES.values(), "/no-existe"):
+        headers = requests.get(system.url + path, headers={"Accept": "text/html"}, timeout=30).headers
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src 'self';" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["Referrer-Policy"] == "same-origin"
+
+
+def test_static_files_are_kept_for_ever_under_an_address_of_their_content(system):
+    page = requests.get(system.url, timeout=30).text
+    address = re.search(r'href="(/static/[0-9a-f]{12}/site\.css)"', page)[1]
+
+    assert "immutable" in requests.get(system.url + address, timeout=30).headers["Cache-Control"]
+    other = requests.get(system.url + re.sub("[0-9a-f]{12}", "0" * 12, address), timeout=30)
+    assert (other.status_code, other.headers["Cache-Control"]) == (200, "no-store")
+    for path in ("/static/0/../site.py", "/static/0/%2e%2e/site.py", "/static/0/fonts/OFL.txt"):
+        assert requests.get(system.url + path, timeout=30).status_code == 404
+
+
+def test_an_error_is_a_page_for_browsers_and_json_for_everybody_else(system):
+    def get(path, accept):
+        return requests.get(system.url + path, headers={"Accept": accept}, timeout=30)
+
+    browser = "text/html,application/xhtml+xml,*/*;q=0.8"
+    assert "Fuera de la cancha" in get("/no-existe", browser).text
+    assert "Los parámetros no son válidos." in get("/ranking?pagina=x", browser).text
+    assert get("/no-existe", "*/*").json()["error"] == "not_found"
+    assert get("/api/no-existe", browser).json()["error"] == "not_found"
