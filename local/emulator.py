@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPConnection
@@ -90,7 +90,8 @@ class Emulator:
         self._create_queues(_sqs(self.endpoint))
 
     def _create_bucket(self, s3: "S3Client") -> None:
-        s3.create_bucket(Bucket=BUCKET)  # for the owner again and again, in this region
+        with suppress(s3.exceptions.BucketAlreadyOwnedByYou):  # what it says after SIGKILL only
+            s3.create_bucket(Bucket=BUCKET)
         s3.put_bucket_cors(
             Bucket=BUCKET,
             CORSConfiguration={

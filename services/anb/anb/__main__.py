@@ -12,6 +12,7 @@ from anb.migrations import MigrationsLocked, upgrade
 from anb.settings import Settings, SettingsError
 
 MIGRATION_SECONDS = 900  # one statement on the largest table may take minutes
+LOCKED_SECONDS = 8 * 3600  # the connection that holds the lock says nothing while all of them run
 
 
 def main() -> int:
@@ -22,7 +23,7 @@ def main() -> int:
     logs.configure(service="migrations")
     try:
         url = Settings.from_environment(os.environ).database_url
-        upgrade(connect(url, pool_size=2, timeout_seconds=MIGRATION_SECONDS))
+        upgrade(connect(url, pool_size=2, timeout_seconds=MIGRATION_SECONDS, idle_seconds=LOCKED_SECONDS))
     except (SettingsError, MigrationsLocked, DBAPIError) as error:
         reason = error.orig if isinstance(error, DBAPIError) else error
         print(f"anb: {reason}", file=sys.stderr)  # noqa: T201 a command's answer to whoever ran it

@@ -12,18 +12,27 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 DUPLICATE_KEY = 1062  # https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
 FOREIGN_KEY_FAILS = 1452
 
+# The server forgets a client that has said nothing for so long, and the rows that it has locked: shorter than a
+# lease, so that a machine that froze or lost its network in mid-transaction keeps no video from the others
+IDLE_SECONDS = 60
 PING_AFTER_SECONDS = 1  # of idling; a connection that died since its last use is replaced unnoticed
 _RETURNED = "returned"
 
 Sessions = sessionmaker[Session]
 
 
-def connect(url: str, *, pool_size: int, timeout_seconds: int = 10) -> Engine:
+def connect(url: str, *, pool_size: int, timeout_seconds: int = 10, idle_seconds: int = IDLE_SECONDS) -> Engine:
     """Return an engine whose every wait has an end: nothing that leaves the process may hang.
 
     At most `pool_size` connections are open; whoever needs one more waits 2 s for it. An answer that takes
-    longer than `timeout_seconds` breaks its connection.
+    longer than `timeout_seconds` breaks its connection, and so does the server after `idle_seconds` of silence.
     """
+
+    def agree(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"SET time_zone = '+00:00', wait_timeout = {idle_seconds}")
+        cursor.close()
+
     engine = create_engine(
         url,
         isolation_level="READ COMMITTED",
@@ -38,7 +47,7 @@ def connect(url: str, *, pool_size: int, timeout_seconds: int = 10) -> Engine:
             "write_timeout": timeout_seconds,
         },
     )
-    event.listen(engine, "connect", _keep_to_utc)
+    event.listen(engine, "connect", agree)
     event.listen(engine, "checkin", _note_return)
     event.listen(engine, "checkout", _ping_after_idling)
     return engine
@@ -47,12 +56,6 @@ def connect(url: str, *, pool_size: int, timeout_seconds: int = 10) -> Engine:
 def sessions(engine: Engine) -> Sessions:
     """Return the factory of short sessions: one per transaction."""
     return sessionmaker(engine, expire_on_commit=False)
-
-
-def _keep_to_utc(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    cursor.execute("SET time_zone = '+00:00'")
-    cursor.close()
 
 
 def _note_return(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from uuid import UUID
 
-from botocore.exceptions import ClientError
+from boto3.exceptions import RetriesExceededError
+from botocore.exceptions import ClientError, ResponseStreamingError
 
 from anb.links import LinkSigner
 
@@ -102,13 +103,15 @@ class S3Storage:
         try:
             self._client.download_file(self._bucket, key, str(path))
         except ClientError as error:
-            raise _translated(error, key) from error
+            raise self._translated(error, key) from error
+        except RetriesExceededError as error:  # boto3's own, which is none of botocore's
+            raise ResponseStreamingError(error=error) from error
 
     def size_bytes(self, key: str) -> int:
         try:
             return self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
         except ClientError as error:
-            raise _translated(error, key) from error
+            raise self._translated(error, key) from error
 
     def open(self, key: str) -> BinaryIO:
         return io.BufferedReader(_RangeReader(self._client, self._bucket, key, self.size_bytes(key)), _RANGE_BYTES)
@@ -134,6 +137,13 @@ class S3Storage:
 
     def ping(self) -> None:
         self._client.head_bucket(Bucket=self._bucket)
+
+    def _translated(self, error: ClientError, key: str) -> Exception:
+        code = error.response.get("Error", {}).get("Code")
+        if code == "404":
+            # The answer to a HEAD has no body that could tell a missing bucket, which says nothing about the object
+            self.ping()
+        return ObjectMissing(key) if code in {"404", "NoSuchKey"} else error
 
 
 class _RangeReader(io.RawIOBase):
@@ -173,8 +183,3 @@ def _base_url(client: "S3Client", bucket: str) -> str:
     """Return where botocore finds the bucket's objects: under its own host, or below the endpoint's path."""
     link = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
     return link.partition("?")[0].removesuffix("/k")
-
-
-def _translated(error: ClientError, key: str) -> Exception:
-    missing = error.response.get("Error", {}).get("Code") in {"404", "NoSuchKey"}
-    return ObjectMissing(key) if missing else error

@@ -2,17 +2,20 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from anb.database import DUPLICATE_KEY
 from anb.errors import AlreadyVoted, NotFound, Unauthenticated
 from anb.models import Standing, Status, UncountedVote, User, Video, Vote
+from anb.videos import enter_standings
 
 TALLY_BATCH = 1000  # votes; keeps a tally's transaction to some milliseconds
+AUDIT_BATCH = 500  # players; keeps an audit's snapshot, and what the database holds back for it, short
 
 
 def cast_vote(session: Session, *, voter_id: int, video_id: UUID) -> None:
@@ -97,6 +100,80 @@ def ranking(session: Session, *, limit: int, offset: int = 0, city: str | None =
         Place(position=position, username=f"{row.first_name} {row.last_name}", city=row.city, votes=row.votes)
         for position, row in enumerate(found, start=offset + 1)
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Miscount:
+    """A counter that is not what the votes say: a video's, or without `video_id` the player's in the ranking.
+
+    `counted` is None for a player who has a processed video and is missing in the ranking. Votes that the tally
+    has not reached yet are in neither number.
+    """
+
+    player_id: int
+    video_id: UUID | None
+    counted: int | None
+    votes: int
+
+
+def audit(
+    session: Session, *, after_player: int = 0, players: int = AUDIT_BATCH
+) -> tuple[list[Miscount], int | None]:
+    """Compare the counters of up to `players` players and their videos with their votes, while votes come in.
+
+    Returns what does not agree, and the player after whom the next audit goes on, None at the end. All of it is
+    read from one snapshot, in which a vote is either uncounted or counted, so it has to begin the transaction.
+    """
+    session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+    batch = select(User.id).where(User.id > after_player).order_by(User.id).limit(players)
+    player_ids = session.scalars(batch).all()
+    if not player_ids:
+        return [], None
+    found: list[Miscount] = []
+    due, ranked = Counter[int](), set[int]()
+    videos = select(Video.id, Video.user_id, Video.status, Video.votes, _votes_due(Video.id).label("due"))
+    for row in session.execute(videos.where(Video.user_id.in_(player_ids))):
+        due[row.user_id] += row.due
+        if row.status == Status.PROCESSED:
+            ranked.add(row.user_id)
+        if row.votes != row.due:
+            found.append(Miscount(player_id=row.user_id, video_id=row.id, counted=row.votes, votes=row.due))
+    query = select(Standing.user_id, Standing.votes).where(Standing.user_id.in_(player_ids))
+    standings = {row.user_id: row.votes for row in session.execute(query)}
+    for player_id in sorted(ranked | standings.keys()):
+        counted = standings.get(player_id)
+        if counted != due[player_id]:
+            found.append(Miscount(player_id=player_id, video_id=None, counted=counted, votes=due[player_id]))
+    return found, player_ids[-1]
+
+
+def recount(session: Session, miscount: Miscount) -> int:
+    """Set the counter to what the votes say by now and return that; safe while votes come in and are tallied.
+
+    The counter's row is locked before anything is counted. Whatever a tally has added by then is no longer
+    uncounted; a tally that comes later waits for the lock and finds its votes uncounted still. One row is locked
+    at a time, so that a recount and a tally cannot wait for each other.
+    """
+    player_id, video_id = miscount.player_id, miscount.video_id
+    if video_id is not None:
+        session.execute(select(Video.id).where(Video.id == video_id).with_for_update())
+        votes = session.scalar(select(_votes_due(video_id))) or 0
+        session.execute(update(Video).where(Video.id == video_id).values(votes=votes))
+        return votes
+    if miscount.counted is None:
+        enter_standings(session, player_id=player_id)
+    session.execute(select(Standing.user_id).where(Standing.user_id == player_id).with_for_update())
+    of_videos = select(_votes_due(Video.id).label("votes")).where(Video.user_id == player_id).subquery()
+    votes = int(session.scalar(select(func.coalesce(func.sum(of_videos.c.votes), 0))) or 0)
+    session.execute(update(Standing).where(Standing.user_id == player_id).values(votes=votes))
+    return votes
+
+
+def _votes_due(video_id: Any) -> ColumnElement[int]:
+    """Return how many votes the video's counter should have, as an expression: both counts see one snapshot."""
+    cast = select(func.count()).select_from(Vote).where(Vote.video_id == video_id)
+    waiting = select(func.count()).select_from(UncountedVote).where(UncountedVote.video_id == video_id)
+    return cast.scalar_subquery() - waiting.scalar_subquery()
 
 
 def _by_player(session: Session, by_video: Counter[UUID]) -> Counter[int]:

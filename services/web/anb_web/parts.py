@@ -11,9 +11,9 @@ from anb.jobs import Jobs, SqsJobs
 from anb.storage import S3Storage, Storage
 from anb_web.settings import WebSettings
 
-# Connections per process. Two processes on each of three instances, four while one is replaced, make 40 of the
-# some 60 that the smallest RDS class offers.
-POOL_SIZE = 5
+# Connections per process: the largest fleet together stays under 90 % of what the smallest RDS class offers, which
+# tests/unit/test_connections.py adds up
+POOL_SIZE = 3
 
 _EXTENSION = "anb"
 

@@ -36,7 +36,10 @@ log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Works off the queue until `stop` is set."""
+    """Works off the queue until `stop` or `leaving` is set.
+
+    Either ends the receiving; a job under way is finished, after `stop` only if it ends within the grace.
+    """
 
     def __init__(
         self,
@@ -48,21 +51,34 @@ class Worker:
         owner: str,
         stop: threading.Event,
         grace_seconds: float = GRACE_SECONDS,
+        heartbeat_sessions: Sessions | None = None,
+        leaving: threading.Event | None = None,
+        busy: Callable[[bool], None] = lambda _: None,
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
-        """`scratch` is this worker's alone: whatever an earlier life left there is removed."""
+        """`scratch` is this worker's alone: whatever an earlier life left there is removed.
+
+        `busy` is told that a job has been claimed, or that there was none; `alive`, that the loop gets on.
+        """
         self._sessions, self._storage, self._jobs = sessions, storage, jobs
         self._scratch, self._owner = scratch, owner
         self._stop, self._grace_seconds = stop, grace_seconds
+        self._heartbeat_sessions = heartbeat_sessions or sessions
+        self._leaving = leaving or threading.Event()
+        self._busy, self._alive = busy, alive
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
 
     def run(self) -> None:
-        """Work until asked to stop; a part that is away is waited for."""
+        """Work until asked to stop or to leave; a part that is away is waited for."""
         log.info("ready")
-        while not self._stop.is_set():
+        while not self._is_ending():
+            self._alive()
             try:
                 if message := self._jobs.receive(wait_seconds=POLL_SECONDS):
                     self.handle(message)
+                elif not self._is_ending():
+                    self._busy(False)
             except _AWAY as error:
                 log.warning("a part is away", extra={"error": str(error)})
                 self._stop.wait(_RETRY_SECONDS)
@@ -70,7 +86,7 @@ class Worker:
 
     def handle(self, message: Message) -> None:
         """Do what the message asks for, if its row says that there is something to do."""
-        if self._stop.is_set():
+        if self._is_ending():
             self._jobs.hide(message, seconds=0)
             return
         if message.job is None:
@@ -92,9 +108,13 @@ class Worker:
         else:
             with (
                 logs.bound(attempt=claimed.attempt),
-                Heartbeat(self._sessions, self._jobs, lease=claimed, message=message) as heartbeat,
+                Heartbeat(self._heartbeat_sessions, self._jobs, lease=claimed, message=message) as heartbeat,
             ):
+                self._busy(True)
                 self._work(claimed, message, heartbeat)
+
+    def _is_ending(self) -> bool:
+        return self._stop.is_set() or self._leaving.is_set()
 
     def _work(self, lease: Lease, message: Message, heartbeat: Heartbeat) -> None:
         """Process the video and write how that ended, unless the lease was lost on the way."""
@@ -130,7 +150,7 @@ class Worker:
                 thumbnail=thumbnail,
                 scratch=folder,
                 progress=_ProgressLog(),
-                cancelled=_Cancelled(self._stop, heartbeat, grace_seconds=self._grace_seconds),
+                cancelled=_Cancelled(self._stop, heartbeat, grace_seconds=self._grace_seconds, alive=self._alive),
             )
             with output.open("rb") as file:
                 self._storage.put(processed_key(lease.video_id, lease.attempt), file, content_type=MP4)
@@ -155,6 +175,7 @@ class Worker:
     def _settle(self, heartbeat: Heartbeat, write: Callable[[Session], bool]) -> bool:
         """Write to the row, waiting for an absent database for as long as the lease may last."""
         while True:
+            self._alive()
             try:
                 with self._sessions.begin() as session:
                     return write(session)
@@ -175,12 +196,16 @@ class Worker:
 class _Cancelled:
     """Says when to abandon a job: at once when its lease is lost, after a grace when the worker shall stop."""
 
-    def __init__(self, stop: threading.Event, heartbeat: Heartbeat, *, grace_seconds: float) -> None:
+    def __init__(
+        self, stop: threading.Event, heartbeat: Heartbeat, *, grace_seconds: float, alive: Callable[[], None]
+    ) -> None:
+        """`alive` is called whenever the processing asks, which it does as long as it watches over ffmpeg."""
         self._stop, self._heartbeat = stop, heartbeat
-        self._grace_seconds = grace_seconds
+        self._grace_seconds, self._alive = grace_seconds, alive
         self._asked: float | None = None
 
     def __call__(self) -> bool:
+        self._alive()
         if self._stop.is_set() and self._asked is None:
             self._asked = time.monotonic()
         out_of_grace = self._asked is not None and time.monotonic() - self._asked > self._grace_seconds

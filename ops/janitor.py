@@ -1,0 +1,175 @@
+"""Remove what no row points to: objects without a video, uploads that were begun and never arrived.
+
+Without --delete it only says what it would remove. What is younger than an hour is left alone, so that nothing
+under way is touched. Safe at any time and as often as wanted; on its own it removes nothing that may still be of
+use to anybody:
+
+- An object is removed when its video has no row, or when it is the result of an attempt that cannot win any
+  more: one before the row's, or the row's own after that was given back or given up. A result with a higher
+  attempt than its row knows stays: that row has come back from a backup.
+- A key that this system does not write is somebody else's and stays.
+- A reservation is removed after 24 hours when nothing has arrived for it and it has no idempotency key. When the
+  file has arrived it stays, with the file: only the player can say that it is complete, may do so at any time,
+  and has it perhaps nowhere else. With a key it stays too: a repeated request may be filling this very row at this
+  moment. A row costs some hundred bytes.
+- Where more than half of the objects would go, something else is wrong, such as the wrong database, and it takes
+  --most to go on.
+"""
+
+import argparse
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.orm import Session
+
+from anb.models import Status, Video, now
+from anb.storage import ObjectMissing, processed_key, source_key, thumbnail_key
+from anb.videos import rows
+from ops.parts import Parts, Stuck
+from ops.table import size
+
+FOLDERS = ("uploads/", "processed/", "thumbnails/")
+YOUNGEST_OBJECT = timedelta(hours=1)
+YOUNGEST_RESERVATION = timedelta(hours=24)
+BATCH = 500  # rows looked at between two looks at the object store
+_FEW = 10  # objects, of which any part may go
+_KEY = re.compile(r"\w+/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(?:source|(\d{1,9}))\.\w+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """An object that this system may have written; `attempt` is None for a source."""
+
+    key: str
+    size_bytes: int
+    video_id: UUID
+    attempt: int | None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("--delete", action="store_true", help="remove what is found, not only name it")
+    parser.add_argument("--most", action="store_true", help="even if that is more than half of all objects")
+
+
+def run(arguments: argparse.Namespace, parts: Parts) -> int:
+    """Name or remove what no row points to."""
+    if arguments.delete and not arguments.most:
+        _refuse_to_empty(parts)
+    verb = "removed" if arguments.delete else "would remove"
+    count, total_bytes = 0, 0
+    for page in _pages(parts):
+        orphans = _orphans(parts, page)
+        if arguments.delete:
+            _remove(parts, orphans)
+        for orphan in orphans:
+            print(f"{verb}  {orphan.key}  {size(orphan.size_bytes)}")
+        count += len(orphans)
+        total_bytes += sum(orphan.size_bytes for orphan in orphans)
+    reservations = 0
+    for video_id in _abandoned(parts):
+        if not arguments.delete or _forget(parts, video_id):
+            print(f"{verb}  reservation {video_id}")
+            reservations += 1
+    print(f"{verb} {count} objects ({size(total_bytes)}) and {reservations} reservations")
+    return 3 if (count or reservations) and not arguments.delete else 0
+
+
+def _refuse_to_empty(parts: Parts) -> None:
+    seen, orphans = 0, 0
+    for page in _pages(parts):
+        seen += len(page)
+        orphans += len(_orphans(parts, page))
+    if orphans > _FEW and orphans > seen / 2:
+        raise Stuck(
+            f"{orphans} of {seen} objects have no row, which is more than half: is this the right database? "
+            "Nothing was removed; --most removes them all the same"
+        )
+
+
+def _pages(parts: Parts) -> Iterator[list[Stored]]:
+    """All objects of ours that are old enough, at most a thousand at a time."""
+    for folder in FOLDERS:
+        for page in parts.s3.get_paginator("list_objects_v2").paginate(Bucket=parts.bucket, Prefix=folder):
+            before = datetime.now(UTC) - YOUNGEST_OBJECT
+            old = (item for item in page.get("Contents", []) if item["LastModified"] < before)
+            yield [stored for item in old if (stored := _parse(item["Key"], item["Size"]))]
+
+
+def _parse(key: str, size_bytes: int) -> Stored | None:
+    found = _KEY.fullmatch(key)
+    if not found:
+        return None
+    video_id, attempt = UUID(found[1]), int(found[2]) if found[2] else None
+    ours = (
+        [source_key(video_id)] if attempt is None else [f(video_id, attempt) for f in (processed_key, thumbnail_key)]
+    )
+    return Stored(key=key, size_bytes=size_bytes, video_id=video_id, attempt=attempt) if key in ours else None
+
+
+def _orphans(parts: Parts, page: list[Stored]) -> list[Stored]:
+    """Those of the page that nobody needs any more, which they then never will be again.
+
+    The rows are read after the objects: a row is there before its first object is.
+    """
+    ids = {stored.video_id for stored in page}
+    if not ids:
+        return []
+    with parts.sessions() as session:
+        query = select(Video.id, Video.status, Video.attempt).where(Video.id.in_(ids))
+        found = {row.id: (row.status, row.attempt) for row in session.execute(query)}
+    return [stored for stored in page if _is_orphan(stored, found.get(stored.video_id))]
+
+
+def _is_orphan(stored: Stored, row: tuple[str, int] | None) -> bool:
+    if row is None:
+        return True
+    status, attempt = row
+    if stored.attempt is None or stored.attempt > attempt:
+        return False
+    return stored.attempt < attempt or status not in {Status.PROCESSING, Status.PROCESSED}
+
+
+def _remove(parts: Parts, orphans: Iterable[Stored]) -> None:
+    keys = [{"Key": orphan.key} for orphan in orphans]
+    if not keys:
+        return
+    answer = parts.s3.delete_objects(Bucket=parts.bucket, Delete={"Objects": keys, "Quiet": True})  # type: ignore[typeddict-item] # the stub wants its own TypedDict
+    if errors := answer.get("Errors"):
+        first = errors[0]
+        raise Stuck(f"{len(errors)} objects could not be removed, {first.get('Key')} because: {first.get('Message')}")
+
+
+def _abandoned(parts: Parts) -> Iterator[UUID]:
+    """The reservations that nothing has arrived for."""
+    after = UUID(int=0)
+    while True:
+        with parts.sessions() as session:
+            ids = _old_reservations(session, after=after)
+        for video_id in ids:
+            try:
+                parts.storage.size_bytes(source_key(video_id))
+            except ObjectMissing:
+                yield video_id
+        if len(ids) < BATCH:
+            return
+        after = ids[-1]
+
+
+def _old_reservations(session: Session, *, after: UUID) -> list[UUID]:
+    query = select(Video.id).where(_is_forgettable(), Video.id > after).order_by(Video.id).limit(BATCH)
+    return list(session.scalars(query))
+
+
+def _forget(parts: Parts, video_id: UUID) -> bool:
+    with parts.sessions.begin() as session:
+        return rows(session.execute(delete(Video).where(Video.id == video_id, _is_forgettable()))) == 1
+
+
+def _is_forgettable() -> ColumnElement[bool]:
+    too_young = now(plus_seconds=-YOUNGEST_RESERVATION.total_seconds())
+    return (Video.status == Status.AWAITING_UPLOAD) & (Video.created_at < too_young) & Video.idempotency_key.is_(None)

@@ -1,0 +1,73 @@
+"""What the commands work with, each part made when the first one asks, so that none needs more than it uses."""
+
+from contextlib import ExitStack, closing
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from anb import aws
+from anb.database import Sessions, connect, sessions
+from anb.jobs import Jobs, SqsJobs
+from anb.settings import Settings
+from anb.storage import S3Storage, Storage
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+POOL_SIZE = 1  # commands do one thing at a time
+STATEMENT_SECONDS = 120  # counting a large table takes longer than any request may
+
+
+class Stuck(Exception):
+    """A command cannot do what it was asked to; the message says why, and what to do."""
+
+
+class Parts:
+    """Database, object store and queue, as the settings name them; closed at the end of the block."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._opened = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """The factory of sessions."""
+        engine = connect(self._settings.database_url, pool_size=POOL_SIZE, timeout_seconds=STATEMENT_SECONDS)
+        self._opened.callback(engine.dispose)
+        return sessions(engine)
+
+    @cached_property
+    def s3(self) -> "S3Client":
+        """The object store's own client."""
+        return self._opened.enter_context(closing(aws.s3_client()))
+
+    @cached_property
+    def storage(self) -> Storage:
+        """The object store as the services see it."""
+        return S3Storage(self.s3, self.bucket)
+
+    @cached_property
+    def sqs(self) -> "SQSClient":
+        """The queue's own client."""
+        return self._opened.enter_context(closing(aws.polling_sqs_client()))
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The queue as the services see it."""
+        return SqsJobs(self.sqs, self.queue_url)
+
+    @property
+    def bucket(self) -> str:
+        """The name of the bucket with the videos."""
+        return self._settings.media_bucket
+
+    @property
+    def queue_url(self) -> str:
+        """The job queue."""
+        return self._settings.queue_url

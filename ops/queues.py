@@ -1,0 +1,29 @@
+"""The job queue and its dead letters."""
+
+import json
+from collections.abc import Mapping
+
+from ops.parts import Parts, Stuck
+
+_COUNTS = {
+    "waiting": "ApproximateNumberOfMessages",
+    "in work": "ApproximateNumberOfMessagesNotVisible",
+    "delayed": "ApproximateNumberOfMessagesDelayed",
+}
+
+
+def counts(parts: Parts, url: str) -> Mapping[str, int]:
+    """Return roughly how many messages a queue has, by what they do there."""
+    answer = parts.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_COUNTS.values()))  # type: ignore[arg-type] # literals that the stub lists
+    return {state: int(answer["Attributes"][name]) for state, name in _COUNTS.items()}  # type: ignore[index] # the same
+
+
+def dead_letters_url(parts: Parts) -> str:
+    """Return where the job queue sends what comes back too often; Stuck when it does not say."""
+    answer = parts.sqs.get_queue_attributes(QueueUrl=parts.queue_url, AttributeNames=["RedrivePolicy"])
+    policy = answer.get("Attributes", {}).get("RedrivePolicy")
+    if not policy:
+        raise Stuck(f"{parts.queue_url} has no dead-letter queue")
+    # arn:aws:sqs:us-east-1:123456789012:name
+    *_, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
+    return parts.sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]

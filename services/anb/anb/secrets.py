@@ -1,0 +1,159 @@
+"""`python -m anb.secrets -- COMMAND...` becomes the command, with the secrets that its environment only names.
+
+So no file on an instance holds a secret, and starting a process again is all that a new secret takes:
+
+ANB_DATABASE_PARAMETER  an SSM parameter: the ARN of the secret of the database -> ANB_DATABASE_URL
+ANB_DATABASE_CA         a file: whom the database's certificate must come from     (a part of that address)
+ANB_JWT_SECRET_ID       a secret: what tokens are signed with                   -> ANB_JWT_SECRET
+                        its version before that, while Secrets Manager has one  -> ANB_JWT_PREVIOUS_SECRET
+
+What is not named is not looked up. `--versions` prints which versions are in force instead, never a value.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from sqlalchemy.engine import URL
+
+_QUICK = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+
+
+class SecretsMissing(Exception):
+    """Something that the environment names could not be had; the message names all of it, and no value."""
+
+
+class _Absent(SecretsMissing):
+    """AWS answers that there is no such secret, or no such version of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secret:
+    """A secret, the variable that it belongs into, and the version that it is."""
+
+    variable: str
+    value: str = field(repr=False)
+    version: str
+
+
+def main() -> int:
+    """Become the command, or say in one line why not."""
+    parser = argparse.ArgumentParser(prog="python -m anb.secrets", description="Run a command with its secrets.")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--versions", action="store_true", help="print the versions of the secrets")
+    what.add_argument("command", nargs="*", default=[], help="what to run, after --")
+    arguments = parser.parse_args()
+    try:
+        secrets = look_up(os.environ)
+    except SecretsMissing as reason:
+        return _refuse(str(reason))
+    if arguments.versions:
+        for secret in secrets:
+            print(secret.variable, secret.version)  # noqa: T201 the command's result
+        return 0
+    environment = {**os.environ, **{secret.variable: secret.value for secret in secrets}}
+    program = arguments.command[0]
+    try:
+        os.execvpe(program, arguments.command, environment)  # noqa: S606 becoming the command is the point
+    except OSError as error:
+        return _refuse(f"{program}: {error.strerror}")
+
+
+def look_up(environment: Mapping[str, str], *, client: Callable[[str], Any] | None = None) -> list[Secret]:
+    """Return every secret that the environment names; SecretsMissing tells all that could not be had.
+
+    `client` makes the AWS client of a service.
+    """
+    client = client or _client
+    recipes: dict[str, Callable[[str], list[Secret]]] = {
+        "ANB_DATABASE_PARAMETER": lambda name: [_database(name, environment.get("ANB_DATABASE_CA", ""), client)],
+        "ANB_JWT_SECRET_ID": lambda name: _signing_keys(name, client),
+    }
+    secrets: list[Secret] = []
+    complaints = []
+    for variable, recipe in recipes.items():
+        if name := environment.get(variable):
+            try:
+                secrets += recipe(name)
+            except SecretsMissing as reason:
+                complaints.append(f"{variable} is {name}, but {reason}")
+    if complaints:
+        raise SecretsMissing("; ".join(complaints))
+    return secrets
+
+
+def _client(service: str) -> Any:
+    return boto3.session.Session().client(service, config=_QUICK)  # type: ignore[call-overload] # a service by name
+
+
+def _database(parameter: str, authorities: str, client: Callable[[str], Any]) -> Secret:
+    if not Path(authorities).is_file():
+        raise SecretsMissing(f"ANB_DATABASE_CA ({authorities or 'not set'}) is no file to verify the database with")
+    with _explained("the parameter"):
+        arn = client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]
+    value, version = _secret(arn, client)
+    try:
+        found = json.loads(value)
+        url = URL.create(
+            "mysql+pymysql",
+            username=found["username"],
+            password=found["password"],
+            host=found["host"],
+            port=int(found["port"]),
+            database=found["dbname"],
+            # PyMySQL verifies the chain whenever it is given authorities. Its own ssl_verify_* would make it
+            # forget the authorities that SQLAlchemy hands over.
+            query={"ssl_ca": authorities, "ssl_check_hostname": "true"},
+        )
+    except KeyError as missing:
+        raise SecretsMissing(f"the secret {arn} has no {missing.args[0]}") from None
+    except (ValueError, TypeError):
+        raise SecretsMissing(f"the secret {arn} does not describe a database") from None
+    return Secret(variable="ANB_DATABASE_URL", value=url.render_as_string(hide_password=False), version=version)
+
+
+def _signing_keys(name: str, client: Callable[[str], Any]) -> list[Secret]:
+    """Return the key in force and, once there was another, the one before, whose tokens are still out there."""
+    value, version = _secret(name, client)
+    keys = [Secret(variable="ANB_JWT_SECRET", value=value, version=version)]
+    with suppress(_Absent):
+        value, version = _secret(name, client, stage="AWSPREVIOUS")
+        keys.append(Secret(variable="ANB_JWT_PREVIOUS_SECRET", value=value, version=version))
+    return keys
+
+
+def _secret(name: str, client: Callable[[str], Any], *, stage: str = "AWSCURRENT") -> tuple[str, str]:
+    """Return the secret's value, and a name for it that changes with it."""
+    with _explained(f"the secret {name}"):
+        answer = client("secretsmanager").get_secret_value(SecretId=name, VersionStage=stage)
+    return answer["SecretString"], f"{answer['ARN']} {answer['VersionId']}"
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        absent = code == "ResourceNotFoundException"
+        raise (_Absent if absent else SecretsMissing)(f"{what} cannot be read: {code}") from None
+    except BotoCoreError as error:
+        raise SecretsMissing(f"{what} cannot be read: {error}") from None
+
+
+def _refuse(reason: str) -> int:
+    print(f"anb.secrets: {reason}", file=sys.stderr)  # noqa: T201 a command's answer to whoever ran it
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""The worker as a service: composed from its settings, stopped by a signal."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from anb import aws, chores, logs
+from anb.database import connect, sessions
+from anb.jobs import SqsJobs
+from anb.settings import SettingsError
+from anb.storage import S3Storage
+from anb_worker.instance import Group, Metadata, autoscaling_client
+from anb_worker.leaving import Leaving, Protection
+from anb_worker.loop import POLL_SECONDS, Worker
+from anb_worker.settings import WorkerSettings
+from anb_worker.watchdog import Watchdog
+
+LOOP_CONNECTIONS = 1  # the loop and the chores take turns: none of them holds it for more than some seconds
+HEARTBEAT_CONNECTIONS = 1  # its own, so that nothing else can keep the lease from being extended
+
+
+def run() -> int:
+    """Work until SIGTERM or SIGINT, which finish or release the job under way.
+
+    When its group wants to end the instance, finish the job and wait for the signal.
+    """
+    logs.configure(service="worker")
+    try:
+        settings = WorkerSettings.from_environment(os.environ)
+    except SettingsError as error:
+        print(f"anb_worker: {error}", file=sys.stderr)  # noqa: T201 a command's answer to whoever ran it
+        return 2
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    watchdog = Watchdog.from_environment(os.environ)
+    factory = sessions(connect(settings.database_url, pool_size=LOOP_CONNECTIONS))
+    jobs = SqsJobs(aws.polling_sqs_client(), settings.queue_url)
+    leaving, protection = _of_the_group(settings, stop)
+    # With the client that gives up soon, since a chore keeps its connection while it sends
+    chores.start(factory, SqsJobs(aws.sending_sqs_client(), settings.queue_url), stop)
+    worker = Worker(
+        sessions=factory,
+        heartbeat_sessions=sessions(connect(settings.database_url, pool_size=HEARTBEAT_CONNECTIONS)),
+        storage=S3Storage(aws.s3_client(), settings.media_bucket),
+        jobs=jobs,
+        scratch=Path(settings.scratch_dir),
+        owner=f"{socket.gethostname()}:{os.getpid()}",
+        stop=stop,
+        leaving=leaving.asked if leaving else None,
+        busy=protection,
+        alive=watchdog.alive,
+    )
+    watchdog.ready()
+    worker.run()
+    if leaving and leaving.asked.is_set():
+        leaving.finish()
+        # systemd would start a worker that ended again
+        while not stop.wait(POLL_SECONDS):
+            watchdog.alive()
+    watchdog.stopping()
+    return 0
+
+
+def _of_the_group(
+    settings: WorkerSettings, stop: threading.Event
+) -> tuple[Leaving, Protection] | tuple[None, Callable[[bool], None]]:
+    """Return what a worker in an Auto Scaling group has to do with it; nothing without a group."""
+    if not (settings.auto_scaling_group and settings.lifecycle_hook):
+        return None, lambda _: None
+    metadata = Metadata.configured()
+    group = Group(autoscaling_client(), metadata, name=settings.auto_scaling_group, hook=settings.lifecycle_hook)
+    leaving = Leaving(metadata, group, stop=stop)
+    leaving.start()
+    return leaving, Protection(group)

@@ -1,0 +1,590 @@
+"""What worker and Auto Scaling group do for each other, with real HTTP in both directions."""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from anb.jobs import Job
+from anb.models import Status, Video
+from anb_worker.instance import Group, Metadata, MetadataAway, Share, autoscaling_client
+from anb_worker.leaving import Leaving, Protection
+from anb_worker.loop import Worker
+from anb_worker.watchdog import Watchdog
+from local.samples import make_sample
+
+FORBIDDEN = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not for you</Message></Error></ErrorResponse>"
+DONE = "<{0}Response><{0}Result/></{0}Response>"
+
+
+class Cloud:
+    """The metadata service of an instance and the API of its group, as far as a worker needs them."""
+
+    def __init__(self):
+        self.state, self.tokens, self.calls, self.forbidden = "InService", ["token-1"], [], set()
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def _handler(cloud):  # noqa: N805 the handler inside has the self
+        class Handler(BaseHTTPRequestHandler):
+            def do_PUT(self):
+                asked = self.path == "/latest/api/token" and self.headers["X-aws-ec2-metadata-token-ttl-seconds"]
+                self.answer(200 if asked else 400, cloud.tokens[-1])
+
+            def do_GET(self):
+                found = {
+                    "/latest/meta-data/autoscaling/target-lifecycle-state": cloud.state,
+                    "/latest/meta-data/instance-id": "i-0123456789",
+                }.get(self.path)
+                known = self.headers["X-aws-ec2-metadata-token"] == cloud.tokens[-1]
+                self.answer(401 if not known else 404 if found is None else 200, found or "")
+
+            def do_POST(self):
+                sent = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+                cloud.calls.append(sent)
+                action = sent["Action"]
+                if action in cloud.forbidden:
+                    self.answer(403, FORBIDDEN)
+                else:
+                    self.answer(200, DONE.format(action))
+
+            def answer(self, status, text):
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(text.encode())))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, *_):
+                pass
+
+        return Handler
+
+    def actions(self, *, of="Action"):
+        return [call[of] for call in self.calls]
+
+    def asked(self, action):
+        return [call for call in self.calls if call["Action"] == action]
+
+
+@pytest.fixture
+def cloud():
+    cloud = Cloud()
+    thread = threading.Thread(target=cloud.server.serve_forever, args=(0.02,))
+    thread.start()
+    yield cloud
+    cloud.server.shutdown()
+    thread.join()
+    cloud.server.server_close()
+
+
+@pytest.fixture
+def metadata(cloud):
+    return Metadata(cloud.url)
+
+
+@pytest.fixture
+def client(cloud):
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+    client = boto3.client(
+        "autoscaling", endpoint_url=cloud.url, config=Config(retries={"total_max_attempts": 1}), **keys
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def group(client, metadata):
+    return Group(client, metadata, name="anb-workers", hook="finish-job")
+
+
+@pytest.fixture
+def stop():
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture
+def make_leaving(metadata, group, stop, tmp_path):
+    """Return a factory of watches, each as if in a worker of its own."""
+    (tmp_path / "presence").touch()
+    made = []
+
+    def make(**options):
+        quick = {"look_seconds": 0.05, "prolong_seconds": 0.1, "presence": tmp_path / "presence", "stop": stop}
+        made.append(Leaving(metadata, group, **{**quick, **options}))
+        return made[-1]
+
+    yield make
+    for leaving in made:
+        leaving._left.set()
+
+
+@pytest.fixture
+def make_protection(group, tmp_path):
+    (tmp_path / "work").touch()
+    return lambda: Protection(group, work=tmp_path / "work")
+
+
+def until(condition, *, seconds=30):
+    """Wait for what another thread or process brings about."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
+    return found
+
+
+# ---- metadata
+
+
+def test_metadata_are_read_with_a_token(metadata):
+    assert metadata.get("instance-id") == "i-0123456789"
+
+
+def test_an_instance_outside_a_group_has_no_state(metadata, cloud):
+    cloud.state = None
+
+    assert metadata.get("autoscaling/target-lifecycle-state") is None
+
+
+def test_a_token_that_has_run_out_is_renewed(metadata, cloud):
+    metadata.get("instance-id")
+    cloud.tokens.append("token-2")
+
+    assert metadata.get("instance-id") == "i-0123456789"
+
+
+def test_a_metadata_service_that_is_not_there_is_said_so():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+
+    with pytest.raises(MetadataAway):
+        Metadata(address).get("instance-id")
+
+
+def test_the_metadata_service_is_looked_for_where_botocore_does(cloud, monkeypatch):
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", cloud.url + "/")
+
+    assert Metadata.configured().get("instance-id") == "i-0123456789"
+
+
+# ---- the group
+
+
+def test_the_group_is_asked_for_this_instance_and_hook(group, cloud):
+    assert group.protect(True)
+    assert group.prolong()
+    assert group.let_go()
+
+    assert cloud.actions() == [
+        "SetInstanceProtection",
+        "RecordLifecycleActionHeartbeat",
+        "CompleteLifecycleAction",
+    ]
+    assert cloud.actions(of="AutoScalingGroupName") == ["anb-workers"] * 3
+    assert cloud.calls[0]["InstanceIds.member.1"] == "i-0123456789"
+    assert cloud.calls[0]["ProtectedFromScaleIn"] == "true"
+    assert cloud.calls[2]["InstanceId"] == "i-0123456789"
+    assert cloud.calls[2]["LifecycleHookName"] == "finish-job"
+    assert cloud.calls[2]["LifecycleActionResult"] == "CONTINUE"
+
+
+@pytest.mark.parametrize(
+    ("action", "ask"),
+    [
+        ("SetInstanceProtection", lambda group: group.protect(True)),
+        ("RecordLifecycleActionHeartbeat", Group.prolong),
+        ("CompleteLifecycleAction", Group.let_go),
+    ],
+)
+def test_what_the_account_does_not_allow_is_logged_once_and_not_asked_for_again(group, cloud, caplog, action, ask):
+    cloud.forbidden.add(action)
+
+    assert ask(group)
+    assert ask(group)
+
+    assert cloud.actions() == [action]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_a_group_that_does_not_answer_may_be_asked_again(group, cloud, monkeypatch):
+    monkeypatch.setattr(cloud.server.RequestHandlerClass, "do_POST", lambda handler: handler.answer(503, FORBIDDEN))
+
+    assert not group.protect(True)
+
+
+def test_nobody_waits_long_for_a_group_that_hangs(metadata, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_AUTO_SCALING", f"http://127.0.0.1:{server.getsockname()[1]}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+            monkeypatch.setenv(name, "us-east-1")
+        client = autoscaling_client()
+        started = time.monotonic()
+
+        assert not Group(client, metadata, name="anb-workers", hook="finish-job").protect(True)
+        assert time.monotonic() - started < 4
+        client.close()
+
+
+# ---- workers of one instance
+
+
+def test_the_last_of_several_workers_knows_that_it_is(tmp_path):
+    (tmp_path / "file").touch()
+    first, second = Share(tmp_path / "file"), Share(tmp_path / "file")
+    first.take()
+    second.take()
+
+    with first.given_back() as is_last:
+        assert not is_last
+    with second.given_back() as is_last:
+        assert is_last
+
+
+def test_a_worker_that_was_killed_holds_nothing(tmp_path):
+    (tmp_path / "file").touch()
+    hold = "import sys, time; from pathlib import Path; from anb_worker.instance import Share"
+    hold += "; Share(Path(sys.argv[1])).take(); print(flush=True); time.sleep(60)"
+    mine = Share(tmp_path / "file")
+    mine.take()
+    with subprocess.Popen([sys.executable, "-c", hold, tmp_path / "file"], stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        with mine.given_back() as is_last:
+            assert not is_last
+        other.kill()
+
+    with mine.given_back() as is_last:
+        assert is_last
+
+
+# ---- protection while busy
+
+
+def test_a_worker_tells_its_group_when_it_begins_and_when_it_has_nothing_more_to_do(make_protection, cloud):
+    protection = make_protection()
+
+    for busy in (False, False, True, True, False, False):
+        protection(busy)
+
+    assert cloud.actions(of="ProtectedFromScaleIn") == ["false", "true", "false"]
+
+
+def test_an_instance_is_protected_until_its_last_worker_is_idle(make_protection, cloud):
+    first, second = make_protection(), make_protection()
+    first(True)
+    second(True)
+
+    first(False)
+    assert cloud.actions(of="ProtectedFromScaleIn") == ["true", "true"]
+    second(False)
+    assert cloud.actions(of="ProtectedFromScaleIn") == ["true", "true", "false"]
+
+
+def test_an_account_without_protection_is_asked_once_and_works(make_protection, cloud):
+    cloud.forbidden.add("SetInstanceProtection")
+    protection = make_protection()
+
+    for busy in (True, False, True, False):
+        protection(busy)
+
+    assert len(cloud.calls) == 1
+
+
+def test_a_protection_that_could_not_be_taken_away_is_taken_away_later(make_protection, cloud, monkeypatch):
+    protection = make_protection()
+    protection(True)
+    with monkeypatch.context() as patch:
+        patch.setattr(cloud.server.RequestHandlerClass, "do_POST", lambda handler: handler.answer(503, FORBIDDEN))
+        protection(False)
+
+    protection(False)
+
+    assert cloud.actions(of="ProtectedFromScaleIn") == ["true", "false"]
+
+
+# ---- leaving
+
+
+def test_an_instance_that_may_stay_is_left_alone(make_leaving, cloud):
+    leaving = make_leaving()
+    leaving.start()
+
+    assert not leaving.asked.wait(0.3)
+    assert cloud.calls == []
+
+
+def test_a_worker_that_starts_on_a_leaving_instance_knows_before_it_takes_anything(make_leaving, cloud):
+    cloud.state = "Terminated"
+    leaving = make_leaving()
+    leaving.start()
+
+    assert leaving.asked.is_set()
+
+
+def test_the_hook_is_prolonged_while_the_work_lasts_and_then_completed(make_leaving, cloud):
+    leaving = make_leaving()
+    leaving.start()
+    cloud.state = "Terminated"
+    until(lambda: len(cloud.asked("RecordLifecycleActionHeartbeat")) >= 2)
+    assert not cloud.asked("CompleteLifecycleAction")
+
+    leaving.finish()
+
+    assert len(cloud.asked("CompleteLifecycleAction")) == 1
+    assert cloud.actions()[-1] == "CompleteLifecycleAction"
+
+
+def test_only_the_last_worker_of_an_instance_completes_the_hook(make_leaving, cloud):
+    cloud.state = "Terminated"
+    first, second = make_leaving(prolong_seconds=60), make_leaving(prolong_seconds=60)
+    first.start()
+    second.start()
+
+    first.finish()
+    assert cloud.calls == []
+    second.finish()
+    assert cloud.actions() == ["CompleteLifecycleAction"]
+
+
+def test_a_machine_without_metadata_says_so_once_and_works(group, stop, tmp_path, caplog):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        nobody = Metadata(f"http://127.0.0.1:{server.getsockname()[1]}")
+    (tmp_path / "presence").touch()
+    leaving = Leaving(nobody, group, stop=stop, presence=tmp_path / "presence", look_seconds=0.02)
+    leaving.start()
+
+    assert not leaving.asked.wait(0.3)
+    assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
+
+
+# ---- the worker
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory):
+    return make_sample(tmp_path_factory.mktemp("clips") / "long.mp4", seconds=25, fps=10).read_bytes()
+
+
+@pytest.fixture
+def ring(make_video, store, jobs):
+    def make(content):
+        video = make_video()
+        store(video.id, content)
+        jobs.send([Job(video_id=video.id, request_id="request-1")])
+        return video
+
+    return make
+
+
+@pytest.fixture
+def row(sessions):
+    def read(video):
+        with sessions() as session:
+            return session.get(Video, video.id)
+
+    return read
+
+
+@pytest.fixture
+def worker_on_instance(sessions, storage, jobs, tmp_path, stop, make_leaving, make_protection):
+    """Run a worker in a thread, as the program composes it; `join` returns when it has left."""
+    leaving = make_leaving()
+    leaving.start()
+    worker = Worker(
+        sessions=sessions,
+        storage=storage,
+        jobs=jobs,
+        scratch=tmp_path / "scratch",
+        owner="test",
+        stop=stop,
+        leaving=leaving.asked,
+        busy=make_protection(),
+    )
+
+    def work():
+        worker.run()
+        leaving.finish()
+
+    return threading.Thread(target=work)
+
+
+def test_a_busy_worker_finishes_its_job_takes_no_other_and_lets_the_instance_end(
+    ring, row, jobs, cloud, worker_on_instance, tmp_path, long_clip
+):
+    first, second = ring(long_clip), ring(long_clip)
+    worker_on_instance.start()
+    until(lambda: list((tmp_path / "scratch").rglob("*body*")))
+
+    cloud.state = "Terminated"
+    worker_on_instance.join()
+
+    assert sorted([row(first).status, row(second).status]) == [Status.PROCESSED, Status.UPLOADED]
+    waiting = first if row(first).status == Status.UPLOADED else second
+    assert row(waiting).attempt == 0
+    assert jobs.receive(wait_seconds=1).job.video_id == waiting.id
+    assert cloud.actions()[0] == "SetInstanceProtection"
+    assert cloud.asked("RecordLifecycleActionHeartbeat")
+    assert cloud.actions()[-1] == "CompleteLifecycleAction"
+
+
+def test_a_refusing_account_costs_a_leaving_worker_nothing(ring, row, cloud, worker_on_instance, tmp_path, long_clip):
+    cloud.forbidden |= {"SetInstanceProtection", "RecordLifecycleActionHeartbeat", "CompleteLifecycleAction"}
+    video = ring(long_clip)
+    worker_on_instance.start()
+    until(lambda: list((tmp_path / "scratch").rglob("*body*")))
+
+    cloud.state = "Terminated"
+    worker_on_instance.join()
+
+    assert row(video).status == Status.PROCESSED
+    assert sorted(cloud.actions()) == sorted(cloud.forbidden)
+
+
+def test_a_message_that_arrives_while_leaving_is_handed_back(ring, row, jobs, sessions, storage, tmp_path, stop):
+    video, leaving = ring(b"never read"), threading.Event()
+    leaving.set()
+
+    Worker(
+        sessions=sessions, storage=storage, jobs=jobs, scratch=tmp_path / "s", owner="x", stop=stop, leaving=leaving
+    ).handle(jobs.receive(wait_seconds=2))
+
+    assert row(video).attempt == 0
+    assert jobs.receive(wait_seconds=1).job.video_id == video.id
+
+
+# ---- the program
+
+
+@pytest.fixture
+def program(aws, cloud, database_url, engine, sessions, tmp_path):  # noqa: ARG001 for a schema that is there
+    """Start workers as systemd does: settings in the environment, a socket for what they have to say."""
+    processes = []
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listener.bind(str(tmp_path / "notify"))
+    listener.settimeout(30)
+
+    def start():
+        environment = {
+            **os.environ,
+            **aws.environment,
+            "ANB_DATABASE_URL": database_url,
+            "ANB_SCRATCH_DIR": str(tmp_path / f"scratch-{len(processes)}"),
+            "ANB_AUTO_SCALING_GROUP": "anb-workers",
+            "ANB_LIFECYCLE_HOOK": "finish-job",
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT": cloud.url,
+            "AWS_ENDPOINT_URL_AUTO_SCALING": cloud.url,
+            "NOTIFY_SOCKET": str(tmp_path / "notify"),
+            "WATCHDOG_USEC": "2000000",
+        }
+        output = (tmp_path / f"worker-{len(processes)}.log").open("wb")
+        with output:
+            processes.append(
+                subprocess.Popen([sys.executable, "-m", "anb_worker", "run"], env=environment, stdout=output)
+            )
+        return processes[-1], listener
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+    listener.close()
+
+
+def heard(listener, what):
+    """Read what workers tell systemd, until this."""
+    while (said := listener.recv(100).decode()) != what:
+        assert said in {"READY=1", "WATCHDOG=1", "STOPPING=1"}
+    return True
+
+
+def test_two_idle_workers_leave_and_wait_for_the_end_without_being_started_again(program, cloud):
+    (first, listener), (second, _) = program(), program()
+    assert heard(listener, "READY=1")
+    assert heard(listener, "READY=1")
+
+    cloud.state = "Terminated"
+    until(lambda: cloud.asked("CompleteLifecycleAction"))
+
+    assert heard(listener, "WATCHDOG=1")
+    assert (first.poll(), second.poll()) == (None, None)
+    for process in (first, second):
+        process.send_signal(signal.SIGTERM)
+    assert heard(listener, "STOPPING=1")
+    assert (first.wait(10), second.wait(10)) == (0, 0)
+    assert len(cloud.asked("CompleteLifecycleAction")) == 1
+
+
+def test_an_idle_worker_ends_quickly_when_it_is_told_to(program):
+    process, listener = program()
+    assert heard(listener, "READY=1")
+
+    started = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(25) == 0
+    assert time.monotonic() - started < 10
+
+
+# ---- systemd
+
+
+@pytest.fixture
+def systemd(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(1)
+        yield listener
+
+
+def test_systemd_hears_no_more_signs_of_life_than_it_needs(systemd, tmp_path):
+    watchdog = Watchdog.from_environment({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "60000000"})
+
+    watchdog.ready()
+    for _ in range(100):
+        watchdog.alive()
+    watchdog.stopping()
+
+    assert [systemd.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"STOPPING=1"]
+
+
+def test_nobody_hears_anything_without_systemd(tmp_path):
+    watchdog = Watchdog.from_environment({})
+
+    watchdog.ready()
+    watchdog.alive()
+
+    assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_a_systemd_that_has_gone_away_is_no_trouble(tmp_path):
+    Watchdog(address=str(tmp_path / "nobody"), watchdog_seconds=1).ready()
+
+
+def test_a_worker_gives_signs_of_life_while_it_works(ring, row, jobs, sessions, storage, tmp_path, stop, long_clip):
+    signs, video = [], ring(long_clip)
+
+    Worker(
+        sessions=sessions,
+        storage=storage,
+        jobs=jobs,
+        scratch=tmp_path / "scratch",
+        owner="test",
+        stop=stop,
+        alive=lambda: signs.append(time.monotonic()),
+    ).handle(jobs.receive(wait_seconds=2))
+
+    assert row(video).status == Status.PROCESSED
+    assert max(later - earlier for earlier, later in pairwise(signs)) < 5

@@ -1,0 +1,149 @@
+"""What an ffmpeg that stalls, dawdles or dies does to its video, to its worker and to the videos behind it."""
+
+import functools
+import stat
+import sys
+import threading
+
+import pytest
+
+from anb.jobs import Job
+from anb.models import Status, Video
+from anb_worker import processing, sandbox
+from anb_worker.lease import MAX_CRASHES, POISON
+from anb_worker.loop import Worker
+from anb_worker.sandbox import Limits
+from local.samples import make_sample
+
+# The first look at a clip has no -progress and passes; the encoding, which has, is what goes wrong
+STALLS = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('frame=1', flush=True); time.sleep(60)"
+)
+DAWDLES = "import time\nfor n in range(600): print(f'frame={n}', flush=True); time.sleep(0.1)"
+IS_KILLED = "import os, signal; print('frame=1', flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+RUNS_OUT_OF_MEMORY = "import sys; sys.exit(256 - 12)"
+ACCIDENTS = [STALLS, DAWDLES, IS_KILLED, RUNS_OUT_OF_MEMORY]
+NAMES = ["stalls", "dawdles", "is killed", "runs out of memory"]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return make_sample(tmp_path_factory.mktemp("clips") / "short.mp4", seconds=1, width=640, height=360).read_bytes()
+
+
+@pytest.fixture
+def ffmpeg():
+    """ffmpeg's place, which `undo` gives back to it."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture
+def fake_ffmpeg(tmp_path, ffmpeg):
+    """Put a program in ffmpeg's place, and shorten what we wait for it."""
+
+    def install(code):
+        path = tmp_path / "ffmpeg"
+        path.write_text(f"#!{sys.executable}\nimport sys\nif '-progress' not in sys.argv: sys.exit(1)\n{code}\n")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        ffmpeg.setenv("IMAGEIO_FFMPEG_EXE", str(path))
+        quick = Limits(stall_seconds=1, wall_seconds=3, grace_seconds=0.2)
+        ffmpeg.setattr(processing.sandbox, "run", functools.partial(sandbox.run, limits=quick))
+
+    return install
+
+
+@pytest.fixture
+def ring(make_video, store, jobs, clip):
+    def make(video=None):
+        if video is None:
+            video = make_video()
+            store(video.id, clip)
+        jobs.send([Job(video_id=video.id, request_id="request-1")])
+        return video
+
+    return make
+
+
+@pytest.fixture
+def row(sessions):
+    def read(video):
+        with sessions() as session:
+            return session.get(Video, video.id)
+
+    return read
+
+
+@pytest.fixture
+def work(sessions, storage, jobs, tmp_path):
+    """Let a worker handle one message."""
+    worker = Worker(
+        sessions=sessions,
+        storage=storage,
+        jobs=jobs,
+        scratch=tmp_path / "scratch",
+        owner="test",
+        stop=threading.Event(),
+    )
+    return lambda: worker.handle(jobs.receive(wait_seconds=2))
+
+
+def test_a_minute_without_a_frame_is_a_stall():
+    assert Limits().stall_seconds == 60
+    assert Limits().wall_seconds > Limits().stall_seconds
+
+
+@pytest.mark.parametrize("accident", ACCIDENTS, ids=NAMES)
+def test_an_ffmpeg_that_goes_wrong_is_a_crash_and_the_video_waits_for_another_attempt(
+    fake_ffmpeg, ring, work, row, jobs, tmp_path, accident
+):
+    fake_ffmpeg(accident)
+    video = ring()
+
+    work()
+
+    assert (row(video).status, row(video).crashes, row(video).lease_until) == (Status.UPLOADED, 1, None)
+    assert list((tmp_path / "scratch").iterdir()) == []
+    assert jobs.backlog() == 1
+    assert jobs.receive(wait_seconds=0) is None  # it comes back after a pause
+
+
+@pytest.mark.parametrize("accident", ACCIDENTS, ids=NAMES)
+def test_three_of_them_fail_the_video_with_a_reason_and_nothing_is_left(
+    fake_ffmpeg, ring, work, row, keys, tmp_path, accident
+):
+    fake_ffmpeg(accident)
+    video = ring()
+    for _ in range(MAX_CRASHES):
+        work()
+        ring(video)  # instead of waiting for the message that was put off
+
+    work()
+
+    assert (row(video).status, row(video).error, row(video).attempt) == (Status.FAILED, POISON, MAX_CRASHES)
+    assert len(keys()) == 1  # the source, for whoever looks into it
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_the_videos_behind_a_poisoned_one_are_processed_meanwhile(fake_ffmpeg, ring, work, row, ffmpeg):
+    fake_ffmpeg(IS_KILLED)
+    poisoned = ring()
+    work()
+    ffmpeg.undo()
+    healthy = ring()
+
+    work()
+
+    assert (row(poisoned).status, row(healthy).status) == (Status.UPLOADED, Status.PROCESSED)
+
+
+def test_a_crash_is_forgiven_when_a_later_attempt_succeeds(fake_ffmpeg, ring, work, row, ffmpeg):
+    fake_ffmpeg(IS_KILLED)
+    video = ring()
+    work()
+    ffmpeg.undo()
+    ring(video)
+
+    work()
+
+    assert (row(video).status, row(video).attempt) == (Status.PROCESSED, 2)

@@ -1,0 +1,46 @@
+"""The largest fleet's database connections fit into the smallest RDS class."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import ops.parts
+from anb_web import gunicorn_conf
+from anb_web.parts import POOL_SIZE as WEB_POOL_SIZE
+from anb_worker.service import HEARTBEAT_CONNECTIONS, LOOP_CONNECTIONS
+from stacks.profiles import ACADEMY, LARGEST_FLEET, PRODUCTION
+
+ROOT = Path(__file__).parents[2]
+
+# db.t3.micro: RDS allows DBInstanceClassMemory / 12582880 connections. 1 GiB would make that 85, but the class's
+# memory is what RDS leaves of it: between 60 and 66 have been seen.
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html#RDS_Limits.MaxConnections
+SMALLEST_DATABASE = 60
+LARGEST_SHARE = 0.9  # the rest is for RDS itself and for a person who looks at it
+
+# While one instance is replaced its successor is there already. Workers that have to finish a job before their
+# instance ends are no longer counted by their group, which can grow again meanwhile: from one to three.
+WEB_SURGE, WORKER_SURGE = 1, 2
+MIGRATIONS = 2  # one lock and one migration; whoever waits for the lock has not begun to serve
+OPERATORS = 2
+
+
+def worker_processes():
+    """How many workers an instance runs, by the script that starts them."""
+    units = re.search(r"UNITS=\(([^)]*anb-worker@[^)]*)\)", (ROOT / "userdata/boot.sh").read_text())
+    return len(units[1].split())
+
+
+@pytest.mark.parametrize("profile", [ACADEMY, PRODUCTION], ids=lambda profile: profile.name)
+def test_the_largest_fleet_takes_at_most_nine_tenths_of_the_smallest_databases_connections(profile):
+    assert profile.web.at_most <= LARGEST_FLEET
+    assert profile.workers.at_most <= LARGEST_FLEET
+    web = (LARGEST_FLEET + WEB_SURGE) * gunicorn_conf.workers * WEB_POOL_SIZE
+    workers = (LARGEST_FLEET + WORKER_SURGE) * worker_processes() * (LOOP_CONNECTIONS + HEARTBEAT_CONNECTIONS)
+    operators = OPERATORS * ops.parts.POOL_SIZE
+
+    total = web + workers + MIGRATIONS + operators
+
+    said = f"web {web} + workers {workers} + migrations {MIGRATIONS} + operators {operators} = {total}"
+    assert total <= LARGEST_SHARE * SMALLEST_DATABASE, said
