@@ -4,10 +4,11 @@ Schemathesis makes the requests and holds every answer to the description; it co
 Before it begins there are two players with videos that are open to votes, so that rules about other people's
 videos and about votes are met too.
 
-Usage: make fuzz, or python scripts/fuzz/run.py [--seconds 600] [--seed N]
+Usage: make fuzz, or python scripts/fuzz/run.py [--seconds 600 | --examples N] [--seed N]
 """
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -35,7 +36,9 @@ PASSWORD = "StrongPass123"  # noqa: S105 of players who do not exist
 def main() -> int:
     """Do what the command line says; the exit status is 0 when there are no findings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=int, default=600, help="how long to keep asking")
+    bound = parser.add_mutually_exclusive_group()
+    bound.add_argument("--seconds", type=int, default=600, help="how long to keep asking")
+    bound.add_argument("--examples", type=int, help="how often to ask each operation instead, whatever time it takes")
     parser.add_argument("--seed", type=int, help="repeat the requests of an earlier run")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
@@ -44,7 +47,15 @@ def main() -> int:
         with running_system(folder / "state", parts=set(PARTS) - {"worker"}) as system:
             for email in PLAYERS.values():
                 _publish_a_video(system, email=email, sample=sample)
-            return _schemathesis(system.url, sample, seconds=arguments.seconds, seed=arguments.seed)
+            return _schemathesis(system.url, folder, sample, options=_options(arguments))
+
+
+def _options(arguments: argparse.Namespace) -> list[str]:
+    bound = (
+        ["--max-time", arguments.seconds] if arguments.examples is None else ["--max-examples", arguments.examples]
+    )
+    seed = [] if arguments.seed is None else ["--seed", arguments.seed]
+    return [str(word) for word in (*bound, *seed)]
 
 
 def _publish_a_video(system: System, *, email: str, sample: Path) -> None:
@@ -79,12 +90,13 @@ def _finish(system: System, video_id: UUID) -> None:
     engine.dispose()
 
 
-def _schemathesis(url: str, sample: Path, *, seconds: int, seed: int | None) -> int:
+def _schemathesis(url: str, folder: Path, sample: Path, *, options: list[str]) -> int:
+    """Run it in a folder that will be gone: it leaves its notes where it is started, and reads the players there."""
+    shutil.copy(HERE / "players.json", folder)
     program = Path(sys.executable).with_name("schemathesis")
     command = [str(program), "--config-file", str(HERE / "schemathesis.toml"), "run", f"{url}/openapi.json"]
-    options = ["--max-time", str(seconds), *(["--seed", str(seed)] if seed is not None else [])]
     environment = {"SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(HERE), "FUZZ_SAMPLE": str(sample)}
-    return subprocess.run([*command, *options], cwd=HERE, env=environment, check=False).returncode
+    return subprocess.run([*command, *options], cwd=folder, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":
