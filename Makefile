@@ -6,6 +6,7 @@ VENV := .venv/.installed
 EMULATOR := .venv-emulator/.installed
 BIN := .venv/bin
 export PORT ?= 8080
+SETTINGS ?=
 # The environment's own Node.js comes first; the CLI shall neither nag nor report
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export CDK_DISABLE_CLI_TELEMETRY := true
@@ -13,7 +14,7 @@ NODE := node_modules/.installed
 
 .PHONY: help
 help: ## show this list
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 .PHONY: run
 run: setup ## run the whole system on this machine at http://127.0.0.1:$PORT (8080) until Ctrl-C
@@ -39,8 +40,32 @@ format: $(VENV) ## let the formatter and the linter mend what they can
 	$(BIN)/ruff format .
 
 .PHONY: test
-test: setup lint ## everything: lint, types, unit, integration and end-to-end tests
-	$(BIN)/pytest
+test: setup lint ## lint, types, unit, template, integration and end-to-end tests
+	$(BIN)/pytest tests/unit tests/stacks tests/integration tests/e2e --ignore tests/integration/test_boot.py
+
+.PHONY: proofs
+proofs: artefacts $(NODE) ## longer: deploy to an emulated AWS, boot instances from their user data, accidents
+	$(BIN)/pytest tests/deploy tests/integration/test_boot.py tests/faults
+
+.PHONY: preflight
+preflight: artefacts $(NODE) ## say what would be in the way of a deployment
+	@$(BIN)/python -m deploy preflight $(SETTINGS)
+
+.PHONY: bootstrap
+bootstrap: $(VENV) $(NODE) ## prepare an AWS account: once for each account and region
+	@$(BIN)/python -m deploy bootstrap $(SETTINGS)
+
+.PHONY: deploy
+deploy: artefacts $(NODE) ## deploy to AWS; SETTINGS="profile=production owner=ana" overrides
+	@$(BIN)/python -m deploy up $(SETTINGS)
+
+.PHONY: destroy
+destroy: $(VENV) ## destroy everything in AWS and say what is left
+	@$(BIN)/python -m deploy down $(SETTINGS)
+
+.PHONY: destroy-database
+destroy-database: $(VENV) ## destroy the database alone
+	@$(BIN)/python -m deploy database-down $(SETTINGS)
 
 .PHONY: postman
 postman: setup $(NODE) ## run the Postman collection with newman against a system of its own

@@ -1,0 +1,1 @@
+"""Brings the stacks into an AWS account and out of it again."""

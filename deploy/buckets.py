@@ -1,0 +1,59 @@
+"""Buckets: whose a name is, and how one is emptied."""
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from deploy.account import Account
+from deploy.errors import CannotDeploy
+
+_DELETED_AT_ONCE = 1000  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+
+
+def is_ours(account: Account, bucket: str, *, number: str, setting: str) -> bool:
+    """Whether we have the bucket; raise CannotDeploy when somebody else has it, or it is in another region."""
+    try:
+        answer = account.client("s3").head_bucket(Bucket=bucket, ExpectedBucketOwner=number)
+    except ClientError as error:
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if status == 404:
+            return False
+        if status == 403:
+            raise CannotDeploy(
+                f"The bucket name {bucket} is taken by another account: choose another with {setting}=NAME."
+            ) from None
+        if status in {301, 400}:
+            raise CannotDeploy(f"The bucket {bucket} is not in {account.region}: {_elsewhere(setting)}.") from None
+        raise
+    if answer.get("BucketRegion", account.region) != account.region:
+        raise CannotDeploy(f"The bucket {bucket} is in {answer['BucketRegion']}: {_elsewhere(setting)}.")
+    return True
+
+
+def _elsewhere(setting: str) -> str:
+    return f"choose another with {setting}=NAME, or deploy to its region with region=NAME"
+
+
+def empty(account: Account, bucket: str) -> int:
+    """Delete every version, delete marker and unfinished upload; return how many. A bucket that is gone is empty."""
+    s3, deleted = account.client("s3"), 0
+    try:
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            for start in range(0, len(found), _DELETED_AT_ONCE):
+                _delete(s3, bucket, found[start : start + _DELETED_AT_ONCE])
+            deleted += len(found)
+        for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
+            for upload in page.get("Uploads", ()):
+                s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+                deleted += 1
+    except s3.exceptions.NoSuchBucket:
+        pass
+    return deleted
+
+
+def _delete(s3: Any, bucket: str, versions: list[dict[str, Any]]) -> None:
+    objects = [{"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions]
+    answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+    for error in answer.get("Errors", ()):
+        raise CannotDeploy(f"{error['Key']} in {bucket} cannot be deleted: {error['Message']}.")

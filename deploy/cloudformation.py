@@ -1,0 +1,147 @@
+"""What CloudFormation has of ours: in which state, made of what, and kept or not when it goes."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError, WaiterError
+
+from deploy.account import Account
+from deploy.errors import CannotDeploy
+
+# The reverse of the order in which a deployment makes them; those of one row do not need each other
+TEARDOWN = (
+    ("AnbObservability", "AnbBudget"),
+    ("AnbWeb", "AnbWorker", "AnbData"),
+    ("AnbMedia",),
+    ("AnbNetwork",),
+)
+NAMES = tuple(name for row in TEARDOWN for name in row)
+
+_KEPT = ("Retain", "Snapshot", "RetainExceptOnCreate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """One thing that a stack has made."""
+
+    stack: str
+    type: str
+    id: str
+    is_kept: bool
+    """Whether it, or a snapshot of it, stays when the stack goes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """A stack that exists, in whatever state."""
+
+    name: str
+    status: str
+    reason: str
+    is_protected: bool
+    outputs: dict[str, str]
+
+
+def existing(account: Account, names: Sequence[str] = NAMES) -> list[Stack]:
+    """Return our stacks that exist, in the order in which they are destroyed."""
+    return [stack for name in names if (stack := find(account, name))]
+
+
+def find(account: Account, name: str) -> Stack | None:
+    """Return a stack by its name, or nothing."""
+    try:
+        found = account.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationError":  # CloudFormation's word for: there is none
+            return None
+        raise
+    if found["StackStatus"] == "DELETE_COMPLETE":
+        return None
+    return Stack(
+        name=name,
+        status=found["StackStatus"],
+        reason=found.get("StackStatusReason", ""),
+        is_protected=found.get("EnableTerminationProtection", False),
+        outputs={output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())},
+    )
+
+
+def check_deployable(stacks: Sequence[Stack]) -> list[str]:
+    """Raise CannotDeploy for a stack that no deployment can mend; return what is worth knowing about the others."""
+    notes = []
+    for stack in stacks:
+        name, status = stack.name, stack.status
+        because = f" ({stack.reason.rstrip('.')})" if stack.reason else ""
+        if status == "DELETE_FAILED":
+            raise CannotDeploy(f"{name} is half deleted{because}: run make destroy again, then deploy.")
+        if status == "UPDATE_ROLLBACK_FAILED":
+            raise CannotDeploy(
+                f"{name} is stuck between two versions{because}: run "
+                f"aws cloudformation continue-update-rollback --stack-name {name}, wait for it, then deploy."
+            )
+        _check_idle(stack)
+        if status in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
+            notes.append(
+                f"{name} could not be made last time ({status}): what is left of it is deleted and made anew; "
+                "the first CREATE_FAILED among its events says why it failed."
+            )
+    return notes
+
+
+def check_deletable(stacks: Sequence[Stack]) -> None:
+    """Raise CannotDeploy for stacks that are protected or busy."""
+    protected = [stack.name for stack in stacks if stack.is_protected]
+    if protected:
+        raise CannotDeploy(
+            f"{' and '.join(protected)} hold data and are protected: to destroy them all the same, first run "
+            "aws cloudformation update-termination-protection --no-enable-termination-protection "
+            "--stack-name NAME for each (the database and the load balancer have a protection of their own)."
+        )
+    for stack in stacks:
+        _check_idle(stack)
+
+
+def _check_idle(stack: Stack) -> None:
+    # A change set that was never executed: the next deployment takes its place
+    if stack.status.endswith("_IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS":
+        raise CannotDeploy(
+            f"{stack.name} is being changed right now ({stack.status}): wait for it to finish, then run this again."
+        )
+
+
+def resources(account: Account, stack: str) -> Iterator[Resource]:
+    """Yield what a stack has made and still has, with what its own template says about keeping it."""
+    client = account.client("cloudformation")
+    body = client.get_template(StackName=stack)["TemplateBody"]
+    template: dict[str, Any] = json.loads(body) if isinstance(body, str) else body
+    for page in client.get_paginator("list_stack_resources").paginate(StackName=stack):
+        for found in page["StackResourceSummaries"]:
+            if found["ResourceStatus"] == "DELETE_COMPLETE" or not found.get("PhysicalResourceId"):
+                continue
+            policy = template["Resources"].get(found["LogicalResourceId"], {}).get("DeletionPolicy", "Delete")
+            yield Resource(
+                stack=stack, type=found["ResourceType"], id=found["PhysicalResourceId"], is_kept=policy in _KEPT
+            )
+
+
+def delete(account: Account, names: Sequence[str]) -> None:
+    """Delete stacks that do not need each other, at the same time; raise CannotDeploy when one stays."""
+    client = account.client("cloudformation")
+    for name in names:
+        client.delete_stack(StackName=name)
+    for name in names:
+        try:
+            client.get_waiter("stack_delete_complete").wait(
+                StackName=name,
+                WaiterConfig={"Delay": 2, "MaxAttempts": 1800},  # an hour: a database takes 10 minutes
+            )
+        except WaiterError:
+            raise CannotDeploy(_why_it_stays(account, name)) from None
+
+
+def _why_it_stays(account: Account, name: str) -> str:
+    stack = find(account, name)
+    status = f"{stack.status}: {stack.reason.rstrip('.')}" if stack else "no longer known"
+    return f"{name} was not deleted ({status}): remove what is named there, then run this again."

@@ -1,0 +1,98 @@
+"""Everything that can be known to go wrong before anything is created."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError
+
+from deploy import buckets, cdk, cloudformation
+from deploy.account import Account, check_rights, is_denied, open_account
+from deploy.errors import CannotDeploy
+from stacks.profiles import Profile, ProfileError, choose
+
+CDK_TOOLKIT = "CDKToolkit"  # what `cdk bootstrap` calls its stack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where to deploy, and what."""
+
+    profile: Profile
+    account: Account
+    number: str
+
+    @property
+    def asset_bucket(self) -> str | None:
+        """The bucket that bootstrap makes; none where the account has been bootstrapped by CDK itself."""
+        name = self.profile.asset_bucket
+        return name and name.replace("${AWS::AccountId}", self.number).replace("${AWS::Region}", self.account.region)
+
+
+def profile_of(settings: Mapping[str, str]) -> Profile:
+    """Return the profile that the settings choose; raise CannotDeploy for what is not allowed."""
+    overrides = {key: value for key, value in settings.items() if key != "profile"}
+    try:
+        return choose(settings.get("profile", "academy"), overrides)
+    except ProfileError as error:
+        raise CannotDeploy(str(error)) from None
+
+
+def target(settings: Mapping[str, str]) -> Target:
+    """Return where to deploy, when settings, credentials and rights allow it; raise CannotDeploy otherwise."""
+    profile = profile_of(settings)
+    account = open_account(profile.region, chosen="region" in settings)
+    number = account.identity()
+    check_rights(account)
+    return Target(profile=profile, account=account, number=number)
+
+
+def check(where: Target) -> list[str]:
+    """Raise CannotDeploy for what the account lacks or has too much of; return what is worth knowing."""
+    if where.profile.borrowed_instance_profile:
+        check_borrowed(where.account, where.profile.borrowed_instance_profile)
+    check_bootstrapped(where)
+    check_media_bucket(where)
+    return cloudformation.check_deployable(cloudformation.existing(where.account))
+
+
+def check_borrowed(account: Account, name: str) -> None:
+    """Raise CannotDeploy where there is nothing to borrow."""
+    try:
+        account.client("iam").get_instance_profile(InstanceProfileName=name)
+    except ClientError as error:
+        if is_denied(error):
+            return  # a right to use it is not a right to look at it
+        raise CannotDeploy(
+            f"This account has no {name}, so it is no Learner Lab: deploy with profile=production."
+        ) from None
+
+
+def check_bootstrapped(where: Target) -> None:
+    """Raise CannotDeploy when there is no place to upload to, or somebody else has it."""
+    bucket = where.asset_bucket
+    if bucket is None:
+        if cloudformation.find(where.account, CDK_TOOLKIT) is None:
+            raise CannotDeploy("The account is not prepared for CDK: run make bootstrap with the same settings.")
+    elif not buckets.is_ours(where.account, bucket, number=where.number, setting="assetBucket"):
+        raise CannotDeploy(f"There is no bucket {bucket} to upload to: run make bootstrap with the same settings.")
+
+
+def check_media_bucket(where: Target) -> None:
+    """Raise CannotDeploy when the bucket to keep videos in was named and is not ours."""
+    bucket = where.profile.media_bucket
+    if bucket and not buckets.is_ours(where.account, bucket, number=where.number, setting="mediaBucket"):
+        raise CannotDeploy(f"There is no bucket {bucket}: create it, or leave mediaBucket out to get a new one.")
+
+
+def everything(settings: Mapping[str, str], say: Callable[[str], None]) -> Target:
+    """Return where to deploy when nothing that we can know is in the way; raise CannotDeploy otherwise.
+
+    The synthesis comes last, since it takes longest: it finds missing artefacts and broken rules.
+    """
+    profile_of(settings)
+    cdk.check_tools()
+    where = target(settings)
+    for note in check(where):
+        say(note)
+    cdk.synthesise(settings, region=where.account.region)
+    return where

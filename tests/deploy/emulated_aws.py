@@ -1,0 +1,120 @@
+"""The emulator, taught the resources of our templates that it does not know.
+
+Usage: python emulated_aws.py    (in the emulator's environment; settings as of `python -m ministack`)
+
+It reaches into ministack's private names, so local/emulator.txt pins the version that they belong to.
+What is taught here is stored and described like the rest: nothing sends a flow log or evaluates metric math.
+"""
+
+import copy
+import functools
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from ministack.app import main
+from ministack.services import autoscaling, ec2, s3
+from ministack.services.cloudformation import provisioners
+
+Properties = dict[str, Any]
+HANDLERS = provisioners._RESOURCE_HANDLERS
+
+
+def rule_handlers(direction: str) -> dict[str, Any]:
+    """Create and delete a rule that stands beside its security group."""
+
+    def create(_logical_id: str, properties: Properties, _stack: str) -> tuple[str, Properties]:
+        rules = ec2._security_groups[properties["GroupId"]].setdefault(direction, [])
+        rules.extend(provisioners._ec2_sg_permissions([properties]))
+        return f"sgr-{uuid.uuid4().hex[:17]}", {}
+
+    def delete(_physical_id: str, properties: Properties) -> None:
+        rules = ec2._security_groups.get(properties["GroupId"], {}).get(direction, [])
+        for rule in provisioners._ec2_sg_permissions([properties]):
+            if rule in rules:
+                rules.remove(rule)
+
+    return {"create": create, "delete": delete}
+
+
+def create_flow_log(_logical_id: str, properties: Properties, _stack: str) -> tuple[str, Properties]:
+    """Record who logs what where."""
+    kept = ("ResourceId", "ResourceType", "TrafficType", "LogDestinationType", "LogDestination")
+    id_ = f"fl-{uuid.uuid4().hex[:17]}"
+    ec2._flow_logs[id_] = {key: properties[key] for key in kept} | {
+        "FlowLogId": id_,
+        "FlowLogStatus": "ACTIVE",
+        "CreationTime": ec2._now_ts(),
+    }
+    return id_, {"Id": id_}
+
+
+def delete_flow_log(physical_id: str, _properties: Properties) -> None:
+    """Forget a flow log."""
+    ec2._flow_logs.pop(physical_id, None)
+
+
+def with_addresses(create: Callable[..., tuple[str, Properties]]) -> Callable[..., tuple[str, Properties]]:
+    """Tell templates what range of addresses a network has."""
+
+    def created(logical_id: str, properties: Properties, stack: str) -> tuple[str, Properties]:
+        physical_id, attributes = create(logical_id, properties, stack)
+        return physical_id, attributes | {"CidrBlock": properties["CidrBlock"]}
+
+    return created
+
+
+def with_metric_math(record: Callable[[str, Properties], Properties]) -> Callable[[str, Properties], Properties]:
+    """Accept alarms on several metrics, which are refused otherwise."""
+
+    def recorded(name: str, properties: Properties) -> Properties:
+        if not properties.get("Metrics"):
+            return record(name, properties)
+        plain = {key: value for key, value in properties.items() if key != "Metrics"}
+        alarm = record(name, plain | {"MetricName": "-", "Namespace": "-"})
+        for key in ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period"):
+            alarm.pop(key, None)
+        return alarm | {"Metrics": copy.deepcopy(properties["Metrics"])}
+
+    return recorded
+
+
+def with_instances(create: Callable[..., tuple[str, Properties]]) -> Callable[..., tuple[str, Properties]]:
+    """Have a new group start its instances, in the zones of its subnets."""
+
+    @functools.wraps(create)
+    def created(logical_id: str, properties: Properties, stack: str) -> tuple[str, Properties]:
+        physical_id, attributes = create(logical_id, properties, stack)
+        group = autoscaling._asgs[physical_id]
+        group["AvailabilityZones"] = sorted(
+            ec2._subnets[subnet]["AvailabilityZone"] for subnet in properties["VPCZoneIdentifier"]
+        )
+        autoscaling._reconcile_instances(group)
+        return physical_id, attributes
+
+    return created
+
+
+def only_if_empty(delete: Callable[[str, Properties], None]) -> Callable[[str, Properties], None]:
+    """Refuse to delete a bucket with something in it, as AWS does."""
+
+    def deleted(physical_id: str, properties: Properties) -> None:
+        if physical_id in s3._buckets and s3._delete_bucket(physical_id)[0] == 409:
+            raise ValueError(f"The bucket you tried to delete is not empty: {physical_id}")
+        delete(physical_id, properties)
+
+    return deleted
+
+
+HANDLERS["AWS::EC2::SecurityGroupIngress"] = rule_handlers("IpPermissions")
+HANDLERS["AWS::EC2::SecurityGroupEgress"] = rule_handlers("IpPermissionsEgress")
+HANDLERS["AWS::EC2::FlowLog"] = {"create": create_flow_log, "delete": delete_flow_log}
+HANDLERS["AWS::EC2::VPC"]["create"] = with_addresses(HANDLERS["AWS::EC2::VPC"]["create"])
+HANDLERS["AWS::AutoScaling::AutoScalingGroup"]["create"] = with_instances(
+    HANDLERS["AWS::AutoScaling::AutoScalingGroup"]["create"]
+)
+HANDLERS["AWS::S3::Bucket"]["delete"] = only_if_empty(HANDLERS["AWS::S3::Bucket"]["delete"])
+provisioners._cw_metric_alarm_record = with_metric_math(provisioners._cw_metric_alarm_record)
+
+if __name__ == "__main__":
+    main()
