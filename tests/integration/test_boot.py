@@ -1,0 +1,617 @@
+"""The user data runs for real: in a machine that systemd boots over a copy of this one, which keeps its own files.
+
+What the machine lacks of Amazon Linux stands in: dnf and aws are small programs, and cfn-signal, the CloudWatch
+agent's control program and the metadata service write down what they are told.
+"""
+
+import datetime as dt
+import ipaddress
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from local import database, emulator, packages, tether
+from local.client import Client
+from local.errors import ProgramMissing
+from local.loopback import status
+from local.packages import Program
+from local.state import State
+from local.supervisor import Supervisor
+
+ROOT = Path(__file__).resolve().parents[2]
+PASSWORD = "StrongPass123"
+NAMES = {
+    "REGION": emulator.REGION,
+    "STACK_NAME": "AnbWeb",
+    "SIGNAL_RESOURCE": "Group",
+    "MEDIA_BUCKET": emulator.BUCKET,
+    "DATABASE_PARAMETER": "/anb/database",
+    "JWT_SECRET_ID": "jwt",
+    "LOG_GROUP": "anb-logs",
+    "TRUSTED_NETWORKS": "10.0.0.0/16",
+    "GROUP_NAME": "anb-workers",
+    "HOOK_NAME": "finish-job",
+}
+
+# ---- what stands in for Amazon Linux
+
+STAND_INS = {
+    "usr/bin/dnf": """#!/bin/bash
+echo "dnf $*" >>/var/log/stand-ins.log
+""",
+    "usr/bin/aws": f"""#!/bin/bash
+if [[ "$1 $2" == "s3 cp" ]]; then
+    exec {sys.executable} -c '
+import boto3, sys
+bucket, _, key = sys.argv[-2].removeprefix("s3://").partition("/")
+boto3.client("s3").download_file(bucket, key, sys.argv[-1])' "$@"
+fi
+exit 1
+""",
+    "opt/aws/bin/cfn-signal": """#!/bin/bash
+echo "cfn-signal $*" >>/var/log/stand-ins.log
+[[ ! -e /var/lib/nobody-waits ]]
+""",
+    "opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl": """#!/bin/bash
+set -e
+echo "amazon-cloudwatch-agent-ctl $*" >>/var/log/stand-ins.log
+python3 -m json.tool /etc/anb/cloudwatch-agent.json >/dev/null
+""",
+}
+UNITS = {
+    "amazon-cloudwatch-agent.service": "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n",
+    "multi-user.target": """
+[Unit]
+Requires=basic.target
+After=basic.target
+Wants=user-data.service
+AllowIsolate=yes
+""",
+    # As cloud-init does: once in the life of an instance
+    "user-data.service": """
+[Unit]
+ConditionPathExists=!/var/lib/user-data-ran
+[Service]
+Type=oneshot
+ExecStartPre=/bin/touch /var/lib/user-data-ran
+ExecStart=/bin/bash /var/lib/user-data
+StandardOutput=append:/var/log/cloud-init-output.log
+StandardError=inherit
+""",
+}
+MASKED = ("systemd-tmpfiles-setup", "systemd-udevd", "systemd-udev-trigger", "systemd-networkd-wait-online")
+
+BOOT = """
+mount -t overlay overlay -o "lowerdir=/,upperdir=$MACHINE/upper,workdir=$MACHINE/work" "$MACHINE/root"
+exec "$@"
+"""
+
+
+class Machine:
+    """A virtual instance; its files are in `upper`, this machine's own are never touched."""
+
+    def __init__(self, folder: Path, *, nspawn: Program, nginx: Program, environment: Mapping[str, str]) -> None:
+        self._folder, self._nspawn = folder, nspawn
+        self.upper = folder / "upper"
+        self._process: subprocess.Popen[bytes] | None = None
+        for name in ("upper", "work", "root"):
+            (folder / name).mkdir(parents=True)
+        folder.chmod(0o755)
+        for name, text in STAND_INS.items():
+            self.write(name, text, mode=0o755)
+        for name, text in UNITS.items():
+            self.write(f"etc/systemd/system/{name}", text)
+        for name in MASKED:
+            (self.upper / f"etc/systemd/system/{name}.service").symlink_to("/dev/null")
+        variables = " ".join(f'"{name}={value}"' for name, value in environment.items())
+        self.write("etc/systemd/system.conf.d/test.conf", f"[Manager]\nDefaultEnvironment={variables}\n")
+        self.write("etc/machine-id", "")
+        self._hide_services_of_this_machine()
+        self._install_nginx(nginx)
+
+    def write(self, name: str, text: str, *, mode: int = 0o644) -> None:
+        path = self.upper / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+
+    def read(self, name: str) -> str:
+        path = self.upper / name
+        return path.read_text() if path.exists() else ""
+
+    def told(self) -> str:
+        """What the stand-ins were told."""
+        return self.read("var/log/stand-ins.log")
+
+    def output(self) -> str:
+        """What the user data printed."""
+        return self.read("var/log/cloud-init-output.log")
+
+    def power_on(self, user_data: str | None = None) -> None:
+        if user_data is not None:
+            self.write("var/lib/user-data", user_data)
+        with (self._folder / "console.log").open("ab") as console:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-I", "-S", str(Path(tether.__file__)), str(os.getpid())),
+                    *("unshare", "--mount", "bash", "-ec", BOOT, "boot", str(self._nspawn.path)),
+                    *("--register=no", "--keep-unit", "--quiet", "--link-journal=no", "--console=pipe"),
+                    *("-D", str(self._folder / "root"), "-b", "systemd.unit=multi-user.target"),
+                ],
+                env={
+                    **os.environ,
+                    **self._nspawn.environment,
+                    "MACHINE": str(self._folder),
+                    "SYSTEMD_NSPAWN_TMPFS_TMP": "0",
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def is_on(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def power_off(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+        self._process = None
+
+    def cut_power(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def run(self, *command: str) -> str:
+        """Run a command inside; return what it printed."""
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        done = subprocess.run(
+            ["nsenter", "--target", children[0], "--mount", "--uts", "--ipc", "--pid", "--cgroup", *command],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        )
+        return (done.stdout + done.stderr).strip()
+
+    def show(self, unit: str, what: str) -> str:
+        return self.run("systemctl", "show", "--property", what, "--value", unit)
+
+    def _hide_services_of_this_machine(self) -> None:
+        """Start what the user data enables, and nothing that is enabled here."""
+        for folder in ("etc/systemd/system", "usr/lib/systemd/system"):
+            for wants in Path("/", folder).glob("*.target.wants"):
+                if folder.startswith("etc") or wants.name in {"multi-user.target.wants", "timers.target.wants"}:
+                    hidden = self.upper / folder / wants.name
+                    hidden.mkdir(parents=True, exist_ok=True)
+                    os.setxattr(hidden, "trusted.overlay.opaque", b"y")
+
+    def _install_nginx(self, nginx: Program) -> None:
+        """Put it where Amazon's package has it, unless this machine has it there."""
+        if Path("/usr/sbin/nginx").exists():
+            return
+        copy = self.upper / "opt" / "nginx"
+        shutil.copytree(nginx.prefix.parent, copy, symlinks=True)
+        libraries = ":".join(
+            f"/opt/nginx/{Path(folder).relative_to(nginx.prefix.parent)}"
+            for folder in nginx.environment.get("LD_LIBRARY_PATH", "").split(":")
+            if folder
+        )
+        program = Path("/opt/nginx") / nginx.path.relative_to(nginx.prefix.parent)
+        self.write("usr/sbin/nginx", f'#!/bin/sh\nLD_LIBRARY_PATH="{libraries}" exec {program} "$@"\n', mode=0o755)
+
+
+# ---- what is around the machine
+
+
+class Metadata(BaseHTTPRequestHandler):
+    """The instance's metadata service; `state` is what its group wants of it."""
+
+    state = "InService"
+
+    def do_PUT(self) -> None:
+        self._answer("token")
+
+    def do_GET(self) -> None:
+        self._answer("i-0123456789" if self.path.endswith("/instance-id") else Metadata.state)
+
+    def _answer(self, text: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@dataclass
+class Cloud:
+    """Emulated AWS with the artefacts in it, a database that insists on TLS, and machines."""
+
+    folder: Path
+    aws: emulator.Emulator
+    supervisor: Supervisor
+    nspawn: Program
+    nginx: Program
+    web_port: int
+    metadata_port: int
+    sums: dict[str, str]
+
+    def client(self, service: str) -> Any:
+        return boto3.session.Session("test", "test", region_name=emulator.REGION).client(
+            service, endpoint_url=self.aws.endpoint
+        )
+
+    def user_data(self, service: str, **values: str) -> str:
+        """The script of a service, as its stack would render it."""
+        own = {
+            "ARTEFACT_ADDRESS": f"s3://artefacts/{service}.zip",
+            "ARTEFACT_SHA256": self.sums[service],
+            "FFMPEG_ADDRESS": "s3://artefacts/ffmpeg.zip",
+            "FFMPEG_SHA256": self.sums["ffmpeg"],
+            "QUEUE_URL": self.aws.queue_url,
+            "PORT": str(self.web_port),
+        }
+        text = (ROOT / "userdata" / f"{service}.sh").read_text()
+        return re.sub(r"@([A-Z0-9_]+)@", lambda found: {**NAMES, **own, **values}[found[1]], text)
+
+    @contextmanager
+    def machine(self, name: str, **environment: str) -> Iterator[Machine]:
+        folder = self.folder / name
+        machine = Machine(
+            folder,
+            nspawn=self.nspawn,
+            nginx=self.nginx,
+            environment={
+                "AWS_ENDPOINT_URL": self.aws.endpoint,
+                "AWS_ACCESS_KEY_ID": "test",
+                "AWS_SECRET_ACCESS_KEY": "test",
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://127.0.0.1:{self.metadata_port}",
+                "ANB_DATABASE_CA": "/etc/test-ca.pem",
+                "ANB_LAST_WORDS_SECONDS": "0",
+                "ANB_WEB_BIND": f"127.0.0.1:{State(self.folder).port('gunicorn')}",
+                **environment,
+            },
+        )
+        machine.write("etc/test-ca.pem", (self.folder / "ca.pem").read_text())
+        try:
+            yield machine
+        finally:
+            machine.cut_power()
+            shutil.rmtree(folder, ignore_errors=True)  # half a gigabyte that pytest would keep
+
+    def install_database(self, name: str) -> database.Database:
+        """Create a database and let the parameter lead to it, as deploying the data stack does."""
+        state = State(self.folder / name)
+        server, part = database.prepare(state, mariadbd=packages.find("mariadbd")["mariadbd"])
+        tls = ("--require-secure-transport=ON", *(f"--ssl-{k}={self.folder / k}.pem" for k in ("cert", "key")))
+        supervisor = Supervisor([replace(part, command=[*part.command, *tls])], write=lambda *_: None)
+        supervisor.start_all()
+        self.stop_database()
+        self.databases = [supervisor]
+        described = {
+            "username": "anb",
+            "password": server.password,
+            "host": "127.0.0.1",
+            "port": server.port,
+            "dbname": database.SCHEMA,
+        }
+        arn = self.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(described))["ARN"]
+        self.client("ssm").put_parameter(Name="/anb/database", Value=arn, Type="String", Overwrite=True)
+        return server
+
+    databases: list[Supervisor] = None  # type: ignore[assignment]
+
+    def stop_database(self) -> None:
+        for supervisor in self.databases or []:
+            supervisor.stop_all()
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    programs = machine_programs(tmp_path_factory.mktemp("probe"))
+    folder = tmp_path_factory.mktemp("cloud")
+    sums = build_artefacts(folder)
+    make_certificates(folder)
+    state = State(folder)
+    aws, part = emulator.prepare(state, web_origin="http://127.0.0.1")
+    more = {"SERVICES": "s3,sqs,ssm,secretsmanager,autoscaling"}
+    supervisor = Supervisor([replace(part, environment={**part.environment, **more})], write=lambda *_: None)
+    metadata = ThreadingHTTPServer(("127.0.0.1", 0), Metadata)
+    threading.Thread(target=metadata.serve_forever, daemon=True).start()
+    cloud = Cloud(
+        folder=folder,
+        aws=aws,
+        supervisor=supervisor,
+        nspawn=programs["systemd-nspawn"],
+        nginx=programs["nginx"],
+        web_port=state.port("web"),
+        metadata_port=metadata.server_port,
+        sums=sums,
+    )
+    try:
+        supervisor.start_all()
+        s3 = cloud.client("s3")
+        s3.create_bucket(Bucket="artefacts")
+        for name in sums:
+            s3.upload_file(str(folder / f"{name}.zip"), "artefacts", f"{name}.zip")
+        cloud.client("secretsmanager").create_secret(Name="jwt", SecretString="x" * 64)
+        cloud.install_database("first")
+        yield cloud
+    finally:
+        cloud.stop_database()
+        supervisor.stop_all()
+        metadata.shutdown()
+        metadata.server_close()
+
+
+def machine_programs(folder: Path) -> dict[str, Program]:
+    """What it takes to boot a machine here; skips where something is missing."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can boot a machine")
+    if not Path("/usr/lib/systemd/systemd").exists():
+        pytest.skip("this machine has no systemd to boot with")
+    if subprocess.run(["/usr/bin/python3.11", "-c", "import ensurepip, venv"], check=False).returncode != 0:
+        pytest.skip("this machine has no /usr/bin/python3.11 with venv, which Amazon Linux would have")
+    for name in ("upper", "work", "root"):
+        (folder / name).mkdir()
+    probe = subprocess.run(
+        ["unshare", "--mount", "bash", "-ec", BOOT, "boot", "true"],
+        env={**os.environ, "MACHINE": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if probe.returncode != 0:
+        pytest.skip(f"this machine cannot lay an overlay over its files: {probe.stderr.strip()}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(packages.PACKAGES, "systemd-nspawn", "systemd-container")
+        try:
+            return packages.find("systemd-nspawn", "nginx")
+        except ProgramMissing as reason:
+            pytest.skip(str(reason))
+
+
+def build_artefacts(folder: Path) -> dict[str, str]:
+    command = [sys.executable, str(ROOT / "scripts" / "build_artefacts.py"), "--output", str(folder)]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    return dict(re.findall(r"^(\w+)\.zip .* sha256 (\w+)$", built.stdout, re.MULTILINE))
+
+
+def make_certificates(folder: Path) -> None:
+    """An authority in ca.pem, and what it certifies for a server on this machine in cert.pem and key.pem."""
+    now = dt.datetime.now(dt.UTC)
+
+    def certificate(name: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(hours=1))
+            .not_valid_after(now + dt.timedelta(days=1))
+        )
+
+    authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    authority = certificate("authority", authority_key)
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority")])
+    signed = (
+        authority.issuer_name(issuer)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(authority_key, hashes.SHA256())
+    )
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    server = (
+        certificate("database", server_key)
+        .issuer_name(issuer)
+        .add_extension(address, critical=False)
+        .sign(authority_key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (folder / "ca.pem").write_bytes(signed.public_bytes(pem))
+    (folder / "cert.pem").write_bytes(server.public_bytes(pem))
+    (folder / "key.pem").write_bytes(
+        server_key.private_bytes(pem, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
+    )
+
+
+def eventually(holds: Callable[[], Any], *, machine: Machine, within_seconds: float = 240) -> Any:
+    deadline = time.monotonic() + within_seconds
+    while not (value := holds()):
+        assert time.monotonic() < deadline, f"not in time; the machine said: {machine.output()[-3000:]}"
+        time.sleep(0.1)
+    return value
+
+
+SUCCESS = "cfn-signal --region us-east-1 --stack AnbWeb --resource Group --success true"
+FAILURE = "cfn-signal --region us-east-1 --stack AnbWeb --resource Group --success false --reason"
+
+
+@pytest.fixture(scope="module")
+def instances(cloud: Cloud) -> Iterator[tuple[Machine, Machine]]:
+    """A web instance and a worker instance, booted side by side; the tests use them one after the other."""
+    with cloud.machine("web") as web, cloud.machine("worker") as worker:
+        web.power_on(cloud.user_data("web"))
+        worker.power_on(cloud.user_data("worker"))
+        for machine in (web, worker):
+            eventually(lambda machine=machine: "cfn-signal" in machine.told(), machine=machine)
+        yield web, worker
+
+
+@pytest.fixture
+def web(instances: tuple[Machine, Machine]) -> Machine:
+    return instances[0]
+
+
+@pytest.fixture
+def worker(instances: tuple[Machine, Machine]) -> Machine:
+    return instances[1]
+
+
+# ---- a first boot
+
+
+def test_a_web_instance_boots_and_answers_through_nginx(cloud: Cloud, web: Machine) -> None:
+    assert SUCCESS in web.told(), web.output()
+    assert status(cloud.web_port, "/readyz") == 200
+
+
+def test_a_worker_instance_takes_a_message_and_processes_the_video(
+    cloud: Cloud, worker: Machine, clips: Mapping[str, Path]
+) -> None:
+    assert SUCCESS in worker.told(), worker.output()
+    with Client(f"http://127.0.0.1:{cloud.web_port}") as player:
+        sign_up(player)
+        video_id = player.upload(clips["good"], title="Triple").expect(201)["video_id"]
+        video = eventually(
+            lambda: (v := player.send("GET", f"/api/videos/{video_id}").expect(200))["status"] != "uploaded" and v,
+            machine=worker,
+        )
+
+    assert video["status"] == "processed", worker.read("var/log/anb/worker-1.log")
+
+
+def sign_up(player: Client) -> None:
+    account = {"first_name": "Ana", "last_name": "Gil", "city": "Cali", "country": "Colombia"}
+    account |= {"email": "ana@example.com", "password1": PASSWORD, "password2": PASSWORD}
+    player.send("POST", "/api/auth/signup", json=account).expect(201)
+    player.log_in(email="ana@example.com", password=PASSWORD)
+
+
+def test_no_secret_is_in_the_settings_on_the_disk(web: Machine) -> None:
+    settings = dict(line.split("=", 1) for line in web.read("etc/anb/settings.env").splitlines())
+
+    assert not {"ANB_DATABASE_URL", "ANB_JWT_SECRET"} & settings.keys()
+    assert (web.upper / "etc/anb/settings.env").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(
+    ("unit", "user"), [("anb-web", "anb-web"), ("anb-nginx", "anb-nginx"), ("anb-database-check", "anb-database")]
+)
+def test_each_unit_of_a_web_instance_has_a_user_of_its_own(web: Machine, unit: str, user: str) -> None:
+    assert web.show(unit, "User") == user
+
+
+def test_both_workers_run_with_folders_and_limits_of_their_own(worker: Machine) -> None:
+    for number in "12":
+        pid = worker.show(f"anb-worker@{number}", "MainPID")
+        process = worker.run("cat", f"/proc/{pid}/status")
+        environment = worker.run("cat", f"/proc/{pid}/environ").split("\0")
+
+        assert "NoNewPrivs:\t1" in process
+        assert "CapEff:\t0000000000000000" in process
+        assert f"ANB_SCRATCH_DIR=/var/lib/anb-worker/{number}/scratch" in environment
+        assert worker.show(f"anb-worker@{number}", "MemoryMax") == str(850 << 20)
+
+
+# ---- what happens to an instance later
+
+
+def test_a_check_without_news_leaves_the_api_alone(web: Machine) -> None:
+    before = web.show("anb-web", "MainPID")
+
+    web.run("systemctl", "start", "anb-database-check.service")
+
+    assert web.show("anb-web", "MainPID") == before
+    assert "Skipped due to 'exec-condition'" in web.run("journalctl", "--unit", "anb-database-check.service")
+
+
+def test_a_database_that_was_created_again_is_found_and_migrated(cloud: Cloud, web: Machine) -> None:
+    before = web.show("anb-web", "MainPID")
+    server = cloud.install_database("second")
+
+    web.run("systemctl", "start", "anb-database-check.service")
+
+    eventually(lambda: web.show("anb-web", "MainPID") not in {before, "0"}, machine=web)
+    eventually(lambda: status(cloud.web_port, "/readyz") == 200, machine=web)
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM anb.users")
+        assert cursor.fetchone() == (0,)
+
+
+def test_an_instance_that_was_stopped_and_started_serves_again(cloud: Cloud, web: Machine) -> None:
+    web.power_off()
+    assert status(cloud.web_port, "/readyz") is None
+
+    web.power_on()
+
+    eventually(lambda: status(cloud.web_port, "/readyz") == 200, machine=web)
+
+
+def test_the_user_data_can_run_again_with_nobody_waiting_for_its_signal(cloud: Cloud, web: Machine) -> None:
+    web.run("touch", "/var/lib/nobody-waits")
+    web.run("rm", "/var/lib/user-data-ran")
+
+    web.run("systemctl", "start", "user-data.service")
+
+    assert web.output().endswith("anb: web is ready\nanb: CloudFormation waits for no signal\n")
+    assert status(cloud.web_port, "/readyz") == 200
+
+
+def test_a_worker_that_its_group_wants_to_end_finishes_and_lets_go(worker: Machine) -> None:
+    Metadata.state = "Terminated"
+
+    def logged(number: int) -> str:
+        return worker.read(f"var/log/anb/worker-{number}.log")
+
+    eventually(lambda: "complete_lifecycle_action" in logged(1) + logged(2), machine=worker)
+
+    assert (logged(1) + logged(2)).count('"event": "left", ') == 2
+
+
+# ---- what fails an instance
+
+
+def test_an_unreachable_database_is_said_and_ends_the_instance(cloud: Cloud, web: Machine) -> None:
+    cloud.stop_database()
+    seconds = 15 + 4 * round(os.getloadavg()[0])  # one attempt starts Python three times, which a busy machine feels
+    patience = f"#!/bin/bash\nexport ANB_DATABASE_WAIT_SECONDS={seconds}\n"
+    fail_to_boot(web, cloud.user_data("web").replace("#!/bin/bash\n", patience))
+
+    assert f"{FAILURE} the database is not ready after {seconds} s: anb: (2003, " in web.told()
+
+
+def test_a_broken_artefact_is_said_with_its_line_and_ends_the_instance(cloud: Cloud, web: Machine) -> None:
+    broken = (cloud.folder / "web.zip").read_bytes()[:-1]
+    cloud.client("s3").put_object(Bucket="artefacts", Key="broken.zip", Body=broken)
+    fail_to_boot(web, cloud.user_data("web", ARTEFACT_ADDRESS="s3://artefacts/broken.zip"))
+
+    assert "artefact.zip: FAILED" in web.output()
+    assert re.search(rf"{FAILURE} user data, line \d+: sha256sum --check", web.told().splitlines()[-1])
+
+
+def fail_to_boot(machine: Machine, user_data: str) -> None:
+    """Boot the machine with user data that ends it."""
+    machine.power_off()
+    (machine.upper / "var/lib/user-data-ran").unlink()
+    machine.power_on(user_data)
+    eventually(lambda: not machine.is_on(), machine=machine)

@@ -1,0 +1,151 @@
+#!/bin/bash
+# Summary: makes a machine that holds an unpacked artefact run its service, web or worker; safe to run again.
+# Usage:   boot.sh    (the user data exports ANB_SERVICE and the settings; what went wrong is in /run/anb-failure)
+set -Eeuo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+readonly PYTHON_VERSION=3.11
+readonly VENV=/opt/anb/venv
+readonly SETTINGS=/etc/anb/settings.env
+readonly LOGS=/var/log/anb
+readonly NGINX_STATE=/var/lib/anb-nginx NGINX_LOGS=/var/log/anb-nginx
+readonly DATABASE_WAIT_SECONDS=${ANB_DATABASE_WAIT_SECONDS:-600}
+readonly HEALTH_WAIT_SECONDS=60
+
+: "${ANB_WEB_BIND:=127.0.0.1:8000}"
+: "${ANB_DATABASE_CA:=/opt/anb/release/rds-ca.pem}"
+
+say() {
+    echo "anb: $*"
+}
+
+die() {
+    trap - ERR
+    echo "$*" >/run/anb-failure
+    say "$*" >&2
+    exit 1
+}
+trap 'die "boot.sh, line $LINENO: $BASH_COMMAND"' ERR
+
+# web or worker, whichever this machine is
+is() {
+    [[ $ANB_SERVICE == "$1" ]]
+}
+
+verify_artefact() {
+    sha256sum --check --quiet SHA256SUMS || die "the artefact is broken: its files are not what SHA256SUMS says"
+}
+
+install_packages() {
+    local packages=("python$PYTHON_VERSION" amazon-cloudwatch-agent logrotate)
+    if is web; then packages+=(nginx); fi
+    for _ in 1 2 3; do
+        dnf --quiet --assumeyes install "${packages[@]}" && return
+        sleep 5
+    done
+    die "dnf could not install ${packages[*]}"
+}
+
+create_users_and_folders() {
+    install -D -m 0644 anb.sysusers /etc/sysusers.d/anb.conf
+    systemd-sysusers /etc/sysusers.d/anb.conf
+    install -D -m 0644 anb.tmpfiles /etc/tmpfiles.d/anb.conf
+    systemd-tmpfiles --create /etc/tmpfiles.d/anb.conf
+    install -D -m 0644 anb.logrotate /etc/logrotate.d/anb
+}
+
+# Before everything that can fail slowly, so that its failure can be read in CloudWatch
+start_log_agent() {
+    sed -e "s|@LOG_GROUP@|$ANB_LOG_GROUP|g" -e "s|@SERVICE@|$ANB_SERVICE|g" cloudwatch-agent.json \
+        >/etc/anb/cloudwatch-agent.json
+    /opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl \
+        -a fetch-config -m ec2 -s -c file:/etc/anb/cloudwatch-agent.json
+    systemctl enable amazon-cloudwatch-agent
+}
+
+# From the wheels of the artefact alone; an environment made from the same artefact is kept
+install_service() {
+    if cmp --silent SHA256SUMS "$VENV/artefact"; then return; fi
+    rm -rf "$VENV"
+    "python$PYTHON_VERSION" -m venv "$VENV"
+    "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir --no-index --find-links wheels \
+        --require-hashes --requirement requirements.txt
+    install -m 0644 SHA256SUMS "$VENV/artefact"
+}
+
+# Names of secrets, never secrets: each process looks those up when it starts
+write_settings() {
+    local names=(AWS_REGION AWS_DEFAULT_REGION ANB_MEDIA_BUCKET ANB_QUEUE_URL ANB_DATABASE_PARAMETER ANB_DATABASE_CA)
+    if is web; then
+        names+=(ANB_JWT_SECRET_ID ANB_WEB_BIND)
+    else
+        names+=(ANB_AUTO_SCALING_GROUP ANB_LIFECYCLE_HOOK)
+    fi
+    install -m 0640 /dev/null "$SETTINGS"
+    local name
+    for name in "${names[@]}"; do
+        [[ -n ${!name:-} ]] || die "the user data does not set $name"
+        printf '%s="%s"\n' "$name" "${!name}" >>"$SETTINGS"
+    done
+}
+
+configure_nginx() {
+    local network trusted=
+    for network in $ANB_TRUSTED_NETWORKS; do
+        trusted+="set_real_ip_from $network; "
+    done
+    sed -e 's|@USER@||' -e "s|@LISTEN@|$ANB_PORT|" -e "s|@UPSTREAM@|$ANB_WEB_BIND|" -e "s|@RUN@|$NGINX_STATE|" \
+        -e "s|@ACCESS_LOG@|$NGINX_LOGS/access.log|" -e "s|@TRUSTED@|$trusted|" nginx.conf >/etc/anb/nginx.conf
+}
+
+install_units() {
+    install -m 0644 units/* /etc/systemd/system/
+    systemctl daemon-reload
+    systemctl enable --quiet anb-database.service anb-database-check.timer "${UNITS[@]}"
+}
+
+# The unit itself never gives up, for the sake of machines that start before their database; this first boot does
+wait_for_database() {
+    say "waiting for the database"
+    timeout "$DATABASE_WAIT_SECONDS" systemctl restart anb-database.service ||
+        die "the database is not ready after $DATABASE_WAIT_SECONDS s: $(last_complaint)"
+    systemctl start anb-database-check.timer
+}
+
+# Programs of ours begin their complaints with their name; the rest of the log is JSON
+last_complaint() {
+    grep '^anb' "$LOGS/database.log" | tail --lines 1 || true
+}
+
+# The units themselves say when they are ready; what clients see is what nginx makes of it
+start_service() {
+    say "waiting for ${UNITS[*]}"
+    systemctl restart "${UNITS[@]}" || die "${UNITS[*]} did not start: $(tail --quiet --lines 1 "$LOGS/$ANB_SERVICE"*.log)"
+    if is web; then wait_for_nginx; fi
+    say "$ANB_SERVICE is ready"
+}
+
+wait_for_nginx() {
+    local url="http://127.0.0.1:$ANB_PORT/healthz"
+    for ((waited = 0; waited < HEALTH_WAIT_SECONDS; waited++)); do
+        curl --silent --fail --max-time 3 --output /dev/null "$url" && return
+        sleep 1
+    done
+    die "$url does not answer after $HEALTH_WAIT_SECONDS s: $(tail --lines 1 "$LOGS/nginx.log")"
+}
+
+if is web; then
+    UNITS=(anb-web.service anb-nginx.service)
+else
+    UNITS=(anb-worker@1.service anb-worker@2.service) # one per vCPU
+fi
+verify_artefact
+install_packages
+create_users_and_folders
+start_log_agent
+install_service
+write_settings
+if is web; then configure_nginx; fi
+install_units
+wait_for_database
+start_service
