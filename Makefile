@@ -43,9 +43,21 @@ format: $(VENV) ## let the formatter and the linter mend what they can
 test: setup lint ## lint, types, unit, template, integration and end-to-end tests
 	$(BIN)/pytest tests/unit tests/stacks tests/integration tests/e2e --ignore tests/integration/test_boot.py
 
-.PHONY: proofs
-proofs: artefacts $(NODE) ## longer: deploy to an emulated AWS, boot instances from their user data, accidents
-	$(BIN)/pytest tests/deploy tests/integration/test_boot.py tests/faults
+.PHONY: test-deploy
+test-deploy: setup $(NODE) ## deploy everything to an emulated AWS with the real command line, and destroy it
+	$(BIN)/pytest tests/deploy
+
+.PHONY: test-boot
+test-boot: artefacts ## boot instances from their user data, where root and systemd-nspawn are there
+	$(BIN)/pytest tests/integration/test_boot.py
+
+.PHONY: faults
+faults: setup ## kill, cut, freeze and repeat everything, and count what was lost: long
+	$(BIN)/python -m tests.faults
+
+.PHONY: faults-mutations
+faults-mutations: setup ## show that the faults would notice: break the code in six ways
+	$(BIN)/python -m tests.faults --mutations
 
 .PHONY: preflight
 preflight: artefacts $(NODE) ## say what would be in the way of a deployment

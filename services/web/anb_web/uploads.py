@@ -124,6 +124,9 @@ def _accept(video_id: UUID) -> None:
     with parts().sessions.begin() as session:
         accepted = videos.accept(session, video_id=video_id)
     if not accepted:
+        # By an earlier request with the same key, or because the reservation is gone: only the first is a success
+        with parts().sessions() as session:
+            videos.find_own(session, owner_id=current_user_id(), video_id=video_id)
         return
     job = Job(video_id=video_id, request_id=request_id())
     try:

@@ -123,7 +123,8 @@ class Worker:
             self._produce(lease, heartbeat)
         except (Unprocessable, Invalid, ObjectMissing) as error:
             reason = _reason(error)
-            self._end(message, heartbeat, "failed", lambda s: leases.give_up(s, lease, reason=reason))
+            if not self._end(message, heartbeat, "failed", lambda s: leases.give_up(s, lease, reason=reason)):
+                self._discard(lease, message)
         except Cancelled:
             if heartbeat.lost.is_set():
                 self._discard(lease, message)

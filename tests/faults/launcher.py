@@ -1,0 +1,235 @@
+"""Starts the web tier or a worker as they are, and lets them die, freeze or wait at a named step.
+
+Usage: python -m tests.faults.launcher web|worker|ops ARGUMENT ...
+
+The product knows nothing of this: its ports and boundaries are wrapped after they are imported, and the constants
+of its clock are replaced while they are. The folder in ANB_FAULTS holds what shall happen: `clock.json`, and a file
+`ROLE.STEP.SIDE.VIDEO` for each fault, each of the first and the last of which may be `any`.
+"""
+
+import functools
+import importlib
+import importlib.abc
+import importlib.machinery
+import json
+import os
+import re
+import runpy
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tests.faults import steps
+
+FOLDER = Path(os.environ["ANB_FAULTS"])
+HELD_SECONDS = 300  # the longest that a process waits at a step
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_role = "any"
+_current: str | None = None  # the video of the message that the worker received last
+_taking = threading.Lock()
+
+
+def main() -> None:
+    """Become the process that the arguments name."""
+    global _role
+    _role, *arguments = sys.argv[1:]
+    sys.meta_path.insert(0, _Clock(json.loads((FOLDER / "clock.json").read_text())))
+    _install()
+    if _role == "web":
+        sys.argv = ["gunicorn", *arguments]
+        runpy.run_module("gunicorn", run_name="__main__")
+    else:
+        program = {"worker": "anb_worker", "ops": "ops"}[_role]
+        sys.argv = [program, *arguments]
+        runpy.run_module(program, run_name="__main__")
+
+
+# --- the clock --------------------------------------------------------------------------------------------
+
+
+class _Clock(importlib.abc.MetaPathFinder):
+    """Loads the modules whose constants shall be others."""
+
+    def __init__(self, constants: dict[str, dict[str, str]]) -> None:
+        self._constants = constants
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname not in self._constants:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is None or spec.origin is None:
+            raise ImportError(f"{fullname} is not there")
+        spec.loader = _Loader(fullname, spec.origin, self._constants[fullname])
+        return spec
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    def __init__(self, name: str, path: str, constants: dict[str, str]) -> None:
+        super().__init__(name, path)
+        self._constants = constants
+
+    def get_code(self, fullname: str) -> Any:
+        source = self.get_data(self.path).decode()
+        for name, value in self._constants.items():
+            source, found = re.subn(
+                rf"^(\s*{re.escape(name)}(?:: \w+)? = )[^#\n]+", rf"\g<1>{value}  ", source, flags=re.MULTILINE
+            )
+            if found != 1:
+                raise ImportError(f"{fullname} has {found} assignments to {name}; the faults' clock wants one")
+        return compile(source, self.path, "exec")
+
+
+# --- the steps --------------------------------------------------------------------------------------------
+
+
+def _install() -> None:
+    from sqlalchemy import event  # noqa: PLC0415 nothing of the product may be imported before its clock is set
+    from sqlalchemy.orm import Session  # noqa: PLC0415 the same
+
+    from anb.jobs import SqsJobs  # noqa: PLC0415 the same
+    from anb.storage import S3Storage  # noqa: PLC0415 the same
+
+    for name in steps.STORAGE_STEPS:
+        setattr(S3Storage, name, _crossing(f"storage.{name}", getattr(S3Storage, name)))
+    for name in steps.JOBS_STEPS:
+        setattr(SqsJobs, name, _crossing(f"jobs.{name}", getattr(SqsJobs, name)))
+    for module, names in steps.COMMITS.items():
+        if _role != "worker" and module.startswith("anb_worker"):
+            continue
+        for name in names:
+            original = getattr(importlib.import_module(module), name)
+            _replace(original, _naming(steps.commit(name), original))
+    if _role == "worker":
+        loop = importlib.import_module("anb_worker.loop")
+        _replace(loop.process, _working(loop.process))
+    event.listen(Session, "before_commit", _before_commit)
+    event.listen(Session, "after_commit", _after_commit)
+
+
+def _replace(original: Callable[..., Any], replacement: Callable[..., Any]) -> None:
+    """Put a function in the place of another wherever it was imported to."""
+    for name, module in list(sys.modules.items()):
+        if name.split(".")[0] in {"anb", "anb_web", "anb_worker"}:
+            for attribute, value in list(vars(module).items()):
+                if value is original:
+                    setattr(module, attribute, replacement)
+
+
+def _crossing(step: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(inner)
+    def crossing(*arguments: Any, **named: Any) -> Any:
+        global _current  # noqa: PLW0603 a worker has one job at a time
+        video = _video_in(arguments[1:], named)
+        cross(step, "before", video)
+        result = inner(*arguments, **named)
+        if step == "jobs.receive":
+            video = _current = _video_in(result)
+        cross(step, "after", video)
+        return result
+
+    return crossing
+
+
+def _naming(step: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    """Remember what the session's transaction is for; the nested ones inside have no name yet."""
+
+    @functools.wraps(inner)
+    def naming(session: Any, *arguments: Any, **named: Any) -> Any:
+        result = inner(session, *arguments, **named)
+        session.info["step"] = (step, _video_in(arguments, named, result))
+        return result
+
+    return naming
+
+
+def _working(inner: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(inner)
+    def working(*arguments: Any, progress: Callable[[float], None], **named: Any) -> Any:
+        video = _current
+
+        def telling(fraction: float) -> None:
+            cross("process", "during", video)
+            progress(fraction)
+
+        cross("process", "before", video)
+        result = inner(*arguments, progress=telling, **named)
+        cross("process", "after", video)
+        return result
+
+    return working
+
+
+def _before_commit(session: Any) -> None:
+    if named := session.info.get("step"):
+        cross(named[0], "before", named[1])
+
+
+def _after_commit(session: Any) -> None:
+    if named := session.info.pop("step", None):
+        cross(named[0], "after", named[1])
+
+
+def _video_in(*values: object) -> str | None:
+    found = _UUID.search(repr(values))
+    return found[0] if found else None
+
+
+# --- the faults -------------------------------------------------------------------------------------------
+
+
+def cross(step: str, side: str, video: str | None) -> None:
+    """Do what has been ordered for this crossing, if anything has."""
+    for role in (_role, "any"):
+        for what in dict.fromkeys((video or "any", "any")):
+            order = FOLDER / f"{role}.{step}.{side}.{what}"
+            if order.exists():
+                _obey(order, step, side, video)
+
+
+def _obey(order: Path, step: str, side: str, video: str | None) -> None:
+    taken = order.with_name(f"taken.{os.getpid()}.{threading.get_ident()}")
+    with _taking:
+        try:
+            order.rename(taken)  # of many processes, one obeys
+        except FileNotFoundError:
+            return
+        wanted = json.loads(taken.read_text())
+        taken.unlink()
+        skip, times = wanted["skip"], wanted["times"]
+        left = {**wanted, "skip": max(0, skip - 1), "times": times if skip else times - 1}
+        if left["times"]:
+            draft = order.with_name(f"draft.{os.getpid()}")
+            draft.write_text(json.dumps(left))
+            draft.rename(order)
+        if skip:
+            return
+        with (FOLDER / "log").open("a") as log:
+            who = {"role": _role, "pid": os.getpid(), "at": time.time()}
+            obeyed = {"step": step, "side": side, "video": video, **who, **wanted}
+            log.write(json.dumps(obeyed) + "\n")
+    if wanted["action"] == "crash":
+        os._exit(137)
+    elif wanted["action"] == "freeze":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    else:
+        _hold(FOLDER / wanted["gate"])
+
+
+def _hold(gate: Path) -> None:
+    """Wait here until the gate is opened."""
+    deadline = time.monotonic() + HELD_SECONDS
+    while not gate.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+if __name__ == "__main__":
+    # The module that the rest imports and this one must be the same
+    sys.modules["tests.faults.launcher"] = sys.modules["__main__"]
+    main()

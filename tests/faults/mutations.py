@@ -1,0 +1,146 @@
+"""Shows that the proof can fail: each of these changes to the code makes a scenario complain."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.console import say
+from tests.faults import accidents, crashes, outages
+from tests.faults.stage import Stage, stage
+from tests.faults.world import ROOT
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A change of the code, and a scenario that has to notice it."""
+
+    name: str
+    changes: tuple[tuple[str, str, str], ...]
+    """File below `services`, what stands there exactly once, and what stands there instead."""
+    scenario: Callable[[Stage], None]
+
+
+def _voting_dies(stage: Stage) -> None:
+    crashes.web_dies(stage, 1, chosen=crashes.VOTING)
+
+
+_COUNTED_LATER = """\
+        voting.cast_vote(session, voter_id=current_user_id(), video_id=videos.parse_id(video_id))
+    with parts().sessions.begin() as session:
+        voting.count_vote(session, video_id=videos.parse_id(video_id))
+"""
+
+MUTATIONS = [
+    Mutation(
+        "no fence on finish",
+        (
+            (
+                "worker/anb_worker/lease.py",
+                "        _ours(lease).values(status=Status.PROCESSED,",
+                "        update(Video).where(Video.id == lease.video_id).values(status=Status.PROCESSED,",
+            ),
+        ),
+        accidents.frozen,
+    ),
+    Mutation(
+        "message deleted before the commit",
+        (
+            (
+                "worker/anb_worker/loop.py",
+                "        if not self._settle(heartbeat, write):\n",
+                "        self._jobs.done(message)\n        if not self._settle(heartbeat, write):\n",
+            ),
+        ),
+        crashes.message_outlives_outcome,
+    ),
+    Mutation(
+        "no relay",
+        (
+            (
+                "anb/anb/chores.py",
+                '"relay", sessions, lambda session: relay.relay(session, jobs), stop)',
+                '"relay", sessions, lambda _: 0, stop)',
+            ),
+        ),
+        outages.queue_purged,
+    ),
+    Mutation(
+        "heartbeat stopped",
+        (
+            (
+                "worker/anb_worker/heartbeat.py",
+                "        while not self._ended.wait(pause) and not self.lost.is_set():\n",
+                "        while not self._ended.wait(pause) and False:\n",
+            ),
+        ),
+        accidents.long_job,
+    ),
+    Mutation(
+        "crash not counted",
+        (("worker/anb_worker/lease.py", "            crashes=Video.crashes + 1,\n", ""),),
+        crashes.poison,
+    ),
+    Mutation(
+        "vote counter added outside the transaction",
+        (
+            (
+                "anb/anb/voting.py",
+                "    session.execute(insert(UncountedVote).values(video_id=video_id))\n",
+                (
+                    "\n\ndef count_vote(session: Session, *, video_id: UUID) -> None:\n"
+                    "    session.execute(insert(UncountedVote).values(video_id=video_id))\n"
+                ),
+            ),
+            (
+                "web/anb_web/public.py",
+                "        voting.cast_vote(session, voter_id=current_user_id(), video_id=videos.parse_id(video_id))\n",
+                _COUNTED_LATER,
+            ),
+        ),
+        _voting_dies,
+    ),
+]
+
+
+class DoesNotFit(Exception):
+    """The code is not what the mutation expects to change."""
+
+
+def main(arguments: list[str]) -> int:
+    """Play each mutation, or those whose names begin so; 1 when one of them goes unnoticed."""
+    unnoticed = []
+    for mutation in MUTATIONS:
+        if arguments and not mutation.name.startswith(tuple(arguments)):
+            continue
+        found = complaints(mutation)
+        say(f"{mutation.name}: {'; '.join(found) or 'NOT NOTICED'}")
+        if not found:
+            unnoticed.append(mutation.name)
+    if unnoticed:
+        say(f"the proof does not notice: {', '.join(unnoticed)}")
+    return 1 if unnoticed else 0
+
+
+def complaints(mutation: Mutation) -> list[str]:
+    """What the mutation's scenario complains about."""
+    with tempfile.TemporaryDirectory(prefix="anb-mutation-") as name:
+        folder = Path(name)
+        mutate(mutation, folder / "services")
+        with stage(folder, clock="tenth", workers=2, code=folder / "services") as here:
+            try:
+                mutation.scenario(here)
+            except AssertionError as error:
+                return [f"it could not be played to its end: {error}"]
+            return [complaint for row in here.rows for complaint in row.verdict.complaints]
+
+
+def mutate(mutation: Mutation, copy: Path) -> None:
+    """Write a changed copy of the services; raises DoesNotFit unless every change fits exactly once."""
+    shutil.copytree(ROOT / "services", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    for file, before, after in mutation.changes:
+        source = (copy / file).read_text()
+        if source.count(before) != 1:
+            raise DoesNotFit(f"{mutation.name}: {file} holds {source.count(before)} times {before!r}")
+        (copy / file).write_text(source.replace(before, after))

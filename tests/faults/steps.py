@@ -1,0 +1,50 @@
+"""The steps at which a process may die, and what each scenario may take for granted about them.
+
+A step is the crossing of a boundary: a method of a port, the commit of a transaction that one function of the
+product prepares, or the work itself. `test_steps.py` compares these lists with the product's code, so that a new
+boundary cannot be forgotten.
+"""
+
+# Ports: what each method changes for somebody else. A step has a side: before or after the crossing.
+STORAGE_STEPS = ("put", "download", "size_bytes", "open", "delete", "upload_form")
+STORAGE_HARMLESS = {"link": "signs without asking anybody", "ping": "asks and changes nothing"}
+JOBS_STEPS = ("send", "receive", "hide", "done", "backlog")
+JOBS_HARMLESS = {"ping": "asks and changes nothing"}
+
+# Transactions, by the function that fills them
+COMMITS = {
+    "anb.videos": ("reserve", "accept", "delete_own"),
+    "anb.relay": ("relay", "sent"),
+    "anb.voting": ("cast_vote", "tally"),
+    "anb_worker.lease": ("claim", "extend", "finish", "give_up", "release"),
+}
+COMMITS_ELSEWHERE = {
+    "anb.accounts": "accounts are no part of the promise",
+    "anb.throttle": "failed logins are no part of the promise",
+    "anb.voting.audit": "reads",
+    "anb.voting.recount": "an operator's repair of a counter, which says the same however often it is made",
+    "anb.videos.reserved_by": "reads",
+    "anb.videos.find_reserved": "reads",
+    "anb.videos.find_own": "reads",
+    "anb.videos.list_own": "reads",
+    "anb.videos.public_page": "reads",
+    "anb.videos.enter_standings": "shares the transaction of finish",
+    "anb.voting.uncounted": "reads",
+    "anb.voting.ranking": "reads",
+}
+
+PROCESS_SIDES = ("before", "during", "after")
+SIDES = ("before", "after")
+
+
+def commit(name: str) -> str:
+    """The step at which the transaction that the function prepared is committed."""
+    return f"commit.{name}"
+
+
+def all_steps() -> list[tuple[str, str]]:
+    """Every step and side at which the sweeps let a process die."""
+    names = [f"storage.{name}" for name in STORAGE_STEPS]
+    names += [f"jobs.{name}" for name in JOBS_STEPS]
+    names += [commit(name) for functions in COMMITS.values() for name in functions]
+    return [(name, side) for name in names for side in SIDES] + [("process", side) for side in PROCESS_SIDES]

@@ -1,0 +1,405 @@
+"""The real processes, with a proxy between the services and everything that they talk to."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+import imageio_ffmpeg
+import pymysql
+from botocore.config import Config
+
+from local import database, emulator, packages, proxy, services, supervisor
+from local.emulator import BUCKET, DEAD_LETTERS, KEY, QUEUE, REGION, Emulator
+from local.state import State
+from local.supervisor import Part, Supervisor
+from tests.faults.tcp import TcpProxy
+
+Value = TypeVar("Value")
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+# What the product waits for, as its code says ("true") or a tenth of it. A queue counts in whole seconds.
+CLOCKS: dict[str, dict[str, dict[str, str]]] = {
+    "true": {},
+    "tenth": {
+        "anb.database": {"IDLE_SECONDS": "6"},
+        "anb.relay": {
+            "EVERY_SECONDS": "1",
+            "RESEND_SECONDS": "12",
+            "PATIENCE_SECONDS": "90",
+            "LONGEST_DELAY_SECONDS": "360",
+        },
+        "anb.videos": {"SEND_GRACE_SECONDS": "1"},
+        "anb_worker.lease": {"LEASE_SECONDS": "12", "HEARTBEAT_SECONDS": "3", "RELAY_MARGIN_SECONDS": "1"},
+        "anb_worker.heartbeat": {"VISIBILITY_SECONDS": "12", "_RETRY_SECONDS": "0.5"},
+        "anb_worker.loop": {
+            "POLL_SECONDS": "1",
+            "GRACE_SECONDS": "1",
+            "_RETRY_SECONDS": "0.3",
+            "_SHORTEST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS": "2, 60",
+        },
+        "anb_worker.sandbox": {"stall_seconds": "6"},
+        "ops.janitor": {"YOUNGEST_OBJECT": "timedelta(0)"},
+    },
+}
+LEASE_SECONDS = {"true": 120, "tenth": 12}
+
+# Encodes the body of a clip once and then hands out copies of it, or does what the file `ffmpeg` orders
+_FFMPEG = """#!/bin/sh
+case "$*" in
+    *" file:body.mp4 "*) ;;
+    *) exec "{ffmpeg}" "$@" ;;
+esac
+order=cached
+if [ -f "{folder}/ffmpeg-once" ] && mv "{folder}/ffmpeg-once" "{folder}/taken.$$" 2>/dev/null; then
+    order=$(cat "{folder}/taken.$$")
+    rm "{folder}/taken.$$"
+elif [ -f "{folder}/ffmpeg" ]; then
+    order=$(cat "{folder}/ffmpeg")
+fi
+kept="{cache}/$(cksum < source.mp4 | tr ' ' -)"
+case "$order" in
+    killed) kill -9 $$ ;;
+    hanging) exec sleep 3600 ;;
+    deaf) trap '' TERM; while :; do sleep 1; done ;;
+    slow*)
+        frame=0
+        while [ $frame -lt $((${order#slow} * 5)) ]; do
+            frame=$((frame + 1)); echo "frame=$frame"; sleep 0.2
+        done ;;
+    real) exec "{ffmpeg}" "$@" ;;
+esac
+if [ -f "$kept.jpg" ]; then
+    cp "$kept.mp4" body.mp4 && cp "$kept.jpg" thumbnail.jpg && echo frame=600
+    exit 0
+fi
+"{ffmpeg}" "$@" || exit $?
+cp body.mp4 "$kept.$$.mp4" && mv "$kept.$$.mp4" "$kept.mp4"
+cp thumbnail.jpg "$kept.$$.jpg" && mv "$kept.$$.jpg" "$kept.jpg"
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """Something that a process does when it crosses a step."""
+
+    path: Path
+
+    def is_taken(self) -> bool:
+        """Whether it has been obeyed as often as was wanted."""
+        return not self.path.exists()
+
+
+class World(Supervisor):
+    """The system with its proxies, its faults and a view of everything that it stores."""
+
+    def __init__(self, parts: list[Part], *, clock: str, workers: list[str], folder: Path, **found: Any) -> None:
+        super().__init__(parts, write=self._hear)
+        self.clock, self.workers, self.folder = clock, workers, folder
+        self.database: database.Database = found["database"]
+        self.emulator: Emulator = found["emulator"]
+        self.url: str = found["url"]
+        self.scratch: Path = found["scratch"]
+        self.environment: Mapping[str, str] = found["environment"]
+        self.to_database: TcpProxy = found["to_database"]
+        self.to_queue: TcpProxy = found["to_queue"]
+        self.to_store: TcpProxy = found["to_store"]
+        session = boto3.session.Session(KEY, KEY, region_name=REGION)
+        config = Config(retries={"total_max_attempts": 3}, connect_timeout=3, read_timeout=20, proxies={})
+        self.s3 = session.client("s3", endpoint_url=self.emulator.endpoint, config=config)
+        self.sqs = session.client("sqs", endpoint_url=self.emulator.endpoint, config=config)
+        self.lines: list[tuple[str, str]] = []
+        self._log = (folder / "world.log").open("a", buffering=1)
+
+    @property
+    def lease_seconds(self) -> int:
+        """How long a lease lasts on this world's clock."""
+        return LEASE_SECONDS[self.clock]
+
+    def _hear(self, name: str, line: str) -> None:
+        if name.startswith(("web", "worker")):
+            self.lines.append((name, line))
+        self._log.write(f"{time.strftime('%H:%M:%S')} {name}: {line}\n")
+
+    # --- faults ---
+
+    def order(
+        self,
+        step: str,
+        side: str = "before",
+        *,
+        video: str = "any",
+        role: str = "any",
+        action: str = "crash",
+        times: int = 1,
+        skip: int = 0,
+        gate: str = "",
+    ) -> Order:
+        """Have the next process that crosses the step do something: `crash`, `freeze`, or wait for a `gate`."""
+        path = self._faults / f"{role}.{step}.{side}.{video}"
+        draft = path.with_name("draft")
+        draft.write_text(json.dumps({"action": action, "times": times, "skip": skip, "gate": gate}))
+        draft.rename(path)
+        return Order(path=path)
+
+    def open_gate(self, gate: str) -> None:
+        """Let whoever waits there go on."""
+        (self._faults / gate).touch()
+
+    def obeyed(self) -> list[dict[str, Any]]:
+        """Every order that has been obeyed."""
+        log = self._faults / "log"
+        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+    def ffmpeg(self, order: str | None, *, once: bool = False) -> None:
+        """Have ffmpeg behave otherwise: always, or the next time only; None returns to normal."""
+        file = self._faults / ("ffmpeg-once" if once else "ffmpeg")
+        if order is None:
+            file.unlink(missing_ok=True)
+        else:
+            file.write_text(order)
+
+    def calm(self) -> None:
+        """End every fault that is still in force."""
+        for file in self._faults.iterdir():
+            if file.name not in {"clock.json", "ffmpeg.sh"}:
+                file.unlink(missing_ok=True)
+        for hop in (self.to_database, self.to_queue, self.to_store):
+            hop.heal()
+
+    @property
+    def _faults(self) -> Path:
+        return self.folder / "faults"
+
+    # --- what it stores ---
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """What the database answers, past every proxy; waits for one that is starting."""
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                with self.database.connect() as connection, connection.cursor() as cursor:
+                    cursor.execute(query, values)
+                    return list(cursor.fetchall())
+            except pymysql.err.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    def keys(self) -> set[str]:
+        """Every object in the bucket."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+        return {item["Key"] for page in pages for item in page.get("Contents", [])}
+
+    def messages(self, queue: str = QUEUE) -> tuple[int, int]:
+        """How many messages wait and how many are invisible."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self.sqs.get_queue_attributes(QueueUrl=self.queue_url(queue), AttributeNames=names)["Attributes"]
+        return int(answer[names[0]]), int(answer[names[1]])
+
+    def dead_letters(self) -> int:
+        """How many messages SQS has put aside."""
+        return sum(self.messages(DEAD_LETTERS))
+
+    def queue_url(self, queue: str = QUEUE) -> str:
+        """The address of a queue, past every proxy."""
+        return self.emulator.queue_url.removesuffix(QUEUE) + queue
+
+    def make_queues(self) -> None:
+        """Bucket and queues, with the visibility of this world's clock."""
+        self.emulator.create_resources()
+        self.sqs.set_queue_attributes(
+            QueueUrl=self.queue_url(), Attributes={"VisibilityTimeout": str(self.lease_seconds)}
+        )
+
+    # --- processes ---
+
+    def ops(self, *arguments: str) -> str:
+        """Run an operator's command to its end, on this world's clock; return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.faults.launcher", "ops", *arguments],
+            env={**self.environment, "ANB_FAULTS": str(self._faults)},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=300,
+        )
+        return done.stdout
+
+    def stray_encoders(self) -> list[int]:
+        """Processes that work in a worker's scratch folder."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with suppress(OSError):
+                    if str(self.scratch) in str((entry / "cwd").readlink()):
+                        found.append(int(entry.name))
+        return found
+
+    def scratch_files(self) -> list[Path]:
+        """What lies in the workers' scratch folders."""
+        return list(self.scratch.glob("*/own/*"))
+
+    def close(self) -> None:
+        """Let go of what this view of the system holds, once nothing runs any more."""
+        self.s3.close()
+        self.sqs.close()
+        self._log.close()
+
+    def kill_everything(self) -> None:
+        """SIGKILL to every process at once, which start again by themselves."""
+        for name in ("nginx", "web", *self.workers, "emulator", "database"):
+            if self.is_alive(name):
+                with suppress(ProcessLookupError):
+                    os.killpg(os.getpgid(self.pid(name)), signal.SIGKILL)
+
+
+def until(condition: Callable[[], Value], *, seconds: float = 60, what: str = "") -> Value:
+    """Return the condition's value as soon as it is true; raises AssertionError when it stays false."""
+    deadline = time.monotonic() + seconds
+    while True:
+        if value := condition():
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what or condition}")
+        time.sleep(0.05)
+
+
+@contextmanager
+def running_world(
+    folder: Path, *, clock: str, workers: int = 3, code: Path | None = None, small_disks: int = 0
+) -> Iterator[World]:
+    """The whole system until the block ends, on the clock of that name.
+
+    `code` holds other services than ours. The last `small_disks` workers have 2 MB of scratch.
+    """
+    supervisor.DEATHS_ALLOWED, supervisor.RESTART_AFTER_SECONDS = 100_000, 0.3
+    state = State(folder)
+    with state.locked():
+        world = _compose(state, clock=clock, workers=workers, code=code, small_disks=small_disks)
+        try:
+            world.start_all()
+            world.make_queues()
+            _keep_a_journal(world)
+            yield world
+        finally:
+            world.stop_all()
+            for hop in (world.to_database, world.to_queue, world.to_store):
+                hop.close()
+            world.close()
+
+
+def _compose(state: State, *, clock: str, workers: int, code: Path | None, small_disks: int) -> World:
+    programs = packages.find("mariadbd", "nginx")
+    web_port, port = state.port("web"), state.port("nginx")
+    where, database_part = database.prepare(state, mariadbd=programs["mariadbd"])
+    front, nginx_part = proxy.prepare(state, nginx=programs["nginx"], port=port, upstream_port=web_port)
+    aws, emulator_part = emulator.prepare(state, web_origin=front.url)
+    to_database, to_queue, to_store = (TcpProxy(upstream) for upstream in (where.port, aws.port, aws.port))
+    _lay_out(state, clock=clock)
+    direct = services.environment(state, database=where, emulator=aws) | _code(code)
+    ours = direct | {
+        "ANB_FAULTS": str(state.folder("faults")),
+        "ANB_DATABASE_URL": replace(where, port=to_database.port).url,
+        "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{to_store.port}",
+        "AWS_ENDPOINT_URL_SQS": f"http://127.0.0.1:{to_queue.port}",
+        "IMAGEIO_FFMPEG_EXE": str(state.folder("faults") / "ffmpeg.sh"),
+    }
+    names = [f"worker{number}" for number in range(1, workers + 1)]
+    parts = [
+        database_part,
+        emulator_part,
+        services.migrations(direct),
+        _launched(services.web(ours, port=web_port), role="web", skip=3),
+        nginx_part,
+        *(
+            _worker(name, ours, scratch=state.folder("scratch") / name, small=number >= workers - small_disks)
+            for number, name in enumerate(names)
+        ),
+    ]
+    world = World(
+        parts,
+        clock=clock,
+        workers=names,
+        folder=state.root,
+        database=where,
+        emulator=aws,
+        url=front.url,
+        scratch=state.folder("scratch"),
+        environment=direct,
+        to_database=to_database,
+        to_queue=to_queue,
+        to_store=to_store,
+    )
+
+    def emulator_is_ready() -> bool:
+        """SIGKILL has lost the queues, which then wait as long as this clock says."""
+        if not aws.is_ready():
+            return False
+        world.make_queues()
+        return True
+
+    world._parts["emulator"] = replace(emulator_part, is_ready=emulator_is_ready)
+    return world
+
+
+def _lay_out(state: State, *, clock: str) -> None:
+    faults = state.folder("faults")
+    (faults / "clock.json").write_text(json.dumps(CLOCKS[clock]))
+    script = faults / "ffmpeg.sh"
+    script.write_text(
+        _FFMPEG.replace("{ffmpeg}", imageio_ffmpeg.get_ffmpeg_exe())
+        .replace("{folder}", str(faults))
+        .replace("{cache}", str(state.folder("encoded")))
+    )
+    script.chmod(stat.S_IRWXU)
+
+
+def _code(code: Path | None) -> dict[str, str]:
+    """Where Python finds the services before it finds ours, and these tests."""
+    found = [ROOT] if code is None else [*(code / name for name in ("anb", "web", "worker")), ROOT]
+    return {"PYTHONPATH": os.pathsep.join(str(path) for path in found)}
+
+
+def _launched(part: Part, *, role: str, skip: int) -> Part:
+    """The part with the launcher in the place of `python -m PROGRAM`."""
+    return replace(part, command=[sys.executable, "-m", "tests.faults.launcher", role, *part.command[skip:]])
+
+
+def _worker(name: str, settings: Mapping[str, str], *, scratch: Path, small: bool) -> Part:
+    scratch.mkdir(parents=True, exist_ok=True)
+    part = _launched(services.worker({**settings, "ANB_SCRATCH_DIR": str(scratch / "own")}), role="worker", skip=3)
+    if small:
+        mounting = f"mount -t tmpfs -o size=2m none '{scratch}' && exec \"$@\""
+        part = replace(
+            part,
+            command=["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mounting, "sh", *part.command],
+        )
+    return replace(part, name=name)
+
+
+def _keep_a_journal(world: World) -> None:
+    """Have the database note each end of a video, whoever writes it and however often."""
+    world.rows("CREATE DATABASE IF NOT EXISTS faults")
+    world.rows(
+        "CREATE TABLE IF NOT EXISTS faults.ends (id BIGINT AUTO_INCREMENT PRIMARY KEY, video_id CHAR(32) NOT NULL, "
+        "became VARCHAR(16) NOT NULL, attempt INT NOT NULL, at DATETIME(6) NOT NULL, KEY (video_id)) ENGINE=InnoDB"
+    )
+    world.rows(
+        "CREATE OR REPLACE TRIGGER anb.faults_ends AFTER UPDATE ON anb.videos FOR EACH ROW "
+        "IF NEW.status <> OLD.status AND (NEW.status IN ('processed', 'failed') "
+        "OR OLD.status IN ('processed', 'failed')) "
+        "OR NEW.attempt <> OLD.attempt AND OLD.status IN ('processed', 'failed') "
+        "THEN INSERT INTO faults.ends (video_id, became, attempt, at) "
+        "VALUES (NEW.id, NEW.status, NEW.attempt, UTC_TIMESTAMP(6)); END IF"
+    )
