@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 DUPLICATE_KEY = 1062  # https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
-FOREIGN_KEY_FAILS = 1452
 
 # The server forgets a client that has said nothing for so long, and the rows that it has locked: shorter than a
 # lease, so that a machine that froze or lost its network in mid-transaction keeps no video from the others
