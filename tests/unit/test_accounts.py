@@ -60,9 +60,16 @@ def test_a_password_has_8_to_128_characters(password):
     assert set(refused(password1=password, password2=password)) == {"password1"}
 
 
-@pytest.mark.parametrize("password", ["x" * 8, "ñandú con espacios", "x" * 128])
-def test_any_printable_characters_make_a_password(password):
+@pytest.mark.parametrize("password", ["x" * 8, "ñandú con espacios", "x" * 128, "familia 👩‍👩‍👧", "می‌خواهم رمز"])
+def test_any_characters_but_control_characters_make_a_password(password):
     assert Registration.from_fields({**SENT, "password1": password, "password2": password}).password == password
+
+
+@pytest.mark.parametrize("control", ["\n", "\t", "\x00", "\x7f", "\x85"])
+def test_a_password_with_a_control_character_is_refused(control):
+    password = f"Strong{control}Pass123"
+
+    assert set(refused(password1=password, password2=password)) == {"password1"}
 
 
 @pytest.mark.parametrize("password2", ["StrongPass124", None, 3])

@@ -123,7 +123,7 @@ def _password_complaints(password1: object, password2: object) -> dict[str, str]
         return {"password1": "Este campo es obligatorio."}
     if not _SHORTEST_PASSWORD <= len(password1) <= _LONGEST_PASSWORD:
         return {"password1": f"Debe tener entre {_SHORTEST_PASSWORD} y {_LONGEST_PASSWORD} caracteres."}
-    if not password1.isprintable():
+    if texts.holds_refused_characters(password1):
         return {"password1": "Contiene caracteres no permitidos."}
     if password1 != password2:
         return {"password2": "Las contraseñas no coinciden."}
