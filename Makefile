@@ -51,6 +51,10 @@ test-deploy: setup $(NODE) ## deploy everything to an emulated AWS with the real
 test-boot: artefacts ## boot instances from their user data, where root and systemd-nspawn are there
 	$(BIN)/pytest tests/integration/test_boot.py
 
+.PHONY: test-faults
+test-faults: setup ## the short form of `make faults`: some two minutes
+	$(BIN)/pytest tests/faults
+
 .PHONY: faults
 faults: setup ## kill, cut, freeze and repeat everything, and count what was lost: long
 	$(BIN)/python -m tests.faults
@@ -104,6 +108,10 @@ trace: setup ## write the table of requirements and templates again
 .PHONY: bench-worker
 bench-worker: setup ## measure the worker's CPU and memory against bare ffmpeg
 	$(BIN)/python -m scripts.bench_worker
+
+.PHONY: bench-throughput
+bench-throughput: setup ## measure what never losing anything costs the workers
+	$(BIN)/python -m scripts.bench_throughput
 
 .PHONY: bench-api
 bench-api: setup ## measure what the API's requests cost against the least that they could

@@ -1,4 +1,4 @@
-"""Puts what a benchmark measured, and where, into docs/performance.md."""
+"""Puts what a benchmark measured, and where, into a page of the documentation: docs/performance.md, or another."""
 
 import os
 import platform
@@ -15,9 +15,9 @@ def machine() -> str:
     return f"{name}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
 
 
-def replace(section: str, text: str) -> None:
+def replace(section: str, text: str, *, page: Path = PAGE) -> None:
     """Replace what stands between the section's two markers."""
     begin, end = f"<!-- {section}: begin -->", f"<!-- {section}: end -->"
-    before, _, rest = PAGE.read_text().partition(begin)
+    before, _, rest = page.read_text().partition(begin)
     _, _, after = rest.partition(end)
-    PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}")

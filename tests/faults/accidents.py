@@ -79,6 +79,61 @@ def leaving(stage: Stage) -> None:
     verdict.complaints += complaints
 
 
+def noticed_while_busy(stage: Stage) -> None:
+    """The group ends an instance whose workers are busy: they finish, take nothing more, and let it go once."""
+    clients = stage.begin(workers=2)
+    stage.world.ffmpeg("slow20")
+    busy = [clients.upload() for _ in range(2)]
+    for video_id in busy:
+        stage.await_status(video_id, "processing")
+    waiting = clients.upload()
+    stage.world.cloud.state = "Terminated"
+    clients.history.fault()
+    until(lambda: stage.world.cloud.asked("CompleteLifecycleAction"), seconds=90, what="the instance may end")
+    complaints = []
+    for video_id in busy:
+        status, attempt, _ = stage.status(video_id)
+        if (status, attempt) != ("processed", 1):
+            complaints.append(f"{video_id} is {status} after {attempt} attempts when the instance may end")
+    if not stage.world.cloud.asked("RecordLifecycleActionHeartbeat"):
+        complaints.append("nobody asked for more time")
+    complaints += _replaced(stage, waiting)
+    verdict = stage.end("termination notice while busy", clients, orphans=False)
+    verdict.complaints += complaints
+
+
+def noticed_while_idle(stage: Stage) -> None:
+    """The group ends an instance whose workers are idle: they let it go at once and take nothing more."""
+    clients = stage.begin(workers=2)
+    stage.world.cloud.state = "Terminated"
+    until(lambda: stage.world.cloud.asked("CompleteLifecycleAction"), seconds=30, what="the instance may end")
+    waiting = clients.upload()
+    clients.history.fault()
+    complaints = _replaced(stage, waiting)
+    verdict = stage.end("termination notice while idle", clients, orphans=False)
+    verdict.complaints += complaints
+
+
+def _replaced(stage: Stage, waiting: str) -> list[str]:
+    """End an instance that its workers have let go and start another; what is wrong about the first."""
+    wrong = []
+    with suppress(AssertionError):
+        until(lambda: stage.world.messages() == (1, 0), seconds=VISIBLE_WITHIN_SECONDS)
+    if (found := stage.world.messages()) != (1, 0):
+        wrong.append(f"a leaving instance leaves {found[0]} messages, {found[1]} invisible")
+    if dead := [name for name in stage.workers[:2] if not stage.world.is_alive(name)]:
+        wrong.append(f"{dead} ended before the instance")
+    if (found := stage.status(waiting)) != ("uploaded", 0, 0):
+        wrong.append(f"a leaving worker took {waiting}: {found}")
+    if (times := len(stage.world.cloud.asked("CompleteLifecycleAction"))) != 1:
+        wrong.append(f"the instance was let go {times} times")
+    stage.stop(stage.workers[:2])
+    stage.world.ffmpeg(None)
+    stage.world.cloud.state = "InService"
+    stage.start(stage.workers[:2])
+    return wrong
+
+
 def frozen(stage: Stage) -> None:
     """A worker freezes before it writes the outcome, is overtaken, and wakes up: it changes nothing and cleans up."""
     clients = stage.begin(workers=2)

@@ -35,6 +35,8 @@ TENTH = [
         _scenario(play)
         for play in (
             accidents.leaving,
+            accidents.noticed_while_busy,
+            accidents.noticed_while_idle,
             accidents.frozen,
             accidents.frozen_in_a_transaction,
             accidents.long_job,
@@ -64,9 +66,6 @@ TENTH = [
         )
     ),
 ]
-
-# The termination notice, while busy and while idle, belongs in TENTH too: it needs a metadata service and a group
-# of its own per world, and workers that do not share the locks of `anb_worker/leaving.py` with another run
 
 # At the product's own constants, where the acceptance is a number of seconds
 TRUE = [

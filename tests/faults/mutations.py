@@ -1,6 +1,5 @@
 """Shows that the proof can fail: each of these changes to the code makes a scenario complain."""
 
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 from local.console import say
 from tests.faults import accidents, crashes, outages
 from tests.faults.stage import Stage, stage
-from tests.faults.world import ROOT
+from tests.faults.world import copy_services
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ def complaints(mutation: Mutation) -> list[str]:
 
 def mutate(mutation: Mutation, copy: Path) -> None:
     """Write a changed copy of the services; raises DoesNotFit unless every change fits exactly once."""
-    shutil.copytree(ROOT / "services", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_services(copy)
     for file, before, after in mutation.changes:
         source = (copy / file).read_text()
         if source.count(before) != 1:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -23,6 +24,7 @@ from local.emulator import BUCKET, DEAD_LETTERS, KEY, QUEUE, REGION, Emulator
 from local.state import State
 from local.supervisor import Part, Supervisor
 from tests.faults.tcp import TcpProxy
+from tests.instance_cloud import InstanceCloud, running_cloud
 
 Value = TypeVar("Value")
 
@@ -48,6 +50,7 @@ CLOCKS: dict[str, dict[str, dict[str, str]]] = {
             "_RETRY_SECONDS": "0.3",
             "_SHORTEST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS": "2, 60",
         },
+        "anb_worker.leaving": {"LOOK_SECONDS": "0.5", "PROLONG_SECONDS": "6"},
         "anb_worker.sandbox": {"stall_seconds": "6"},
         "ops.janitor": {"YOUNGEST_OBJECT": "timedelta(0)"},
     },
@@ -114,6 +117,7 @@ class World(Supervisor):
         self.to_database: TcpProxy = found["to_database"]
         self.to_queue: TcpProxy = found["to_queue"]
         self.to_store: TcpProxy = found["to_store"]
+        self.cloud: InstanceCloud = found["cloud"]
         session = boto3.session.Session(KEY, KEY, region_name=REGION)
         config = Config(retries={"total_max_attempts": 3}, connect_timeout=3, read_timeout=20, proxies={})
         self.s3 = session.client("s3", endpoint_url=self.emulator.endpoint, config=config)
@@ -176,6 +180,8 @@ class World(Supervisor):
                 file.unlink(missing_ok=True)
         for hop in (self.to_database, self.to_queue, self.to_store):
             hop.heal()
+        self.cloud.state = "InService"
+        self.cloud.calls.clear()
 
     @property
     def _faults(self) -> Path:
@@ -279,14 +285,16 @@ def until(condition: Callable[[], Value], *, seconds: float = 60, what: str = ""
 def running_world(
     folder: Path, *, clock: str, workers: int = 3, code: Path | None = None, small_disks: int = 0
 ) -> Iterator[World]:
-    """The whole system until the block ends, on the clock of that name.
+    """The whole system until the block ends, on the clock of that name; all workers are of one instance.
 
     `code` holds other services than ours. The last `small_disks` workers have 2 MB of scratch.
     """
     supervisor.DEATHS_ALLOWED, supervisor.RESTART_AFTER_SECONDS = 100_000, 0.3
     state = State(folder)
-    with state.locked():
-        world = _compose(state, clock=clock, workers=workers, code=code, small_disks=small_disks)
+    # A copy: the workers of an instance know of each other by locks on their own files
+    code = code or copy_services(state.folder("code") / "services")
+    with state.locked(), running_cloud() as cloud:
+        world = _compose(state, clock=clock, workers=workers, code=code, small_disks=small_disks, cloud=cloud)
         try:
             world.start_all()
             world.make_queues()
@@ -299,7 +307,12 @@ def running_world(
             world.close()
 
 
-def _compose(state: State, *, clock: str, workers: int, code: Path | None, small_disks: int) -> World:
+def copy_services(copy: Path) -> Path:
+    """Return a copy of our services' code."""
+    return shutil.copytree(ROOT / "services", copy, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def _compose(state: State, *, clock: str, workers: int, code: Path, small_disks: int, cloud: InstanceCloud) -> World:
     programs = packages.find("mariadbd", "nginx")
     web_port, port = state.port("web"), state.port("nginx")
     where, database_part = database.prepare(state, mariadbd=programs["mariadbd"])
@@ -323,7 +336,12 @@ def _compose(state: State, *, clock: str, workers: int, code: Path | None, small
         _launched(services.web(ours, port=web_port), role="web", skip=3),
         nginx_part,
         *(
-            _worker(name, ours, scratch=state.folder("scratch") / name, small=number >= workers - small_disks)
+            _worker(
+                name,
+                ours | cloud.environment,
+                scratch=state.folder("scratch") / name,
+                small=number >= workers - small_disks,
+            )
             for number, name in enumerate(names)
         ),
     ]
@@ -340,6 +358,7 @@ def _compose(state: State, *, clock: str, workers: int, code: Path | None, small
         to_database=to_database,
         to_queue=to_queue,
         to_store=to_store,
+        cloud=cloud,
     )
 
     def emulator_is_ready() -> bool:
@@ -365,9 +384,9 @@ def _lay_out(state: State, *, clock: str) -> None:
     script.chmod(stat.S_IRWXU)
 
 
-def _code(code: Path | None) -> dict[str, str]:
+def _code(code: Path) -> dict[str, str]:
     """Where Python finds the services before it finds ours, and these tests."""
-    found = [ROOT] if code is None else [*(code / name for name in ("anb", "web", "worker")), ROOT]
+    found = [*(code / name for name in ("anb", "web", "worker")), ROOT]
     return {"PYTHONPATH": os.pathsep.join(str(path) for path in found)}
 
 

@@ -8,10 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 import boto3
 import pytest
@@ -24,69 +22,13 @@ from anb_worker.leaving import Leaving, Protection
 from anb_worker.loop import Worker
 from anb_worker.watchdog import Watchdog
 from local.samples import make_sample
-
-FORBIDDEN = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not for you</Message></Error></ErrorResponse>"
-DONE = "<{0}Response><{0}Result/></{0}Response>"
-
-
-class Cloud:
-    """The metadata service of an instance and the API of its group, as far as a worker needs them."""
-
-    def __init__(self):
-        self.state, self.tokens, self.calls, self.forbidden = "InService", ["token-1"], [], set()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def _handler(cloud):  # noqa: N805 the handler inside has the self
-        class Handler(BaseHTTPRequestHandler):
-            def do_PUT(self):
-                asked = self.path == "/latest/api/token" and self.headers["X-aws-ec2-metadata-token-ttl-seconds"]
-                self.answer(200 if asked else 400, cloud.tokens[-1])
-
-            def do_GET(self):
-                found = {
-                    "/latest/meta-data/autoscaling/target-lifecycle-state": cloud.state,
-                    "/latest/meta-data/instance-id": "i-0123456789",
-                }.get(self.path)
-                known = self.headers["X-aws-ec2-metadata-token"] == cloud.tokens[-1]
-                self.answer(401 if not known else 404 if found is None else 200, found or "")
-
-            def do_POST(self):
-                sent = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
-                cloud.calls.append(sent)
-                action = sent["Action"]
-                if action in cloud.forbidden:
-                    self.answer(403, FORBIDDEN)
-                else:
-                    self.answer(200, DONE.format(action))
-
-            def answer(self, status, text):
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(text.encode())))
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-            def log_message(self, *_):
-                pass
-
-        return Handler
-
-    def actions(self, *, of="Action"):
-        return [call[of] for call in self.calls]
-
-    def asked(self, action):
-        return [call for call in self.calls if call["Action"] == action]
+from tests.instance_cloud import running_cloud
 
 
 @pytest.fixture
 def cloud():
-    cloud = Cloud()
-    thread = threading.Thread(target=cloud.server.serve_forever, args=(0.02,))
-    thread.start()
-    yield cloud
-    cloud.server.shutdown()
-    thread.join()
-    cloud.server.server_close()
+    with running_cloud() as cloud:
+        yield cloud
 
 
 @pytest.fixture
@@ -220,8 +162,8 @@ def test_what_the_account_does_not_allow_is_logged_once_and_not_asked_for_again(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
-def test_a_group_that_does_not_answer_may_be_asked_again(group, cloud, monkeypatch):
-    monkeypatch.setattr(cloud.server.RequestHandlerClass, "do_POST", lambda handler: handler.answer(503, FORBIDDEN))
+def test_a_group_that_does_not_answer_may_be_asked_again(group, cloud):
+    cloud.broken = True
 
     assert not group.protect(True)
 
@@ -303,12 +245,12 @@ def test_an_account_without_protection_is_asked_once_and_works(make_protection, 
     assert len(cloud.calls) == 1
 
 
-def test_a_protection_that_could_not_be_taken_away_is_taken_away_later(make_protection, cloud, monkeypatch):
+def test_a_protection_that_could_not_be_taken_away_is_taken_away_later(make_protection, cloud):
     protection = make_protection()
     protection(True)
-    with monkeypatch.context() as patch:
-        patch.setattr(cloud.server.RequestHandlerClass, "do_POST", lambda handler: handler.answer(503, FORBIDDEN))
-        protection(False)
+    cloud.broken = True
+    protection(False)
+    cloud.broken = False
 
     protection(False)
 
@@ -482,10 +424,7 @@ def program(aws, cloud, database_url, engine, sessions, tmp_path):  # noqa: ARG0
             **aws.environment,
             "ANB_DATABASE_URL": database_url,
             "ANB_SCRATCH_DIR": str(tmp_path / f"scratch-{len(processes)}"),
-            "ANB_AUTO_SCALING_GROUP": "anb-workers",
-            "ANB_LIFECYCLE_HOOK": "finish-job",
-            "AWS_EC2_METADATA_SERVICE_ENDPOINT": cloud.url,
-            "AWS_ENDPOINT_URL_AUTO_SCALING": cloud.url,
+            **cloud.environment,
             "NOTIFY_SOCKET": str(tmp_path / "notify"),
             "WATCHDOG_USEC": "2000000",
         }
