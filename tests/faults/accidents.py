@@ -33,7 +33,12 @@ def random_kills(stage: Stage) -> None:
                 kills += 1
     clients.history.fault()
     stage.end(
-        f"SIGKILL at random under {UPLOADS} uploads", clients, runs=kills, patience_seconds=900, limit_seconds=900
+        f"SIGKILL at random under {UPLOADS} uploads",
+        clients,
+        runs=kills,
+        patience_seconds=900,
+        limit_seconds=900,
+        answers_cut=True,
     )
 
 
@@ -257,7 +262,7 @@ def everything_dies(stage: Stage, uploads: int = 10) -> None:
     until(lambda: not stage.world.is_alive("emulator"), seconds=10)
     until(lambda: all(stage.world.is_alive(n) for n in ("database", "emulator", "web", "nginx")), seconds=90)
     # What the workers held was lost with the queue; the relay finds it when its lease is over
-    stage.end("everything is killed and starts again with an empty queue", clients, nginx_died=True)
+    stage.end("everything is killed and starts again with an empty queue", clients, answers_cut=True)
 
 
 def killed_encoding(stage: Stage) -> None:
@@ -296,7 +301,9 @@ def racing_votes(stage: Stage, voters: int = 20, videos: int = 45) -> None:
     with clients.meanwhile(len(ballots), vote, threads=16):
         pass
     clients.history.fault()
-    verdict = stage.end(f"{len(ballots):,} racing votes while processes die", clients, runs=len(ballots))
+    verdict = stage.end(
+        f"{len(ballots):,} racing votes while processes die", clients, runs=len(ballots), answers_cut=True
+    )
     verdict.accepted, verdict.processed = len(clients.history.votes), len(clients.history.votes)
     twice = [s for s in statuses if s[:2] == (published[0], people[0].id) and s[2] == 200]
     if len(twice) > 1:

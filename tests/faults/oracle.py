@@ -76,13 +76,14 @@ def judge(
     *,
     dead_letters: int = 0,
     orphans: bool = True,
-    nginx_died: bool = False,
+    answers_cut: bool = False,
     patience_seconds: float = RECOVERY_SECONDS + 60,
     limit_seconds: float = RECOVERY_SECONDS,
 ) -> Verdict:
     """Wait until everything has ended, then check every invariant.
 
-    `orphans` says whether objects that no row points to may be left to the janitor.
+    `orphans` says whether objects that no row points to may be left to the janitor, `answers_cut` whether a process
+    died that may have begun an answer: its client cannot be told anything any more, and asks again.
     """
     verdict = Verdict(accepted=len(history.accepted))
     waited = _await_ends(world, history, patience_seconds)
@@ -95,7 +96,7 @@ def judge(
     _judge_objects(world, history, rows, verdict, orphans=orphans)
     _judge_queue(world, verdict, dead_letters=dead_letters)
     _judge_machine(world, verdict)
-    _judge_answers(history, verdict, nginx_died=nginx_died)
+    _judge_answers(history, verdict, answers_cut=answers_cut)
     return verdict
 
 
@@ -249,9 +250,9 @@ def _judge_machine(world: World, verdict: Verdict) -> None:
         verdict.complaints.append(f"scratch holds {[str(file) for file in files]}")
 
 
-def _judge_answers(history: History, verdict: Verdict, *, nginx_died: bool) -> None:
+def _judge_answers(history: History, verdict: Verdict, *, answers_cut: bool) -> None:
     for (status, retry_after), times in sorted(history.answers.items()):
-        fine = status in _ALLOWED or (status == 503 and retry_after) or (status == 0 and nginx_died)
+        fine = status in _ALLOWED or (status == 503 and retry_after) or (status == 0 and answers_cut)
         if not fine:
             verdict.complaints.append(f"{times} answers with {status or 'a broken connection'}")
 
