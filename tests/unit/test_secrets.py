@@ -62,6 +62,13 @@ def test_each_name_leads_to_its_secret(aws, named):
     assert found["ANB_JWT_SECRET"] == "x" * 64
 
 
+def test_a_database_from_a_snapshot_has_the_schema_that_was_saved(named):
+    nameless = {name: value for name, value in DESCRIBED.items() if name != "dbname"}
+    aws = Aws(parameters={"/anb/database": ARN}, secrets={ARN: json.dumps(nameless), "jwt": "x" * 64})
+
+    assert make_url(look_up(named, client=aws)[0].value).database == "anb"
+
+
 def test_the_password_survives_being_part_of_an_address(aws, named):
     url = make_url(look_up(named, client=aws)[0].value)
 

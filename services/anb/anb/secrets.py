@@ -25,6 +25,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy.engine import URL
 
+_SCHEMA = "anb"
 _QUICK = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 
 
@@ -109,7 +110,7 @@ def _database(parameter: str, authorities: str, client: Callable[[str], Any]) ->
             password=found["password"],
             host=found["host"],
             port=int(found["port"]),
-            database=found["dbname"],
+            database=found.get("dbname", _SCHEMA),  # RDS leaves it out where it did not create the schema itself
             # PyMySQL verifies the chain whenever it is given authorities. Its own ssl_verify_* would make it
             # forget the authorities that SQLAlchemy hands over.
             query={"ssl_ca": authorities, "ssl_check_hostname": "true"},

@@ -5,6 +5,7 @@ place, so that the process we start is the one that we signal. A machine may lac
 (user namespaces, in some containers); the program then runs without it, and the log says so once.
 """
 
+import ctypes
 import functools
 import logging
 import os
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS: Final = 0.2  # how often we look whether to go on
 _KEPT_BYTES: Final = 8192  # of each output: the end of it
 _SELF_TEST_SECONDS: Final = 5
+_PR_SET_DUMPABLE: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,14 @@ def run(
     if child.returncode < 0:
         raise Crashed(f"{Path(command[0]).name} was killed by {_signal_name(-child.returncode)}: {errors}")
     return Ended(code=child.returncode, errors=errors)
+
+
+def conceal() -> None:
+    """Keep other programs of our user, those that run here included, from reading our memory and our environment.
+
+    Both hold secrets, and the kernel would show them to whoever has our user: PR_SET_DUMPABLE in prctl(2).
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
 
 
 # --- confinement ------------------------------------------------------------------------------------------

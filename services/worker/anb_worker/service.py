@@ -13,6 +13,7 @@ from anb.database import connect, sessions
 from anb.jobs import SqsJobs
 from anb.settings import SettingsError
 from anb.storage import S3Storage
+from anb_worker import sandbox
 from anb_worker.instance import Group, Metadata, autoscaling_client
 from anb_worker.leaving import Leaving, Protection
 from anb_worker.loop import POLL_SECONDS, Worker
@@ -29,6 +30,7 @@ def run() -> int:
     When its group wants to end the instance, finish the job and wait for the signal.
     """
     logs.configure(service="worker")
+    sandbox.conceal()
     try:
         settings = WorkerSettings.from_environment(os.environ)
     except SettingsError as error:
