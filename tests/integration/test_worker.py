@@ -5,8 +5,11 @@ import threading
 import boto3
 import pytest
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import sessionmaker
 
 from anb import videos
+from anb.database import connect
 from anb.jobs import Job
 from anb.models import Status, Video, now
 from anb.storage import prefixes, processed_key, source_key, thumbnail_key
@@ -178,6 +181,30 @@ def test_a_job_that_stopping_interrupts_is_released_and_is_no_crash(
     assert keys() == {source_key(video.id)}
     assert list((tmp_path / "scratch").iterdir()) == []
     assert jobs.receive(wait_seconds=1).job.video_id == video.id
+
+
+def test_a_worker_that_shall_stop_while_the_database_is_away_hands_its_message_back_and_stops(
+    ring, worker, row, stop, jobs, long_clip, tmp_path
+):
+    video, errors = ring(long_clip), []
+
+    def work():
+        try:
+            worker.handle(jobs.receive(wait_seconds=2))
+        except OperationalError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    until(lambda: list((tmp_path / "scratch").rglob("*body*")))
+    worker._sessions = sessionmaker(connect("mysql+pymysql://nobody:nothing@127.0.0.1:1/nothing", pool_size=1))
+
+    stop.set()
+    thread.join(20)
+
+    assert len(errors) == 1
+    assert jobs.receive(wait_seconds=1).job.video_id == video.id
+    assert (row(video).status, row(video).attempt) == (Status.PROCESSING, 1)
 
 
 def test_a_video_deleted_while_it_is_processed_leaves_no_object_and_no_row(

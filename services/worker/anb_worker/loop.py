@@ -106,12 +106,18 @@ class Worker:
         elif isinstance(claimed, Held):
             self._jobs.hide(message, seconds=claimed.seconds + 5)
         else:
-            with (
-                logs.bound(attempt=claimed.attempt),
-                Heartbeat(self._heartbeat_sessions, self._jobs, lease=claimed, message=message) as heartbeat,
-            ):
-                self._busy(True)
-                self._work(claimed, message, heartbeat)
+            try:
+                with (
+                    logs.bound(attempt=claimed.attempt),
+                    Heartbeat(self._heartbeat_sessions, self._jobs, lease=claimed, message=message) as heartbeat,
+                ):
+                    self._busy(True)
+                    self._work(claimed, message, heartbeat)
+            except _AWAY:
+                if self._stop.is_set():
+                    # Whoever receives it now waits for the end of the lease, which could not be given back
+                    self._jobs.hide(message, seconds=0)
+                raise
 
     def _is_ending(self) -> bool:
         return self._stop.is_set() or self._leaving.is_set()
@@ -174,17 +180,21 @@ class Worker:
         self._jobs.hide(message, seconds=delay_seconds)
 
     def _settle(self, heartbeat: Heartbeat, write: Callable[[Session], bool]) -> bool:
-        """Write to the row, waiting for an absent database for as long as the lease may last."""
+        """Write to the row, waiting for an absent database for as long as the lease may last.
+
+        A worker that shall stop tries once more and waits no longer: the end of the lease does the rest.
+        """
         while True:
             self._alive()
+            last = self._stop.is_set()
             try:
                 with self._sessions.begin() as session:
                     return write(session)
             except (DBAPIError, PoolTimeout) as error:
-                if heartbeat.expired():
+                if last or heartbeat.expired():
                     raise
                 log.warning("waiting for the database", extra={"error": str(error)})
-                time.sleep(_RETRY_SECONDS)
+                self._stop.wait(_RETRY_SECONDS)
 
     def _discard(self, lease: Lease, message: Message) -> None:
         """Remove what this attempt stored: the video was deleted, or another attempt has overtaken this one."""
