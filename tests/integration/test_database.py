@@ -1,8 +1,11 @@
+from contextlib import closing
+
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from anb.database import connect
+from anb.database import connect, sessions
 
 
 @pytest.fixture
@@ -27,3 +30,31 @@ def test_whoever_finds_all_connections_busy_waits_two_seconds(one_connection):
 
     with one_connection.connect(), pytest.raises(PoolTimeout, match=r"timeout 2\.0"):
         one_connection.connect()
+
+
+def commit(session):
+    session.commit()
+
+
+def roll_back(session):
+    session.rollback()
+
+
+def leave(_):
+    pass
+
+
+def fail(session):
+    with pytest.raises(ProgrammingError):
+        session.execute(text("SELECT nothing FROM nowhere"))
+
+
+@pytest.mark.parametrize("end", [commit, roll_back, leave, fail])
+def test_a_connection_comes_back_without_a_transaction(one_connection, end):
+    with sessions(one_connection)() as session:
+        session.execute(text("SELECT 1 FROM information_schema.innodb_trx"))
+        end(session)
+
+    with closing(one_connection.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+        cursor.execute("SELECT @@in_transaction")
+        assert cursor.fetchone() == (0,)

@@ -37,6 +37,9 @@ def connect(url: str, *, pool_size: int, timeout_seconds: int = 10, idle_seconds
         isolation_level="READ COMMITTED",
         pool_size=pool_size,
         max_overflow=0,
+        # Sessions and connections end their transactions themselves; the pool's ROLLBACK after each is one more
+        # round trip for every request
+        pool_reset_on_return=None,
         pool_timeout=2,
         pool_recycle=1800,
         connect_args={

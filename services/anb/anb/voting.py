@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Update, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -17,6 +17,10 @@ from anb.videos import enter_standings
 TALLY_BATCH = 1000  # votes; keeps a tally's transaction to some milliseconds
 AUDIT_BATCH = 500  # players; keeps an audit's snapshot, and what the database holds back for it, short
 
+# What a vote asks, built once
+_STATUS = select(Video.status).where(Video.id == bindparam("video_id"))
+_VOTE, _UNCOUNTED_VOTE = insert(Vote), insert(UncountedVote)
+
 
 def cast_vote(session: Session, *, voter_id: int, video_id: UUID) -> None:
     """Record a vote; a voter has one per video, which the database enforces.
@@ -24,16 +28,17 @@ def cast_vote(session: Session, *, voter_id: int, video_id: UUID) -> None:
     Raises NotFound for a video that is not open to votes, AlreadyVoted for a second vote and Unauthenticated
     for a voter who does not exist.
     """
+    connection = session.connection()  # which takes half the session's time
     # A processed video stays one, so that the look and the insert need no lock between them
-    if session.scalar(select(Video.status).where(Video.id == video_id)) != Status.PROCESSED:
+    if connection.scalar(_STATUS, {"video_id": video_id}) != Status.PROCESSED:
         raise NotFound("Video no encontrado.")
     try:
-        session.execute(insert(Vote).values(video_id=video_id, user_id=voter_id))
+        connection.execute(_VOTE, {"video_id": video_id, "user_id": voter_id})
     except IntegrityError as error:
         if error.orig is not None and error.orig.args[0] == DUPLICATE_KEY:
             raise AlreadyVoted("Ya has votado por este video.") from None
         raise Unauthenticated("La cuenta de este token no existe.") from None
-    session.execute(insert(UncountedVote).values(video_id=video_id))
+    connection.execute(_UNCOUNTED_VOTE, {"video_id": video_id})
 
 
 def tally(session: Session) -> int:
@@ -49,25 +54,37 @@ def tally(session: Session) -> int:
     ).all()
     if not rows:
         return 0
-    by_video = Counter(row.video_id for row in rows)
-    by_player = _by_player(session, by_video)
-    # Always in the same order, so that two tallies cannot wait for each other
-    for video_id, votes in sorted(by_video.items()):
-        session.execute(update(Video).where(Video.id == video_id).values(votes=Video.votes + votes))
-    for player_id, votes in sorted(by_player.items()):
-        session.execute(update(Standing).where(Standing.user_id == player_id).values(votes=Standing.votes + votes))
-    session.execute(delete(UncountedVote).where(UncountedVote.id.in_([row.id for row in rows])))
+    batch = UncountedVote.id.in_([row.id for row in rows])
+    # Locked in the same order by all, so that two tallies cannot wait for each other
+    video_ids = {row.video_id for row in rows}
+    query = select(Video.user_id).where(Video.id.in_(video_ids)).order_by(Video.id).with_for_update()
+    player_ids = set(session.scalars(query))
+    session.execute(
+        select(Standing.user_id).where(Standing.user_id.in_(player_ids)).order_by(Standing.user_id).with_for_update()
+    )
+    votes = func.count().label("votes")
+    of_videos = select(UncountedVote.video_id, votes).where(batch).group_by(UncountedVote.video_id).subquery()
+    _add(session, update(Video).where(Video.id == of_videos.c.video_id).values(votes=Video.votes + of_videos.c.votes))
+    of_players = (
+        select(Video.user_id, votes)
+        .join(UncountedVote, UncountedVote.video_id == Video.id)
+        .where(batch)
+        .group_by(Video.user_id)
+        .subquery()
+    )
+    _add(
+        session,
+        update(Standing)
+        .where(Standing.user_id == of_players.c.user_id)
+        .values(votes=Standing.votes + of_players.c.votes),
+    )
+    session.execute(delete(UncountedVote).where(batch))
     return len(rows)
 
 
-def uncounted(session: Session, video_ids: list[UUID]) -> dict[UUID, int]:
-    """Return the votes that the tally has not reached yet, for the videos that have any."""
-    query = (
-        select(UncountedVote.video_id, func.count().label("votes"))
-        .where(UncountedVote.video_id.in_(video_ids))
-        .group_by(UncountedVote.video_id)
-    )
-    return {row.video_id: row.votes for row in session.execute(query)} if video_ids else {}
+def _add(session: Session, addition: Update) -> None:
+    """Let the database add up: a statement for each video would be dearer than the vote."""
+    session.execute(addition, execution_options={"synchronize_session": False})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,11 +191,3 @@ def _votes_due(video_id: Any) -> ColumnElement[int]:
     cast = select(func.count()).select_from(Vote).where(Vote.video_id == video_id)
     waiting = select(func.count()).select_from(UncountedVote).where(UncountedVote.video_id == video_id)
     return cast.scalar_subquery() - waiting.scalar_subquery()
-
-
-def _by_player(session: Session, by_video: Counter[UUID]) -> Counter[int]:
-    owners = session.execute(select(Video.id, Video.user_id).where(Video.id.in_(by_video)))
-    players: Counter[int] = Counter()
-    for video_id, player_id in owners:
-        players[player_id] += by_video[video_id]
-    return players

@@ -10,7 +10,6 @@ from flask.typing import ResponseReturnValue
 
 from anb import videos, voting
 from anb.errors import Invalid
-from anb.models import Video
 from anb.storage import processed_key, thumbnail_key
 from anb_web.briefly import remembered
 from anb_web.formats import utc
@@ -60,23 +59,22 @@ def page_of_videos(*, limit: int, cursor: str | None) -> tuple[list[dict[str, ob
         page, following = videos.public_page(
             session, limit=limit, after=videos.Cursor.from_text(cursor) if cursor is not None else None
         )
-        uncounted = voting.uncounted(session, [video.id for video in page])
-    items = [_item(video, uncounted.get(video.id, 0)) for video in page]
+    items = [_item(video) for video in page]
     return items, following.to_text() if following is not None else None
 
 
-def _item(video: Video, uncounted: int) -> dict[str, object]:
+def _item(video: videos.Columns) -> dict[str, object]:
     link = parts().storage.link
     return {
         "video_id": str(video.id),
         "title": video.title,
-        "username": video.owner.username,
-        "city": video.owner.city,
+        "username": f"{video.first_name} {video.last_name}",
+        "city": video.city,
         "processed_url": link(processed_key(video.id, video.attempt)),
         "thumbnail_url": link(thumbnail_key(video.id, video.attempt)),
         "uploaded_at": utc(video.uploaded_at),
         "processed_at": utc(video.processed_at),
-        "votes": video.votes + uncounted,
+        "votes": video.votes,
     }
 
 

@@ -6,7 +6,7 @@ from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import BaseConverter
 
-from anb import videos, voting
+from anb import videos
 from anb.models import Status, Video
 from anb.storage import prefixes, processed_key, source_key
 from anb_web.formats import utc
@@ -38,11 +38,10 @@ def list_own() -> ResponseReturnValue:
 def detail(video_id: str) -> ResponseReturnValue:
     with parts().sessions() as session:
         video = videos.find_own(session, owner_id=current_user_id(), video_id=videos.parse_id(video_id))
-        uncounted = voting.uncounted(session, [video.id])
     return {
         **_item(video),
         "original_url": parts().storage.link(source_key(video.id)),
-        "votes": video.votes + uncounted.get(video.id, 0),
+        "votes": video.votes,
     }
 
 
@@ -56,7 +55,7 @@ def delete(video_id: str) -> ResponseReturnValue:
     return {"message": "El video ha sido eliminado exitosamente.", "video_id": str(parsed)}
 
 
-def _item(video: Video) -> dict[str, Any]:
+def _item(video: Video | videos.Columns) -> dict[str, Any]:
     item = {
         "video_id": str(video.id),
         "title": video.title,
