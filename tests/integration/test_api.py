@@ -241,6 +241,19 @@ class TestTokens:
         assert rotated.get("/api/videos", headers=old).status_code == 200
         assert is_error(forgotten.get("/api/videos", headers=old), 401)
 
+    def test_an_accepted_token_does_not_open_the_door_to_its_forgeries(self, app, client, make_user):
+        with app.app_context():
+            good = issue(make_user().id)
+        header, _, signature = good.split(".")
+        another = jwt.encode({"sub": "1"}, key="x" * 64).split(".")[1]
+
+        def status(token):
+            return client.get("/api/videos", headers={"Authorization": f"Bearer {token}"}).status_code
+
+        assert [status(good), status(good)] == [200, 200]
+        assert status(f"{header}.{another}.{signature}") == 401
+        assert status(good) == 200
+
     @pytest.mark.parametrize(("method", "path"), PROTECTED)
     def test_a_missing_malformed_expired_or_forged_token_is_401(self, client, bad_tokens, method, path):
         for token in bad_tokens:

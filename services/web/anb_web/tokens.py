@@ -1,12 +1,17 @@
 """Who is calling: access tokens and what their absence answers."""
 
 import hashlib
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import ParamSpec, TypeVar, cast
+from functools import wraps
+from threading import Lock
+from typing import ParamSpec, TypeVar
 
-from flask import Flask
-from flask_jwt_extended import JWTManager, create_access_token, get_jwt_identity, jwt_required
+from cachetools import LRUCache
+from flask import Flask, current_app, g, request
+from flask_jwt_extended import JWTManager, create_access_token, get_jwt, verify_jwt_in_request
 from jwt.exceptions import InvalidTokenError
 
 from anb.errors import Unauthenticated
@@ -16,11 +21,65 @@ LIFETIME_SECONDS = 3600
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
 ISSUER = AUDIENCE = "anb-rising-stars"
+_EXTENSION = "anb-tokens"
 
 
 def signed_in(view: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
     """Let the view be called with a valid token only."""
-    return cast("Callable[Arguments, Answer]", jwt_required()(view))
+
+    @wraps(view)
+    def checked(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
+        g.user_id = _bearer().user_id
+        return view(*args, **kwargs)
+
+    return checked
+
+
+@dataclass(frozen=True)
+class Bearer:
+    """Whom a token names, and until when."""
+
+    user_id: int
+    expires_at: float
+
+
+class Accepted:
+    """The Authorization headers that were accepted lately.
+
+    Checking one again takes as long as the database takes for the whole request. Nothing takes an accepted token
+    back before it expires, so the first check holds until then.
+    """
+
+    _AT_MOST = 4096  # some 4 MB; who is forgotten is checked again
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """`clock` tells the seconds since 1970."""
+        self._clock = clock
+        self._bearers = LRUCache[str, Bearer](self._AT_MOST)
+        self._lock = Lock()
+
+    def find(self, header: str) -> Bearer | None:
+        """Return the bearer, unless the header is unknown or its token has expired."""
+        with self._lock:
+            bearer = self._bearers.get(header)
+        return bearer if bearer is not None and self._clock() < bearer.expires_at else None
+
+    def add(self, header: str, bearer: Bearer) -> None:
+        """Remember the bearer."""
+        with self._lock:
+            self._bearers[header] = bearer
+
+
+def _bearer() -> Bearer:
+    accepted: Accepted = current_app.extensions[_EXTENSION]
+    header = request.headers.get("Authorization", "")
+    bearer = accepted.find(header)
+    if bearer is None:
+        verify_jwt_in_request()  # its refusals are answered by the loaders below
+        claims = get_jwt()
+        bearer = Bearer(user_id=int(claims["sub"]), expires_at=claims.get("exp", 0))
+        accepted.add(header, bearer)
+    return bearer
 
 
 def install(app: Flask, *, secret: str, previous_secret: str = "") -> None:
@@ -41,6 +100,7 @@ def install(app: Flask, *, secret: str, previous_secret: str = "") -> None:
         JWT_DECODE_AUDIENCE=AUDIENCE,
         JWT_DECODE_LEEWAY=10,
     )
+    app.extensions[_EXTENSION] = Accepted(time.time)
     manager = JWTManager(app)
     manager.additional_headers_loader(lambda _: {"kid": _key_id(secret)})
     manager.decode_key_loader(lambda header, _: keys.get(str(header.get("kid"))) or _unknown_key())
@@ -65,4 +125,4 @@ def _unknown_key() -> str:
 
 def current_user_id() -> int:
     """Return whom the current request's token names."""
-    return int(get_jwt_identity())
+    return int(g.user_id)
