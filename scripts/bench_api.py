@@ -105,10 +105,11 @@ def main() -> int:
         small = fill(database, "small", *SMALL)
         large = fill(database, "large", *(SMALL if arguments.quick else LARGE))
         serve = Servers(stack, folder, emulator)
+        makers = Requests(small), Requests(large)
         lines = [
-            *compare(serve, small, rounds=arguments.rounds, count=arguments.requests),
-            *flatness(serve, small, large, rounds=arguments.rounds, count=arguments.requests),
-            *uploads(serve, small, folder, rounds=arguments.rounds),
+            *compare(serve, small, makers[0], rounds=arguments.rounds, count=arguments.requests),
+            *flatness(serve, (small, large), makers, rounds=arguments.rounds, count=arguments.requests),
+            *uploads(serve, small, makers[0], folder, rounds=arguments.rounds),
         ]
     report(lines, arguments)
     return 0
@@ -258,7 +259,7 @@ def cpu_per_request(server: Server, sent: Sequence[Request]) -> float:
 
 
 class Requests:
-    """Makes the requests of each case; a vote is never the same twice."""
+    """Makes the requests of each case; one for all that is measured, so that a vote is never the same twice."""
 
     def __init__(self, world: World) -> None:
         self._world, self._votes = world, 0
@@ -300,9 +301,9 @@ class Requests:
         ]
 
 
-def compare(serve: Servers, world: World, *, rounds: int, count: int) -> Iterator[Line]:
+def compare(serve: Servers, world: World, make: Requests, *, rounds: int, count: int) -> Iterator[Line]:
     """Compare what a request costs with the least that it could cost."""
-    api, make = serve(API, world), Requests(world)
+    api = serve(API, world)
     floor = serve("scripts.bench_api_floor:handler()", world)
     for case, path in (("ranking", "/api/public/rankings"), ("public list", "/api/public/videos")):
         body = serve.folder / f"{case}.json"
@@ -359,9 +360,11 @@ def ratio(
     return Line(case, f"{found:.2f} ({ours:.2f} ms / {least:.2f} ms)", f"at most {target}", found <= target)
 
 
-def flatness(serve: Servers, small: World, large: World, *, rounds: int, count: int) -> Iterator[Line]:
+def flatness(
+    serve: Servers, sizes: tuple[World, World], makers: tuple[Requests, Requests], *, rounds: int, count: int
+) -> Iterator[Line]:
     """Compare the 95th percentile of the time over large tables with that over small ones."""
-    worlds = [(serve(API, world), Requests(world)) for world in (small, large)]
+    worlds = [(serve(API, world), make) for world, make in zip(sizes, makers, strict=True)]
     cases: list[tuple[str, list[Callable[[int], list[Request]]]]] = [
         ("ranking", [make.public("/api/public/rankings") for _, make in worlds]),
         ("ranking of a city", [make.public("/api/public/rankings?city=city+7") for _, make in worlds]),
@@ -369,9 +372,9 @@ def flatness(serve: Servers, small: World, large: World, *, rounds: int, count: 
         ("detail", [make.detail for _, make in worlds]),
         ("vote", [make.vote for _, make in worlds]),
     ]
-    for case, makers in cases:
+    for case, of_sizes in cases:
         pairs = [
-            [p95_ms(server, make(count)) for (server, _), make in zip(worlds, makers, strict=True)]
+            [p95_ms(server, make(count)) for (server, _), make in zip(worlds, of_sizes, strict=True)]
             for _ in range(rounds + 1)  # the first warms up
         ]
         found = statistics.median(big / little for little, big in pairs[1:])
@@ -391,11 +394,11 @@ def p95_ms(server: Server, sent: Sequence[Request]) -> float:
     return statistics.quantiles([client.send(request)[0] * 1000 for request in sent], n=20)[-1]
 
 
-def uploads(serve: Servers, world: World, folder: Path, *, rounds: int) -> Iterator[Line]:
+def uploads(serve: Servers, world: World, make: Requests, folder: Path, *, rounds: int) -> Iterator[Line]:
     """Measure what a video of 100 MB costs the web processes, through them and past them."""
     api = serve(API, world)
     clip = sample(folder)
-    token = Requests(world).bearers[0]
+    token = make.bearers[0]
     url = f"http://{loopback.ADDRESS}:{api.port}/api/videos"
 
     def through() -> None:

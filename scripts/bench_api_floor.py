@@ -96,13 +96,12 @@ class Handler:
     def _detail(self, video_id: UUID, user_id: int) -> dict[str, Any]:
         with self._cursor() as cursor:
             cursor.execute(
-                "SELECT id, user_id, title, status, error, uploaded_at, processed_at, attempt, votes"
+                "SELECT id, user_id, title, status, error, uploaded_at, processed_at, attempt,"
+                " votes + (SELECT count(*) FROM uncounted_votes WHERE video_id = videos.id)"
                 " FROM videos WHERE id = %s",
                 (video_id.hex,),
             )
             row = cursor.fetchone()
-            cursor.execute("SELECT count(*) FROM uncounted_votes WHERE video_id = %s", (video_id.hex,))
-            uncounted = cursor.fetchone()[0]
         if row[1] != user_id:
             return {"error": "forbidden"}
         return {
@@ -113,7 +112,7 @@ class Handler:
             "processed_at": row[6].strftime("%Y-%m-%dT%H:%M:%SZ"),
             "processed_url": f"http://127.0.0.1/processed/{video_id}/1.mp4?{'x' * 280}",
             "original_url": f"http://127.0.0.1/uploads/{video_id}/source.mp4?{'x' * 280}",
-            "votes": row[8] + uncounted,
+            "votes": row[8],
         }
 
     def _vote(self, video_id: UUID, user_id: int) -> dict[str, Any]:
