@@ -41,15 +41,15 @@ format: $(VENV) ## let the formatter and the linter mend what they can
 
 .PHONY: test
 test: setup lint ## lint, types, unit, template, integration and end-to-end tests
-	$(BIN)/pytest tests/unit tests/stacks tests/integration tests/e2e --ignore tests/integration/test_boot.py
+	$(BIN)/pytest tests/unit tests/stacks tests/integration tests/e2e
 
 .PHONY: test-deploy
 test-deploy: setup $(NODE) ## deploy everything to an emulated AWS with the real command line, and destroy it
 	$(BIN)/pytest tests/deploy
 
 .PHONY: test-boot
-test-boot: artefacts ## boot instances from their user data, where root and systemd-nspawn are there
-	$(BIN)/pytest tests/integration/test_boot.py
+test-boot: artefacts $(NODE) ## boot instances from the user data that an emulated deployment leaves: needs root
+	$(BIN)/pytest tests/boot
 
 .PHONY: test-faults
 test-faults: setup ## the short form of `make faults`: some two minutes

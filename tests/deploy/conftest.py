@@ -1,124 +1,19 @@
-"""An emulated lab account, and the commands that people run in it."""
+"""The emulated lab account that the tests of a module share."""
 
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
 
-from deploy import cdk
-from local.emulator import KEY, PYTHON, QUICK, REGION
-from local.loopback import ADDRESS, status
-from local.state import State
-from local.supervisor import Part, Supervisor
+from tests.deploy.lab import Lab, running_lab
 
-HERE = Path(__file__).parent
-NUMBER = "123456789012"
-COMMAND_SECONDS = 300  # of which 10 are work where nothing else runs
-
-
-@dataclass(frozen=True)
-class Lab:
-    """A Learner Lab, as far as it can be had without one."""
-
-    endpoint: str
-    environment: Mapping[str, str]
-    said: list[str] = field(default_factory=list)
-    """What the deployment printed."""
-    _clients: dict[str, Any] = field(default_factory=dict)
-
-    def client(self, service: str) -> Any:
-        """A client that can reach nothing else."""
-        if service not in self._clients:
-            session = boto3.session.Session(KEY, KEY, region_name=REGION)
-            self._clients[service] = session.client(service, endpoint_url=self.endpoint, config=QUICK)
-        return self._clients[service]
-
-    def deploy(self, *arguments: str) -> str:
-        """Run our own command; what it printed."""
-        return self._run(sys.executable, "-m", "deploy", *arguments)
-
-    def cdk(self, *arguments: str) -> str:
-        """Run CDK's own command on what was synthesised last; what it printed."""
-        return self._run(str(cdk.PROGRAM), *arguments, "--app", str(cdk.ASSEMBLY), "--no-notices")
-
-    def _run(self, *command: str) -> str:
-        done = subprocess.run(
-            command,
-            cwd=cdk.ROOT,
-            env=dict(self.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
-        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-6000:]}"
-        return done.stdout
+STAND_INS = Path(__file__).parent / "stand_ins.py"
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """An account with nothing in it but the instance profile that a lab lends."""
-    if not cdk.PROGRAM.exists():
-        pytest.skip("the CDK command line is not installed: run npm ci")
-    state = State(tmp_path_factory.mktemp("lab"))
-    lab, part = _prepare(state)
-    lines: list[str] = []
-    emulator = Supervisor([part], write=lambda _name, line: lines.append(line))
-    try:
-        emulator.start_all()
-        lab.client("iam").create_instance_profile(InstanceProfileName="LabInstanceProfile")
+    """An account to which artefacts of a few bytes are deployed."""
+    app = f"{sys.executable} {STAND_INS} {tmp_path_factory.mktemp('artefacts')}"
+    with running_lab(tmp_path_factory.mktemp("lab"), app=app) as lab:
         yield lab
-    except BaseException:
-        sys.stderr.write("\n".join(lines[-50:]))
-        raise
-    finally:
-        emulator.stop_all()
-
-
-def _prepare(state: State) -> tuple[Lab, Part]:
-    port = state.port("emulator")
-    endpoint = f"http://{ADDRESS}:{port}"
-    part = Part(
-        name="emulator",
-        command=[str(PYTHON), str(HERE / "emulated_aws.py")],
-        environment=state.environment()
-        | {
-            "BIND_HOST": ADDRESS,
-            "GATEWAY_PORT": str(port),
-            "MINISTACK_HOST": ADDRESS,
-            "MINISTACK_REGION": REGION,
-            "MINISTACK_ACCOUNT_ID": NUMBER,
-            "LOG_LEVEL": "WARNING",
-            "STATE_DIR": str(state.folder("emulator")),
-            "S3_DATA_DIR": str(state.folder("objects")),
-        },
-        is_ready=lambda: status(port, "/_ministack/health") == 200,
-    )
-    nowhere = str(state.folder("aws") / "none")
-    return Lab(
-        endpoint,
-        # Nothing of whoever runs the tests comes along: no slip can reach an account of theirs
-        state.environment()
-        | {
-            "PATH": cdk.PATH,
-            "AWS_ENDPOINT_URL": endpoint,
-            "AWS_ACCESS_KEY_ID": KEY,
-            "AWS_SECRET_ACCESS_KEY": KEY,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_CONFIG_FILE": nowhere,
-            "AWS_SHARED_CREDENTIALS_FILE": nowhere,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "CDK_APP": f"{sys.executable} {HERE / 'stand_ins.py'} {state.folder('artefacts')}",
-            "CDK_DISABLE_CLI_TELEMETRY": "true",
-            "CDK_VALIDATION": "false",  # 4 s of another validator, which tests/stacks makes up for
-            "NODE_NO_WARNINGS": "1",
-        },
-    ), part

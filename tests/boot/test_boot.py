@@ -1,5 +1,7 @@
-"""The user data runs for real: in a machine that systemd boots over a copy of this one, which keeps its own files.
+"""The user data of the deployed launch templates runs for real, in machines that systemd boots.
 
+CDK's own command line deploys everything, with the real artefacts, to an emulated AWS, where the user data is read
+back. A machine boots over a copy of this one, which keeps its own files, and shares its network: port 80 is taken.
 What the machine lacks of Amazon Linux stands in: dnf and aws are small programs, and cfn-signal, the CloudWatch
 agent's control program and the metadata service write down what they are told.
 """
@@ -13,16 +15,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -32,26 +31,17 @@ from cryptography.x509.oid import NameOID
 from local import database, emulator, packages, tether
 from local.client import Client
 from local.errors import ProgramMissing
-from local.loopback import status
+from local.loopback import check_free, status
 from local.packages import Program
 from local.state import State
 from local.supervisor import Supervisor
+from stacks import names
+from stacks.web import PORT
+from tests.deploy.lab import Lab, running_lab
+from tests.instance_cloud import InstanceCloud, running_cloud
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "StrongPass123"
-NAMES = {
-    "REGION": emulator.REGION,
-    "STACK_NAME": "AnbWeb",
-    "SIGNAL_RESOURCE": "Group",
-    "MEDIA_BUCKET": emulator.BUCKET,
-    "DATABASE_PARAMETER": "/anb/database",
-    "JWT_SECRET_ID": "jwt",
-    "LOG_GROUP": "anb-logs",
-    "TRUSTED_NETWORKS": "10.0.0.0/16",
-    "GROUP_NAME": "anb-workers",
-    "HOOK_NAME": "finish-job",
-}
-
 # ---- what stands in for Amazon Linux
 
 STAND_INS = {
@@ -230,57 +220,15 @@ class Machine:
 # ---- what is around the machine
 
 
-class Metadata(BaseHTTPRequestHandler):
-    """The instance's metadata service; `state` is what its group wants of it."""
-
-    state = "InService"
-
-    def do_PUT(self) -> None:
-        self._answer("token")
-
-    def do_GET(self) -> None:
-        self._answer("i-0123456789" if self.path.endswith("/instance-id") else Metadata.state)
-
-    def _answer(self, text: str) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @dataclass
 class Cloud:
-    """Emulated AWS with the artefacts in it, a database that insists on TLS, and machines."""
+    """Emulated AWS with everything deployed, a database that insists on TLS, and machines."""
 
     folder: Path
-    aws: emulator.Emulator
-    supervisor: Supervisor
+    lab: Lab
+    instance: InstanceCloud
     nspawn: Program
     nginx: Program
-    web_port: int
-    metadata_port: int
-    sums: dict[str, str]
-
-    def client(self, service: str) -> Any:
-        return boto3.session.Session("test", "test", region_name=emulator.REGION).client(
-            service, endpoint_url=self.aws.endpoint
-        )
-
-    def user_data(self, service: str, **values: str) -> str:
-        """The script of a service, as its stack would render it."""
-        own = {
-            "ARTEFACT_ADDRESS": f"s3://artefacts/{service}.zip",
-            "ARTEFACT_SHA256": self.sums[service],
-            "FFMPEG_ADDRESS": "s3://artefacts/ffmpeg.zip",
-            "FFMPEG_SHA256": self.sums["ffmpeg"],
-            "QUEUE_URL": self.aws.queue_url,
-            "PORT": str(self.web_port),
-        }
-        text = (ROOT / "userdata" / f"{service}.sh").read_text()
-        return re.sub(r"@([A-Z0-9_]+)@", lambda found: {**NAMES, **own, **values}[found[1]], text)
 
     @contextmanager
     def machine(self, name: str, **environment: str) -> Iterator[Machine]:
@@ -290,10 +238,10 @@ class Cloud:
             nspawn=self.nspawn,
             nginx=self.nginx,
             environment={
-                "AWS_ENDPOINT_URL": self.aws.endpoint,
-                "AWS_ACCESS_KEY_ID": "test",
-                "AWS_SECRET_ACCESS_KEY": "test",
-                "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://127.0.0.1:{self.metadata_port}",
+                "AWS_ENDPOINT_URL": self.lab.endpoint,
+                "AWS_ACCESS_KEY_ID": emulator.KEY,
+                "AWS_SECRET_ACCESS_KEY": emulator.KEY,
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT": self.instance.url,
                 "ANB_DATABASE_CA": "/etc/test-ca.pem",
                 "ANB_LAST_WORDS_SECONDS": "0",
                 "ANB_WEB_BIND": f"127.0.0.1:{State(self.folder).port('gunicorn')}",
@@ -323,8 +271,8 @@ class Cloud:
             "port": server.port,
             "dbname": database.SCHEMA,
         }
-        arn = self.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(described))["ARN"]
-        self.client("ssm").put_parameter(Name="/anb/database", Value=arn, Type="String", Overwrite=True)
+        arn = self.lab.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(described))["ARN"]
+        self.lab.client("ssm").put_parameter(Name=names.DATABASE_PARAMETER, Value=arn, Type="String", Overwrite=True)
         return server
 
     databases: list[Supervisor] = None  # type: ignore[assignment]
@@ -338,44 +286,29 @@ class Cloud:
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     programs = machine_programs(tmp_path_factory.mktemp("probe"))
     folder = tmp_path_factory.mktemp("cloud")
-    sums = build_artefacts(folder)
     make_certificates(folder)
-    state = State(folder)
-    aws, part = emulator.prepare(state, web_origin="http://127.0.0.1")
-    more = {"SERVICES": "s3,sqs,ssm,secretsmanager,autoscaling"}
-    supervisor = Supervisor([replace(part, environment={**part.environment, **more})], write=lambda *_: None)
-    metadata = ThreadingHTTPServer(("127.0.0.1", 0), Metadata)
-    threading.Thread(target=metadata.serve_forever, daemon=True).start()
-    cloud = Cloud(
-        folder=folder,
-        aws=aws,
-        supervisor=supervisor,
-        nspawn=programs["systemd-nspawn"],
-        nginx=programs["nginx"],
-        web_port=state.port("web"),
-        metadata_port=metadata.server_port,
-        sums=sums,
-    )
-    try:
-        supervisor.start_all()
-        s3 = cloud.client("s3")
-        s3.create_bucket(Bucket="artefacts")
-        for name in sums:
-            s3.upload_file(str(folder / f"{name}.zip"), "artefacts", f"{name}.zip")
-        cloud.client("secretsmanager").create_secret(Name="jwt", SecretString="x" * 64)
-        cloud.install_database("first")
-        yield cloud
-    finally:
-        cloud.stop_database()
-        supervisor.stop_all()
-        metadata.shutdown()
-        metadata.server_close()
+    app = f"{sys.executable} {ROOT / 'app.py'}"
+    with running_lab(tmp_path_factory.mktemp("lab"), app=app) as lab, running_cloud() as instance:
+        lab.deploy("bootstrap")
+        lab.deploy("up")
+        cloud = Cloud(
+            folder=folder, lab=lab, instance=instance, nspawn=programs["systemd-nspawn"], nginx=programs["nginx"]
+        )
+        try:
+            cloud.install_database("first")
+            yield cloud
+        finally:
+            cloud.stop_database()
 
 
 def machine_programs(folder: Path) -> dict[str, Program]:
     """What it takes to boot a machine here; skips where something is missing."""
     if os.geteuid() != 0:
         pytest.skip("only root can boot a machine")
+    try:
+        check_free(PORT)
+    except OSError as error:
+        pytest.skip(f"port {PORT}, on which the instances listen: {error}")
     if not Path("/usr/lib/systemd/systemd").exists():
         pytest.skip("this machine has no systemd to boot with")
     if subprocess.run(["/usr/bin/python3.11", "-c", "import ensurepip, venv"], check=False).returncode != 0:
@@ -397,13 +330,6 @@ def machine_programs(folder: Path) -> dict[str, Program]:
             return packages.find("systemd-nspawn", "nginx")
         except ProgramMissing as reason:
             pytest.skip(str(reason))
-
-
-def build_artefacts(folder: Path) -> dict[str, str]:
-    command = [sys.executable, str(ROOT / "scripts" / "build_artefacts.py"), "--output", str(folder)]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stderr
-    return dict(re.findall(r"^(\w+)\.zip .* sha256 (\w+)$", built.stdout, re.MULTILINE))
 
 
 def make_certificates(folder: Path) -> None:
@@ -452,7 +378,7 @@ def eventually(holds: Callable[[], Any], *, machine: Machine, within_seconds: fl
     return value
 
 
-SUCCESS = "cfn-signal --region us-east-1 --stack AnbWeb --resource Group --success true"
+SUCCESS = "cfn-signal --region us-east-1 --stack {0} --resource Group --success true"
 FAILURE = "cfn-signal --region us-east-1 --stack AnbWeb --resource Group --success false --reason"
 
 
@@ -460,8 +386,8 @@ FAILURE = "cfn-signal --region us-east-1 --stack AnbWeb --resource Group --succe
 def instances(cloud: Cloud) -> Iterator[tuple[Machine, Machine]]:
     """A web instance and a worker instance, booted side by side; the tests use them one after the other."""
     with cloud.machine("web") as web, cloud.machine("worker") as worker:
-        web.power_on(cloud.user_data("web"))
-        worker.power_on(cloud.user_data("worker"))
+        web.power_on(cloud.lab.user_data("AnbWeb"))
+        worker.power_on(cloud.lab.user_data("AnbWorker"))
         for machine in (web, worker):
             eventually(lambda machine=machine: "cfn-signal" in machine.told(), machine=machine)
         yield web, worker
@@ -480,16 +406,16 @@ def worker(instances: tuple[Machine, Machine]) -> Machine:
 # ---- a first boot
 
 
-def test_a_web_instance_boots_and_answers_through_nginx(cloud: Cloud, web: Machine) -> None:
-    assert SUCCESS in web.told(), web.output()
-    assert status(cloud.web_port, "/readyz") == 200
+def test_a_web_instance_boots_and_answers_through_nginx(web: Machine) -> None:
+    assert SUCCESS.format("AnbWeb") in web.told(), web.output()
+    assert status(PORT, "/readyz") == 200
 
 
 def test_a_worker_instance_takes_a_message_and_processes_the_video(
-    cloud: Cloud, worker: Machine, clips: Mapping[str, Path]
+    worker: Machine, clips: Mapping[str, Path]
 ) -> None:
-    assert SUCCESS in worker.told(), worker.output()
-    with Client(f"http://127.0.0.1:{cloud.web_port}") as player:
+    assert SUCCESS.format("AnbWorker") in worker.told(), worker.output()
+    with Client(f"http://127.0.0.1:{PORT}") as player:
         sign_up(player)
         video_id = player.upload(clips["good"], title="Triple").expect(201)["video_id"]
         video = eventually(
@@ -555,33 +481,33 @@ def test_a_database_that_was_created_again_is_found_and_migrated(cloud: Cloud, w
     web.run("systemctl", "start", "anb-database-check.service")
 
     eventually(lambda: web.show("anb-web", "MainPID") not in {before, "0"}, machine=web)
-    eventually(lambda: status(cloud.web_port, "/readyz") == 200, machine=web)
+    eventually(lambda: status(PORT, "/readyz") == 200, machine=web)
     with server.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM anb.users")
         assert cursor.fetchone() == (0,)
 
 
-def test_an_instance_that_was_stopped_and_started_serves_again(cloud: Cloud, web: Machine) -> None:
+def test_an_instance_that_was_stopped_and_started_serves_again(web: Machine) -> None:
     web.power_off()
-    assert status(cloud.web_port, "/readyz") is None
+    assert status(PORT, "/readyz") is None
 
     web.power_on()
 
-    eventually(lambda: status(cloud.web_port, "/readyz") == 200, machine=web)
+    eventually(lambda: status(PORT, "/readyz") == 200, machine=web)
 
 
-def test_the_user_data_can_run_again_with_nobody_waiting_for_its_signal(cloud: Cloud, web: Machine) -> None:
+def test_the_user_data_can_run_again_with_nobody_waiting_for_its_signal(web: Machine) -> None:
     web.run("touch", "/var/lib/nobody-waits")
     web.run("rm", "/var/lib/user-data-ran")
 
     web.run("systemctl", "start", "user-data.service")
 
     assert web.output().endswith("anb: web is ready\nanb: CloudFormation waits for no signal\n")
-    assert status(cloud.web_port, "/readyz") == 200
+    assert status(PORT, "/readyz") == 200
 
 
-def test_a_worker_that_its_group_wants_to_end_finishes_and_lets_go(worker: Machine) -> None:
-    Metadata.state = "Terminated"
+def test_a_worker_that_its_group_wants_to_end_finishes_and_lets_go(cloud: Cloud, worker: Machine) -> None:
+    cloud.instance.state = "Terminated"
 
     def logged(number: int) -> str:
         return worker.read(f"var/log/anb/worker-{number}.log")
@@ -598,15 +524,17 @@ def test_an_unreachable_database_is_said_and_ends_the_instance(cloud: Cloud, web
     cloud.stop_database()
     seconds = 15 + 4 * round(os.getloadavg()[0])  # one attempt starts Python three times, which a busy machine feels
     patience = f"#!/bin/bash\nexport ANB_DATABASE_WAIT_SECONDS={seconds}\n"
-    fail_to_boot(web, cloud.user_data("web").replace("#!/bin/bash\n", patience))
+    fail_to_boot(web, cloud.lab.user_data("AnbWeb").replace("#!/bin/bash\n", patience))
 
     assert f"{FAILURE} the database is not ready after {seconds} s: anb: (2003, " in web.told()
 
 
 def test_a_broken_artefact_is_said_with_its_line_and_ends_the_instance(cloud: Cloud, web: Machine) -> None:
-    broken = (cloud.folder / "web.zip").read_bytes()[:-1]
-    cloud.client("s3").put_object(Bucket="artefacts", Key="broken.zip", Body=broken)
-    fail_to_boot(web, cloud.user_data("web", ARTEFACT_ADDRESS="s3://artefacts/broken.zip"))
+    user_data = cloud.lab.user_data("AnbWeb")
+    bucket, key = re.search("s3://([^/]+)/([^']+)", user_data).groups()  # type: ignore[union-attr]
+    s3 = cloud.lab.client("s3")
+    s3.put_object(Bucket=bucket, Key=key, Body=s3.get_object(Bucket=bucket, Key=key)["Body"].read()[:-1])
+    fail_to_boot(web, user_data)
 
     assert "artefact.zip: FAILED" in web.output()
     assert re.search(rf"{FAILURE} user data, line \d+: sha256sum --check", web.told().splitlines()[-1])
