@@ -42,6 +42,14 @@ def test_an_open_object_reads_and_seeks_like_a_file(storage):
         assert file.read(1) == b""
 
 
+def test_an_empty_object_opens_as_an_empty_file(storage):
+    put(storage, "k", b"")
+
+    with storage.open("k") as file:
+        assert file.seek(0, os.SEEK_END) == 0
+        assert file.read() == b""
+
+
 def test_deleting_takes_everything_below_a_prefix_and_nothing_else(storage, keys):
     for key in ("processed/1/1.mp4", "processed/1/2.mp4", "processed/10/1.mp4"):
         put(storage, key, b"x")
