@@ -117,6 +117,10 @@ bench-throughput: setup ## measure what never losing anything costs the workers
 bench-api: setup ## measure what the API's requests cost against the least that they could
 	$(BIN)/python -m scripts.bench_api
 
+.PHONY: slow-clients
+slow-clients: setup ## have 200 clients send a byte a second for a minute, and measure what others notice
+	$(BIN)/python -m scripts.slow_clients
+
 .PHONY: branding
 branding: $(VENV) ## draw the logo and the bumpers again
 	$(BIN)/python scripts/draw_branding.py

@@ -86,10 +86,10 @@ MUTATIONS = [
         (
             (
                 "anb/anb/voting.py",
-                "    session.execute(insert(UncountedVote).values(video_id=video_id))\n",
+                '    connection.execute(_UNCOUNTED_VOTE, {"video_id": video_id})\n',
                 (
                     "\n\ndef count_vote(session: Session, *, video_id: UUID) -> None:\n"
-                    "    session.execute(insert(UncountedVote).values(video_id=video_id))\n"
+                    '    session.execute(_UNCOUNTED_VOTE, {"video_id": video_id})\n'
                 ),
             ),
             (

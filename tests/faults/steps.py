@@ -29,7 +29,6 @@ COMMITS_ELSEWHERE = {
     "anb.videos.list_own": "reads",
     "anb.videos.public_page": "reads",
     "anb.videos.enter_standings": "shares the transaction of finish",
-    "anb.voting.uncounted": "reads",
     "anb.voting.ranking": "reads",
 }
 
