@@ -1,4 +1,4 @@
-"""Small recurring work that any process may do and none must: relaying and tallying."""
+"""Small recurring work that any number of processes may do: web and workers relay, web tallies what it brought."""
 
 import logging
 import random
@@ -17,9 +17,13 @@ _FULL_BATCH = {"relay": LARGEST_BATCH, "tally": voting.TALLY_BATCH}
 log = logging.getLogger(__name__)
 
 
-def start(sessions: Sessions, jobs: Jobs, stop: threading.Event) -> None:
-    """Relay and tally in the background until `stop` is set; a chore that fails is logged and tried again."""
+def start_relay(sessions: Sessions, jobs: Jobs, stop: threading.Event) -> None:
+    """Relay in the background until `stop` is set; a round that fails is logged and the next one tried."""
     _every(relay.EVERY_SECONDS, "relay", sessions, lambda session: relay.relay(session, jobs), stop)
+
+
+def start_tally(sessions: Sessions, stop: threading.Event) -> None:
+    """Tally in the background until `stop` is set, in the same way."""
     _every(TALLY_EVERY_SECONDS, "tally", sessions, voting.tally, stop)
 
 

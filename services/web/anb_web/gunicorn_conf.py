@@ -27,7 +27,8 @@ _stop = threading.Event()
 def post_worker_init(worker: Any) -> None:
     """Start the chores in the process that serves, after the fork."""
     p = parts(worker.wsgi)
-    chores.start(p.sessions, p.jobs, _stop)
+    chores.start_relay(p.sessions, p.jobs, _stop)
+    chores.start_tally(p.sessions, _stop)
 
 
 def worker_exit(_server: Any, _worker: Any) -> None:

@@ -20,7 +20,7 @@ from anb_worker.loop import POLL_SECONDS, Worker
 from anb_worker.settings import WorkerSettings
 from anb_worker.watchdog import Watchdog
 
-LOOP_CONNECTIONS = 1  # the loop and the chores take turns: none of them holds it for more than some seconds
+LOOP_CONNECTIONS = 1  # the loop and the relay take turns: none of them holds it for more than some seconds
 HEARTBEAT_CONNECTIONS = 1  # its own, so that nothing else can keep the lease from being extended
 
 
@@ -44,7 +44,7 @@ def run() -> int:
     jobs = SqsJobs(aws.polling_sqs_client(), settings.queue_url)
     leaving, protection = _of_the_group(settings, stop)
     # With the client that gives up soon, since a chore keeps its connection while it sends
-    chores.start(factory, SqsJobs(aws.sending_sqs_client(), settings.queue_url), stop)
+    chores.start_relay(factory, SqsJobs(aws.sending_sqs_client(), settings.queue_url), stop)
     worker = Worker(
         sessions=factory,
         heartbeat_sessions=sessions(connect(settings.database_url, pool_size=HEARTBEAT_CONNECTIONS)),

@@ -10,8 +10,8 @@ from typing import Self
 class Watchdog:
     """Tells systemd that the worker is ready and alive; says nothing where systemd does not ask.
 
-    The longest silence of a healthy worker is a transfer that the object store lets hang, about six minutes
-    until botocore has tried it 15 times: WatchdogSec has to be longer.
+    The longest silence of a healthy worker is a transfer that the object store lets hang: more than a minute, until
+    botocore has tried it three times. WatchdogSec has to be longer.
     """
 
     def __init__(self, *, address: str, watchdog_seconds: float) -> None:
