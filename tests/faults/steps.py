@@ -30,6 +30,7 @@ COMMITS_ELSEWHERE = {
     "anb.videos.public_page": "reads",
     "anb.videos.enter_standings": "shares the transaction of finish",
     "anb.voting.ranking": "reads",
+    "anb.voting.cities": "reads",
 }
 
 PROCESS_SIDES = ("before", "during", "after")

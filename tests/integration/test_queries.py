@@ -66,11 +66,18 @@ def make_world(sessions, make_user, make_video, player):
 
 
 @FEW_AND_MANY
-@pytest.mark.parametrize("path", ["/api/public/videos?limit=100", "/api/public/rankings?limit=100", "/ranking"])
+@pytest.mark.parametrize("path", ["/api/public/videos?limit=100", "/api/public/rankings?limit=100"])
 def test_a_public_page_asks_once(answered, make_world, path, rows):
     make_world(rows)
 
     assert answered("GET", path, 200) == 1
+
+
+@FEW_AND_MANY
+def test_the_page_of_the_ranking_asks_for_its_places_and_for_the_cities(answered, make_world, rows):
+    make_world(rows)
+
+    assert answered("GET", "/ranking", 200) == 2
 
 
 @FEW_AND_MANY

@@ -1,4 +1,5 @@
 import threading
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -8,7 +9,7 @@ from sqlalchemy import func, select
 from anb.errors import AlreadyVoted, NotFound, Unauthenticated
 from anb.models import Status, UncountedVote, Video, Vote
 from anb.videos import find_own, public_page
-from anb.voting import cast_vote, ranking, tally
+from anb.voting import cast_vote, cities, ranking, tally
 
 
 @pytest.fixture
@@ -145,6 +146,23 @@ def test_only_players_with_a_public_video_are_ranked(make_user, make_video, coun
     make_video()
 
     assert count() == []
+
+
+def test_each_city_of_the_ranking_is_named_once_however_players_write_it(make_user, make_video, sessions):
+    for city in ("Cali", "bogota", "Bogotá", "Ábrego", "CALI"):
+        make_video(owner=make_user(city=city), status=Status.PROCESSED)
+    make_user(city="Leticia")  # without a video
+
+    with sessions() as session:
+        found = cities(session, limit=10)
+        first = cities(session, limit=1)
+
+    assert [without_accents(name).lower() for name in found] == ["abrego", "bogota", "cali"]
+    assert first == found[:1]
+
+
+def without_accents(text):
+    return "".join(letter for letter in unicodedata.normalize("NFD", text) if not unicodedata.combining(letter))
 
 
 @pytest.mark.parametrize("city", ["Bogotá", "bogota", "BOGOTÁ", "bógota"])

@@ -119,6 +119,12 @@ def ranking(session: Session, *, limit: int, offset: int = 0, city: str | None =
     ]
 
 
+def cities(session: Session, *, limit: int) -> list[str]:
+    """Return up to `limit` cities in the ranking by name, each once however its players write it."""
+    query = select(func.min(Standing.city)).group_by(Standing.city).order_by(Standing.city).limit(limit)
+    return list(session.scalars(query))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Miscount:
     """A counter that is not what the votes say: a video's, or without `video_id` the player's in the ranking.

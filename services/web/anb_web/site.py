@@ -24,6 +24,7 @@ bp = Blueprint("site", __name__)
 VIDEOS_PER_PAGE = 12
 PLACES_PER_PAGE = 20
 PLACES_ON_FIRST_PAGE = 3
+CITIES_SUGGESTED = 200
 
 _STATIC = Path(__file__).parent / "static"
 # Not left to the machine's own table of types: with `nosniff`, a wrong one stops a script
@@ -68,12 +69,14 @@ def ranking() -> Response:
         places = voting.ranking(
             session, limit=PLACES_PER_PAGE + 1, offset=(number - 1) * PLACES_PER_PAGE, city=city or None
         )
+        cities = voting.cities(session, limit=CITIES_SUGGESTED)
     return _page(
         "ranking.html",
         places=places[:PLACES_PER_PAGE],
         number=number,
         is_last=len(places) <= PLACES_PER_PAGE,
         city=city,
+        cities=cities,
     )
 
 
