@@ -3,7 +3,7 @@
 import io
 import re
 from datetime import datetime, timedelta
-from uuid import uuid4
+from uuid import UUID
 
 import jwt
 import pytest
@@ -18,6 +18,7 @@ from anb_web.parts import Parts
 from anb_web.settings import WebSettings
 from anb_web.tokens import issue
 
+UNKNOWN = str(UUID(int=7))
 SIGN_UP = {
     "first_name": "John",
     "last_name": "Doe",
@@ -168,11 +169,11 @@ class TestTokens:
     PROTECTED = (
         ("post", "/api/videos/upload"),
         ("post", "/api/videos/uploads"),
-        ("post", f"/api/videos/uploads/{uuid4()}/complete"),
+        ("post", f"/api/videos/uploads/{UNKNOWN}/complete"),
         ("get", "/api/videos"),
-        ("get", f"/api/videos/{uuid4()}"),
-        ("delete", f"/api/videos/{uuid4()}"),
-        ("post", f"/api/public/videos/{uuid4()}/vote"),
+        ("get", f"/api/videos/{UNKNOWN}"),
+        ("delete", f"/api/videos/{UNKNOWN}"),
+        ("post", f"/api/public/videos/{UNKNOWN}/vote"),
     )
 
     @pytest.fixture
@@ -463,7 +464,7 @@ class TestOwnVideos:
         assert is_error(client.get(f"/api/videos/{video.id}", headers=stranger), 403, "forbidden")
         assert is_error(client.delete(f"/api/videos/{video.id}", headers=stranger), 403, "forbidden")
 
-    @pytest.mark.parametrize("video_id", [str(uuid4()), "1", "x", "%00", "é", "' OR 1=1 --", "x" * 5000])
+    @pytest.mark.parametrize("video_id", [UNKNOWN, "1", "x", "%00", "é", "' OR 1=1 --", "x" * 5000])
     def test_an_unknown_or_unparseable_id_is_404(self, client, signed_in, make_user, video_id):
         user = signed_in(make_user())
 
