@@ -176,6 +176,22 @@ def test_an_upload_of_100_mb_adds_at_most_32_mb_to_the_web_processes(system, mak
     assert max(after - b for after, b in zip(web_memory_kib(system), before, strict=True)) <= 32 * 1024
 
 
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        (f"/api/public/rankings?page_size={'9' * 15_000}", {}, 400),
+        ("/api/public/rankings", {"X-Long": "x" * 15_000}, 200),
+        ("/api/public/rankings", {f"X-{number}": "x" for number in range(500)}, 200),
+    ],
+    ids=["long address", "long header", "many headers"],
+)
+def test_what_nginx_lets_through_the_api_answers_itself(system, path, headers, status):
+    answer = requests.get(f"{system.url}{path}", headers=headers, timeout=30)
+
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/json"
+
+
 def test_one_byte_more_than_100_mb_is_refused_in_the_one_shape(make_player, clips, tmp_path):
     player = make_player()
     for extra in (1, 10 * MEBIBYTE):

@@ -17,6 +17,10 @@ threads = 16  # uploads wait for the object store most of their time
 timeout = 60
 graceful_timeout = 30
 keepalive = 75  # outlasts nginx's idle upstream connections, so that it never meets a closing one
+# nginx bounds the request line and the headers, and says so in the API's shape; gunicorn would answer with HTML
+limit_request_line = 0
+limit_request_field_size = 16 * 1024
+limit_request_fields = 32768
 control_socket_disable = True
 errorlog = "-"
 loglevel = "warning"
