@@ -270,7 +270,7 @@ def killed_encoding(stage: Stage) -> None:
     clients = stage.begin(workers=2)
     stage.world.ffmpeg("slow30", once=True)
     video_id = clients.upload()
-    until(lambda: stage.world.stray_encoders() and stage.status(video_id)[0] == "processing", what="it encodes")
+    until(stage.world.ffmpeg_has_begun, what="it encodes")
     ((owner,),) = stage.world.rows("SELECT lease_owner FROM anb.videos WHERE id = %s", video_id.replace("-", ""))
     os.kill(int(owner.rsplit(":", 1)[1]), signal.SIGKILL)
     clients.history.fault()

@@ -173,6 +173,10 @@ class World(Supervisor):
         else:
             file.write_text(order)
 
+    def ffmpeg_has_begun(self) -> bool:
+        """Whether the order for the next time has been taken."""
+        return not (self._faults / "ffmpeg-once").exists()
+
     def calm(self) -> None:
         """End every fault that is still in force."""
         for file in self._faults.iterdir():
