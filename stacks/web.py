@@ -25,7 +25,7 @@ HEALTH_PATH = "/healthz"
 # target tracking needs 3 minutes to ask for an instance again, so one that drains is gone before another starts
 DRAINING = cdk.Duration.seconds(180)
 # A minute's requests that leave an instance room: 25 a second, most of them rankings and votes of a few milliseconds,
-# a sign-in among them 23 ms of one core. CPU is the second opinion for heavier mixes
+# a sign-in among them some 25 ms of one core. CPU is the second opinion for heavier mixes
 REQUESTS_PER_MINUTE = 1500
 CPU_PERCENT = 60
 

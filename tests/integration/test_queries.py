@@ -148,7 +148,9 @@ def test_accounts_ask_for_one_of_them(answered, make_user, make_world, rows):
     }
 
     assert answered("POST", "/api/auth/signup", 201, json=new) == 1
-    # Whether it has to wait, its hash, and that its failures are forgotten
+    # Whether it has to wait, and its hash; after failures also that they are forgotten
+    assert answered("POST", "/api/auth/login", 200, json={"email": account.email, "password": PASSWORD}) == 2
+    assert answered("POST", "/api/auth/login", 401, json={"email": account.email, "password": "wrong"}) == 4
     assert answered("POST", "/api/auth/login", 200, json={"email": account.email, "password": PASSWORD}) == 3
 
 

@@ -5,7 +5,7 @@ up to half a minute; a success, or a quarter of an hour without failures, forget
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,17 +40,19 @@ def address(ip: str) -> Subject:
     return Subject(_hashed(f"address:{ip}"), _FREE_OF_ADDRESS)
 
 
-def check(session: Session, subjects: Iterable[Subject]) -> None:
-    """Raise TooManyRequests while one of the subjects has to wait."""
-    remaining = func.timestampdiff(text("MICROSECOND"), now(), LoginFailures.blocked_until)
-    longest = select(func.max(remaining)).where(LoginFailures.subject.in_([s.key for s in subjects]))
-    microseconds = session.scalar(longest) or 0
+def check(session: Session, subjects: Collection[Subject]) -> set[Subject]:
+    """Return the subjects that have failed before; raise TooManyRequests while one of them has to wait."""
+    remaining = func.timestampdiff(text("MICROSECOND"), now(), LoginFailures.blocked_until).label("remaining")
+    query = select(LoginFailures.subject, remaining).where(LoginFailures.subject.in_([s.key for s in subjects]))
+    waits = {row.subject: row.remaining for row in session.execute(query)}
+    microseconds = max(waits.values(), default=0)
     if microseconds > 0:
         seconds = 1 + microseconds // 1_000_000
         raise TooManyRequests(
             f"Demasiados intentos fallidos. Espera {seconds} segundos e inténtalo de nuevo.",
             retry_after_seconds=seconds,
         )
+    return {subject for subject in subjects if subject.key in waits}
 
 
 def note_failure(session: Session, subjects: Iterable[Subject]) -> None:
