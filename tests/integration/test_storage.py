@@ -1,10 +1,15 @@
+import base64
 import io
+import json
 import os
+from datetime import UTC, datetime
 
+import boto3
 import pytest
 import requests
+from botocore.config import Config
 
-from anb.storage import ObjectMissing
+from anb.storage import UPLOAD_SECONDS, ObjectMissing
 
 
 def put(storage, key, content):
@@ -72,6 +77,31 @@ def test_a_forged_link_is_refused(storage):
     forged = storage.link("k").replace("/k?", "/other?")
 
     assert requests.get(forged, timeout=5).status_code == 403
+
+
+def test_an_upload_form_is_the_one_that_the_s3_client_makes(aws, storage):
+    theirs = boto3.client("s3", config=Config(signature_version="s3v4")).generate_presigned_post(
+        aws.environment["ANB_MEDIA_BUCKET"],
+        "k",
+        Fields={"Content-Type": "video/mp4"},
+        Conditions=[{"Content-Type": "video/mp4"}, ["content-length-range", 1, 10]],
+        ExpiresIn=UPLOAD_SECONDS,
+    )
+
+    ours = storage.upload_form("k", content_type="video/mp4", largest_bytes=10)
+
+    assert ours.url == theirs["url"]
+    assert ours.fields.keys() == theirs["fields"].keys()
+    assert promised(ours.fields) == promised(theirs["fields"])
+
+
+def promised(fields):
+    """Return what a form's policy allows and for how long, in seconds."""
+    policy = json.loads(base64.b64decode(fields["policy"]))
+    signed = datetime.strptime(fields["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    lasts = datetime.fromisoformat(policy["expiration"]) - signed
+    conditions = [condition for condition in policy["conditions"] if "x-amz-date" not in condition]
+    return sorted(map(str, conditions)), pytest.approx(lasts.total_seconds(), abs=1)
 
 
 def test_an_upload_form_stores_a_file_up_to_its_limit(storage):
