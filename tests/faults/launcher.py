@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from tests.faults import steps
 
@@ -32,6 +33,8 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _role = "any"
 _current: str | None = None  # the video of the message that the worker received last
 _taking = threading.Lock()
+# What the open transaction of each of the database's connections is for
+_prepared: WeakKeyDictionary[Any, tuple[str, str | None]] = WeakKeyDictionary()
 
 
 def main() -> None:
@@ -90,8 +93,7 @@ class _Loader(importlib.machinery.SourceFileLoader):
 
 
 def _install() -> None:
-    from sqlalchemy import event  # noqa: PLC0415 nothing of the product may be imported before its clock is set
-    from sqlalchemy.orm import Session  # noqa: PLC0415 the same
+    from sqlalchemy.engine.default import DefaultDialect  # noqa: PLC0415 nothing of the product before its clock is set
 
     from anb.jobs import SqsJobs  # noqa: PLC0415 the same
     from anb.storage import S3Storage  # noqa: PLC0415 the same
@@ -109,8 +111,8 @@ def _install() -> None:
     if _role == "worker":
         loop = importlib.import_module("anb_worker.loop")
         _replace(loop.process, _working(loop.process))
-    event.listen(Session, "before_commit", _before_commit)
-    event.listen(Session, "after_commit", _after_commit)
+    DefaultDialect.do_commit = _committing(DefaultDialect.do_commit)
+    DefaultDialect.do_rollback = _forgetting(DefaultDialect.do_rollback)
 
 
 def _replace(original: Callable[..., Any], replacement: Callable[..., Any]) -> None:
@@ -138,12 +140,14 @@ def _crossing(step: str, inner: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _naming(step: str, inner: Callable[..., Any]) -> Callable[..., Any]:
-    """Remember what the session's transaction is for; the nested ones inside have no name yet."""
+    """Remember what the transaction that the function fills is for."""
+    from sqlalchemy.orm import Session  # noqa: PLC0415 as in _install
 
     @functools.wraps(inner)
-    def naming(session: Any, *arguments: Any, **named: Any) -> Any:
-        result = inner(session, *arguments, **named)
-        session.info["step"] = (step, _video_in(arguments, named, result))
+    def naming(filled: Any, *arguments: Any, **named: Any) -> Any:
+        result = inner(filled, *arguments, **named)
+        connection = filled.connection() if isinstance(filled, Session) else filled
+        _prepared[connection.connection.dbapi_connection] = (step, _video_in(arguments, named, result))
         return result
 
     return naming
@@ -166,14 +170,26 @@ def _working(inner: Callable[..., Any]) -> Callable[..., Any]:
     return working
 
 
-def _before_commit(session: Any) -> None:
-    if named := session.info.get("step"):
-        cross(named[0], "before", named[1])
+def _committing(inner: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(inner)
+    def committing(dialect: Any, connection: Any) -> None:
+        named = _prepared.pop(connection.dbapi_connection, None)
+        if named:
+            cross(named[0], "before", named[1])
+        inner(dialect, connection)
+        if named:
+            cross(named[0], "after", named[1])
+
+    return committing
 
 
-def _after_commit(session: Any) -> None:
-    if named := session.info.pop("step", None):
-        cross(named[0], "after", named[1])
+def _forgetting(inner: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(inner)
+    def forgetting(dialect: Any, connection: Any) -> None:
+        _prepared.pop(connection.dbapi_connection, None)
+        inner(dialect, connection)
+
+    return forgetting
 
 
 def _video_in(*values: object) -> str | None:

@@ -25,10 +25,11 @@ def _voting_dies(stage: Stage) -> None:
     crashes.web_dies(stage, 1, chosen=crashes.VOTING)
 
 
-_COUNTED_LATER = """\
-        voting.cast_vote(session, voter_id=current_user_id(), video_id=videos.parse_id(video_id))
-    with parts().sessions.begin() as session:
-        voting.count_vote(session, video_id=videos.parse_id(video_id))
+_VOTED = "        voting.cast_vote(connection, voter_id=current_user_id(), video_id=videos.parse_id(video_id))"
+_COUNTED_LATER = f"""\
+{_VOTED}
+    with parts().engine.begin() as connection:
+        voting.count_vote(connection, video_id=videos.parse_id(video_id))
 """
 
 MUTATIONS = [
@@ -86,15 +87,15 @@ MUTATIONS = [
         (
             (
                 "anb/anb/voting.py",
-                '    connection.execute(_UNCOUNTED_VOTE, {"video_id": video_id})\n',
+                '    connection.exec_driver_sql(_UNCOUNTED_VOTE, {"video": video_id.hex})\n',
                 (
-                    "\n\ndef count_vote(session: Session, *, video_id: UUID) -> None:\n"
-                    '    session.execute(_UNCOUNTED_VOTE, {"video_id": video_id})\n'
+                    "\n\ndef count_vote(connection: Connection, *, video_id: UUID) -> None:\n"
+                    '    connection.exec_driver_sql(_UNCOUNTED_VOTE, {"video": video_id.hex})\n'
                 ),
             ),
             (
                 "web/anb_web/public.py",
-                "        voting.cast_vote(session, voter_id=current_user_id(), video_id=videos.parse_id(video_id))\n",
+                f"{_VOTED}\n",
                 _COUNTED_LATER,
             ),
         ),

@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Protocol
 
 import pytest
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 import anb
@@ -35,11 +36,11 @@ def fills_a_transaction(function: object) -> bool:
     if not inspect.isfunction(function):
         return False
     first = next(iter(inspect.signature(function).parameters.values()), None)
-    return first is not None and first.annotation in {Session, "Session"}
+    return first is not None and first.annotation in {Connection, Session}
 
 
 def transactions() -> set[str]:
-    """Every public function of the product whose first argument is a session."""
+    """Every public function of the product whose first argument is a connection or a session."""
     return {
         f"{module.__name__}.{name}"
         for package in (anb, anb_worker)

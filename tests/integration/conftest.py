@@ -37,14 +37,20 @@ def engine(database_url):
 
 
 @pytest.fixture
-def sessions(engine):
-    """The factory of sessions over tables that are empty when the test begins."""
+def tables(engine):
+    """The engine, over tables that are empty when the test begins."""
     with engine.begin() as connection:
         connection.execute(text("SET FOREIGN_KEY_CHECKS = 0"))
         for table in Base.metadata.sorted_tables:
             connection.execute(text(f"TRUNCATE {table.name}"))
         connection.execute(text("SET FOREIGN_KEY_CHECKS = 1"))
-    return make_sessions(engine)
+    return engine
+
+
+@pytest.fixture
+def sessions(tables):
+    """The factory of sessions."""
+    return make_sessions(tables)
 
 
 @pytest.fixture
@@ -132,11 +138,11 @@ def store(storage):
 
 
 @pytest.fixture
-def app(sessions, storage, jobs):
+def app(tables, storage, jobs):
     settings = WebSettings(
         database_url="unused", media_bucket="unused", queue_url="unused", jwt_secret=os.urandom(32).hex()
     )
-    app = create_app(settings, parts=Parts(sessions=sessions, storage=storage, jobs=jobs))
+    app = create_app(settings, parts=Parts(engine=tables, storage=storage, jobs=jobs))
     app.testing = False  # errors become answers, as in production
     app.test_client_class = DescribedClient
     return app

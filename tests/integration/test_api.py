@@ -227,10 +227,10 @@ class TestTokens:
 
         assert client.get("/api/videos", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
-    def test_a_token_of_the_previous_secret_is_still_accepted(self, sessions, storage, jobs, make_user):
+    def test_a_token_of_the_previous_secret_is_still_accepted(self, tables, storage, jobs, make_user):
         def client_with(**secrets):
             settings = WebSettings(database_url="x", media_bucket="x", queue_url="x", **secrets)
-            app = create_app(settings, parts=Parts(sessions=sessions, storage=storage, jobs=jobs))
+            app = create_app(settings, parts=Parts(engine=tables, storage=storage, jobs=jobs))
             with app.app_context():
                 token = issue(make_user().id)
             return app.test_client(), {"Authorization": f"Bearer {token}"}

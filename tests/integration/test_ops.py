@@ -308,7 +308,7 @@ def popular(sessions, make_user, make_video):
     for voter in voters:
         for video in found:
             with sessions.begin() as session:
-                cast_vote(session, voter_id=voter.id, video_id=video.id)
+                cast_vote(session.connection(), voter_id=voter.id, video_id=video.id)
         if voter is voters[1]:
             with sessions.begin() as session:
                 assert tally(session) == 4
@@ -427,7 +427,7 @@ def test_audits_and_repairs_do_no_harm_while_votes_come_in_and_are_tallied(sessi
     with repeating(count, look, repair):
         for voter, video_id in itertools.product(voters, found):
             with sessions.begin() as session:
-                cast_vote(session, voter_id=voter.id, video_id=video_id)
+                cast_vote(session.connection(), voter_id=voter.id, video_id=video_id)
 
     assert counters() == ([60, 60], [120])
 

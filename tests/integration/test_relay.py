@@ -125,7 +125,7 @@ def test_a_first_message_that_a_worker_has_overtaken_changes_nothing(sessions, m
     video = make_video(status=Status.PROCESSING, enqueue_count=1)
 
     with sessions.begin() as session:
-        sent(session, Job(video_id=video.id, request_id="x"))
+        sent(session.connection(), Job(video_id=video.id, request_id="x"))
 
     with sessions() as session:
         assert session.get_one(Video, video.id).enqueue_count == 1

@@ -16,7 +16,7 @@ from anb.voting import cast_vote, cities, ranking, tally
 def vote(sessions):
     def cast(voter, video):
         with sessions.begin() as session:
-            cast_vote(session, voter_id=voter.id, video_id=video.id)
+            cast_vote(session.connection(), voter_id=voter.id, video_id=video.id)
 
     return cast
 
@@ -94,11 +94,11 @@ def test_a_vote_shows_at_once_and_is_counted_once(sessions, make_user, make_vide
     vote(make_user(), video)
 
     with sessions() as session:
-        assert find_own(session, owner_id=video.user_id, video_id=video.id).votes == 1
+        assert find_own(session.connection(), owner_id=video.user_id, video_id=video.id).votes == 1
         assert [listed.votes for listed in public_page(session, limit=10, after=None)[0]] == [1]
     count()
     with sessions() as session:
-        assert find_own(session, owner_id=video.user_id, video_id=video.id).votes == 1
+        assert find_own(session.connection(), owner_id=video.user_id, video_id=video.id).votes == 1
         assert [listed.votes for listed in public_page(session, limit=10, after=None)[0]] == [1]
         assert session.get_one(Video, video.id).votes == 1
 

@@ -11,7 +11,7 @@ from anb import relay, voting
 from anb.database import Sessions
 from anb.jobs import LARGEST_BATCH, Jobs
 
-TALLY_EVERY_SECONDS = 1
+TALLY_EVERY_SECONDS = 3  # a tally costs as much as a hundred votes in it
 _FULL_BATCH = {"relay": LARGEST_BATCH, "tally": voting.TALLY_BATCH}
 
 log = logging.getLogger(__name__)

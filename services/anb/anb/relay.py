@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from sqlalchemy import func, or_, select, text, update
+from sqlalchemy import Connection, bindparam, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from anb.jobs import LARGEST_BATCH, Job, Jobs
@@ -22,6 +22,7 @@ _SENT: dict[str, Any] = {
     "next_enqueue_at": func.timestampadd(text("SECOND"), _delay_seconds, now()),
     "enqueue_count": Video.enqueue_count + 1,
 }
+_FIRST_SENT = update(Video).where(Video.id == bindparam("video_id"), Video.status == Status.UPLOADED).values(_SENT)
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,6 @@ def relay(session: Session, jobs: Jobs) -> int:
     return len(found)
 
 
-def sent(session: Session, job: Job) -> None:
+def sent(connection: Connection, job: Job) -> None:
     """Note that the queue has taken the job's first message; a worker may be busy with it already."""
-    waiting = (Video.id == job.video_id) & (Video.status == Status.UPLOADED)
-    session.execute(update(Video).where(waiting).values(_SENT))
+    connection.execute(_FIRST_SENT, {"video_id": job.video_id})

@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Any, BinaryIO, Self
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, CursorResult, Row, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from anb import texts
-from anb.database import DUPLICATE_KEY
+from anb.database import DUPLICATE_KEY, driver_sql
 from anb.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from anb.models import Standing, Status, UncountedVote, User, Video, now
 from anb.mp4 import Clip, read_clip
@@ -40,18 +40,25 @@ Columns = Row[*tuple[Any, ...]]
 _waiting = select(func.count(UncountedVote.id)).where(UncountedVote.video_id == Video.id).scalar_subquery()
 _votes = (Video.votes + _waiting).label("votes")
 
-# Asked often, so it is built once, and not of the session, which takes as long for its objects as for the query
-_BY_ID = select(
-    Video.id,
-    Video.user_id,
-    Video.title,
-    Video.status,
-    Video.error,
-    Video.uploaded_at,
-    Video.processed_at,
-    Video.attempt,
-    _votes,
-).where(Video.id == bindparam("video_id"))
+# What uploads and looks ask is built once: building a statement takes longer than running it
+_RESERVED = insert(Video).inline()  # nobody asks for the key, which is ours
+_ACCEPTED = (
+    update(Video)
+    .where(Video.id == bindparam("video_id"), Video.status == Status.AWAITING_UPLOAD)
+    .values(status=Status.UPLOADED, uploaded_at=now(), next_enqueue_at=now(plus_seconds=SEND_GRACE_SECONDS))
+)
+_BY_ID = driver_sql(
+    select(
+        Video.user_id,
+        Video.title,
+        Video.status,
+        Video.error,
+        Video.uploaded_at,
+        Video.processed_at,
+        Video.attempt,
+        _votes,
+    ).where(Video.id == bindparam("video"))
+)
 
 
 def parse_id(text: str) -> UUID:
@@ -115,39 +122,37 @@ def check_clip(clip: Clip) -> None:
 
 
 def reserve(
-    session: Session, *, owner_id: int, title: str, idempotency_key: str | None, request_id: str
+    connection: Connection, *, owner_id: int, title: str, idempotency_key: str | None, request_id: str
 ) -> tuple[UUID, bool]:
     """Create the row that an upload fills; return its id and whether that upload is complete already.
 
     The same key from the same owner finds the same row again.
     """
     video_id = uuid.uuid4()
+    reservation = {
+        "id": video_id,
+        "user_id": owner_id,
+        "title": title,
+        "status": Status.AWAITING_UPLOAD,
+        "idempotency_key": idempotency_key,
+        "request_id": request_id,
+    }
     try:
-        with session.begin_nested():
-            session.execute(
-                insert(Video).values(
-                    id=video_id,
-                    user_id=owner_id,
-                    title=title,
-                    status=Status.AWAITING_UPLOAD,
-                    idempotency_key=idempotency_key,
-                    request_id=request_id,
-                )
-            )
-    except IntegrityError as error:
+        connection.execute(_RESERVED, reservation)
+    except IntegrityError as error:  # which undoes its statement alone; the transaction goes on
         if error.orig is None or error.orig.args[0] != DUPLICATE_KEY:
             raise Unauthenticated("La cuenta de este token no existe.") from None
         query = select(Video.id, Video.status).where(
             Video.user_id == owner_id, Video.idempotency_key == idempotency_key
         )
-        row = session.execute(query).one()
+        row = connection.execute(query).one()
         return row.id, row.status != Status.AWAITING_UPLOAD
     return video_id, False
 
 
-def reserved_by(session: Session, *, owner_id: int, idempotency_key: str) -> UUID | None:
+def reserved_by(connection: Connection, *, owner_id: int, idempotency_key: str) -> UUID | None:
     """Return the video that an earlier upload with this key brought, if that upload is complete."""
-    return session.scalar(
+    return connection.scalar(
         select(Video.id).where(
             Video.user_id == owner_id,
             Video.idempotency_key == idempotency_key,
@@ -156,19 +161,14 @@ def reserved_by(session: Session, *, owner_id: int, idempotency_key: str) -> UUI
     )
 
 
-def accept(session: Session, *, video_id: UUID) -> bool:
+def accept(connection: Connection, *, video_id: UUID) -> bool:
     """Turn a filled reservation into an uploaded video; False when another request has done it already."""
-    changed = session.execute(
-        update(Video)
-        .where(Video.id == video_id, Video.status == Status.AWAITING_UPLOAD)
-        .values(status=Status.UPLOADED, uploaded_at=now(), next_enqueue_at=now(plus_seconds=SEND_GRACE_SECONDS))
-    )
-    return rows(changed) == 1
+    return rows(connection.execute(_ACCEPTED, {"video_id": video_id})) == 1
 
 
-def find_reserved(session: Session, *, owner_id: int, video_id: UUID) -> Columns:
+def find_reserved(connection: Connection, *, owner_id: int, video_id: UUID) -> Columns:
     """Return the owner's video in whatever state; NotFound or Forbidden otherwise."""
-    video = session.connection().execute(_BY_ID, {"video_id": video_id}).one_or_none()
+    video = connection.exec_driver_sql(_BY_ID, {"video": video_id.hex}).one_or_none()
     if video is None:
         raise NotFound("Video no encontrado.")
     if video.user_id != owner_id:
@@ -176,12 +176,12 @@ def find_reserved(session: Session, *, owner_id: int, video_id: UUID) -> Columns
     return video
 
 
-def find_own(session: Session, *, owner_id: int, video_id: UUID) -> Columns:
+def find_own(connection: Connection, *, owner_id: int, video_id: UUID) -> Columns:
     """Return the owner's uploaded video and its votes, counted or not.
 
     Raises NotFound when there is none, Forbidden when it is somebody else's.
     """
-    video = find_reserved(session, owner_id=owner_id, video_id=video_id)
+    video = find_reserved(connection, owner_id=owner_id, video_id=video_id)
     if video.status not in _OWNED:
         raise NotFound("Video no encontrado.")
     return video
@@ -200,7 +200,7 @@ def delete_own(session: Session, *, owner_id: int, video_id: UUID) -> None:
 
     Raises NotFound, Forbidden, or Conflict for a video that is open to votes.
     """
-    find_own(session, owner_id=owner_id, video_id=video_id)
+    find_own(session.connection(), owner_id=owner_id, video_id=video_id)
     gone = session.execute(delete(Video).where(Video.id == video_id, Video.status.in_(_DELETABLE)))
     if rows(gone) == 0:
         raise Conflict("El video ya está publicado para votación y no se puede eliminar.")

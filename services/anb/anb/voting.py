@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Update, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from anb.database import DUPLICATE_KEY
+from anb.database import DUPLICATE_KEY, driver_sql
 from anb.errors import AlreadyVoted, NotFound, Unauthenticated
 from anb.models import Standing, Status, UncountedVote, User, Video, Vote
 from anb.videos import enter_standings
@@ -17,28 +17,67 @@ from anb.videos import enter_standings
 TALLY_BATCH = 1000  # votes; keeps a tally's transaction to some milliseconds
 AUDIT_BATCH = 500  # players; keeps an audit's snapshot, and what the database holds back for it, short
 
-# What a vote asks, built once
-_STATUS = select(Video.status).where(Video.id == bindparam("video_id"))
-_VOTE, _UNCOUNTED_VOTE = insert(Vote), insert(UncountedVote)
+_STATUS = driver_sql(select(Video.status).where(Video.id == bindparam("video")))
+_VOTE = driver_sql(insert(Vote).values(video_id=bindparam("video"), user_id=bindparam("voter")))
+_UNCOUNTED_VOTE = driver_sql(insert(UncountedVote).values(video_id=bindparam("video")))
+
+# What a tally asks, built once: building a statement takes longer than running it
+_BATCH = UncountedVote.id.in_(bindparam("batch", expanding=True))
+_TAKEN = (
+    select(UncountedVote.id, UncountedVote.video_id)
+    .order_by(UncountedVote.id)
+    .limit(TALLY_BATCH)
+    .with_for_update(skip_locked=True)
+)
+_LOCKED_VIDEOS = (
+    select(Video.user_id)
+    .where(Video.id.in_(bindparam("video_ids", expanding=True)))
+    .order_by(Video.id)
+    .with_for_update()
+)
+_LOCKED_STANDINGS = (
+    select(Standing.user_id)
+    .where(Standing.user_id.in_(bindparam("player_ids", expanding=True)))
+    .order_by(Standing.user_id)
+    .with_for_update()
+)
+# The database adds up: a statement for each video would be dearer than the vote
+_of_video = (
+    select(UncountedVote.video_id, func.count().label("votes"))
+    .where(_BATCH)
+    .group_by(UncountedVote.video_id)
+    .subquery()
+)
+_ADDED_TO_VIDEOS = update(Video).where(Video.id == _of_video.c.video_id).values(votes=Video.votes + _of_video.c.votes)
+_of_player = (
+    select(Video.user_id, func.count().label("votes"))
+    .join(UncountedVote, UncountedVote.video_id == Video.id)
+    .where(_BATCH)
+    .group_by(Video.user_id)
+    .subquery()
+)
+_ADDED_TO_STANDINGS = (
+    update(Standing).where(Standing.user_id == _of_player.c.user_id).values(votes=Standing.votes + _of_player.c.votes)
+)
+_DONE = delete(UncountedVote).where(_BATCH)
 
 
-def cast_vote(session: Session, *, voter_id: int, video_id: UUID) -> None:
+def cast_vote(connection: Connection, *, voter_id: int, video_id: UUID) -> None:
     """Record a vote; a voter has one per video, which the database enforces.
 
     Raises NotFound for a video that is not open to votes, AlreadyVoted for a second vote and Unauthenticated
     for a voter who does not exist.
     """
-    connection = session.connection()  # which takes half the session's time
     # A processed video stays one, so that the look and the insert need no lock between them
-    if connection.scalar(_STATUS, {"video_id": video_id}) != Status.PROCESSED:
+    if connection.exec_driver_sql(_STATUS, {"video": video_id.hex}).scalar() != Status.PROCESSED:
         raise NotFound("Video no encontrado.")
     try:
-        connection.execute(_VOTE, {"video_id": video_id, "user_id": voter_id})
+        connection.exec_driver_sql(_VOTE, {"video": video_id.hex, "voter": voter_id})
     except IntegrityError as error:
         if error.orig is not None and error.orig.args[0] == DUPLICATE_KEY:
             raise AlreadyVoted("Ya has votado por este video.") from None
         raise Unauthenticated("La cuenta de este token no existe.") from None
-    connection.execute(_UNCOUNTED_VOTE, {"video_id": video_id})
+    connection.exec_driver_sql(_UNCOUNTED_VOTE, {"video": video_id.hex})
 
 
 def tally(session: Session) -> int:
@@ -46,45 +85,18 @@ def tally(session: Session) -> int:
 
     Any number of processes may tally at once: each takes other rows.
     """
-    rows = session.execute(
-        select(UncountedVote.id, UncountedVote.video_id)
-        .order_by(UncountedVote.id)
-        .limit(TALLY_BATCH)
-        .with_for_update(skip_locked=True)
-    ).all()
-    if not rows:
+    connection = session.connection()
+    votes = connection.execute(_TAKEN).all()
+    if not votes:
         return 0
-    batch = UncountedVote.id.in_([row.id for row in rows])
+    batch = {"batch": [vote.id for vote in votes]}
     # Locked in the same order by all, so that two tallies cannot wait for each other
-    video_ids = {row.video_id for row in rows}
-    query = select(Video.user_id).where(Video.id.in_(video_ids)).order_by(Video.id).with_for_update()
-    player_ids = set(session.scalars(query))
-    session.execute(
-        select(Standing.user_id).where(Standing.user_id.in_(player_ids)).order_by(Standing.user_id).with_for_update()
-    )
-    votes = func.count().label("votes")
-    of_videos = select(UncountedVote.video_id, votes).where(batch).group_by(UncountedVote.video_id).subquery()
-    _add(session, update(Video).where(Video.id == of_videos.c.video_id).values(votes=Video.votes + of_videos.c.votes))
-    of_players = (
-        select(Video.user_id, votes)
-        .join(UncountedVote, UncountedVote.video_id == Video.id)
-        .where(batch)
-        .group_by(Video.user_id)
-        .subquery()
-    )
-    _add(
-        session,
-        update(Standing)
-        .where(Standing.user_id == of_players.c.user_id)
-        .values(votes=Standing.votes + of_players.c.votes),
-    )
-    session.execute(delete(UncountedVote).where(batch))
-    return len(rows)
-
-
-def _add(session: Session, addition: Update) -> None:
-    """Let the database add up: a statement for each video would be dearer than the vote."""
-    session.execute(addition, execution_options={"synchronize_session": False})
+    player_ids = set(connection.scalars(_LOCKED_VIDEOS, {"video_ids": list({vote.video_id for vote in votes})}))
+    connection.execute(_LOCKED_STANDINGS, {"player_ids": list(player_ids)})
+    connection.execute(_ADDED_TO_VIDEOS, batch)
+    connection.execute(_ADDED_TO_STANDINGS, batch)
+    connection.execute(_DONE, batch)
+    return len(votes)
 
 
 @dataclass(frozen=True, kw_only=True)

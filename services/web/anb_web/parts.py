@@ -1,9 +1,11 @@
 """The parts that views work with, made once per process."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 from flask import Flask, current_app
+from sqlalchemy import Engine
 
 from anb import aws
 from anb.database import Sessions, connect, sessions
@@ -22,15 +24,20 @@ _EXTENSION = "anb"
 class Parts:
     """Database, object store and queue."""
 
-    sessions: Sessions
+    engine: Engine
     storage: Storage
     jobs: Jobs
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """The factory of sessions over the engine's connections."""
+        return sessions(self.engine)
 
     @classmethod
     def from_settings(cls, settings: WebSettings) -> "Parts":
         """Make the parts; nothing is contacted before it is needed."""
         return cls(
-            sessions=sessions(connect(settings.database_url, pool_size=POOL_SIZE)),
+            engine=connect(settings.database_url, pool_size=POOL_SIZE),
             storage=S3Storage(aws.s3_client(), settings.media_bucket),
             jobs=SqsJobs(aws.sending_sqs_client(), settings.queue_url),
         )

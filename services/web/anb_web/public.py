@@ -38,8 +38,8 @@ def list_public() -> Response:
 @bp.post("/videos/<video_id>/vote")
 @signed_in
 def vote(video_id: str) -> ResponseReturnValue:
-    with parts().sessions.begin() as session:
-        voting.cast_vote(session, voter_id=current_user_id(), video_id=videos.parse_id(video_id))
+    with parts().engine.begin() as connection:
+        voting.cast_vote(connection, voter_id=current_user_id(), video_id=videos.parse_id(video_id))
     return {"message": "Voto registrado exitosamente."}
 
 

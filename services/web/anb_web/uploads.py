@@ -68,8 +68,8 @@ def begin_direct_upload() -> ResponseReturnValue:
 def complete_direct_upload(video_id: str) -> ResponseReturnValue:
     """Check what arrived in the object store and accept it, as a multipart upload is checked and accepted."""
     parsed = videos.parse_id(video_id)
-    with parts().sessions() as session:
-        video = videos.find_reserved(session, owner_id=current_user_id(), video_id=parsed)
+    with parts().engine.connect() as connection:
+        video = videos.find_reserved(connection, owner_id=current_user_id(), video_id=parsed)
     if video.status == Status.AWAITING_UPLOAD:
         _check_stored(parsed)
         _accept(parsed)
@@ -93,8 +93,8 @@ def _idempotency_key() -> str | None:
 def _uploaded_before(key: str | None) -> UUID | None:
     if key is None:
         return None
-    with parts().sessions() as session:
-        return videos.reserved_by(session, owner_id=current_user_id(), idempotency_key=key)
+    with parts().engine.connect() as connection:
+        return videos.reserved_by(connection, owner_id=current_user_id(), idempotency_key=key)
 
 
 def _form() -> tuple[str, BinaryIO, int]:
@@ -113,26 +113,26 @@ def _form() -> tuple[str, BinaryIO, int]:
 
 
 def _reserve(title: str, key: str | None) -> tuple[UUID, bool]:
-    with parts().sessions.begin() as session:
+    with parts().engine.begin() as connection:
         return videos.reserve(
-            session, owner_id=current_user_id(), title=title, idempotency_key=key, request_id=request_id()
+            connection, owner_id=current_user_id(), title=title, idempotency_key=key, request_id=request_id()
         )
 
 
 def _accept(video_id: UUID) -> None:
     """Make the video durable, then ring for a worker; when the ring fails, the relay repeats it."""
-    with parts().sessions.begin() as session:
-        accepted = videos.accept(session, video_id=video_id)
+    with parts().engine.begin() as connection:
+        accepted = videos.accept(connection, video_id=video_id)
     if not accepted:
         # By an earlier request with the same key, or because the reservation is gone: only the first is a success
-        with parts().sessions() as session:
-            videos.find_own(session, owner_id=current_user_id(), video_id=video_id)
+        with parts().engine.connect() as connection:
+            videos.find_own(connection, owner_id=current_user_id(), video_id=video_id)
         return
     job = Job(video_id=video_id, request_id=request_id())
     try:
         parts().jobs.send([job])
-        with parts().sessions.begin() as session:
-            relay.sent(session, job)
+        with parts().engine.begin() as connection:
+            relay.sent(connection, job)
     except (BotoCoreError, ClientError, SendFailed, DBAPIError) as error:
         log.warning("could not ring", extra={"video_id": str(video_id), "error": str(error)})
 

@@ -1,6 +1,7 @@
 """`/api/videos`: a player's own videos."""
 
 from typing import Any
+from uuid import UUID
 
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
@@ -30,17 +31,18 @@ class VideoId(BaseConverter):
 def list_own() -> ResponseReturnValue:
     with parts().sessions() as session:
         found = videos.list_own(session, owner_id=current_user_id())
-    return jsonify([_item(video) for video in found])
+    return jsonify([_item(video.id, video) for video in found])
 
 
 @bp.get("/<video_id:video_id>")
 @signed_in
 def detail(video_id: str) -> ResponseReturnValue:
-    with parts().sessions() as session:
-        video = videos.find_own(session, owner_id=current_user_id(), video_id=videos.parse_id(video_id))
+    parsed = videos.parse_id(video_id)
+    with parts().engine.connect() as connection:
+        video = videos.find_own(connection, owner_id=current_user_id(), video_id=parsed)
     return {
-        **_item(video),
-        "original_url": parts().storage.link(source_key(video.id)),
+        **_item(parsed, video),
+        "original_url": parts().storage.link(source_key(parsed)),
         "votes": video.votes,
     }
 
@@ -55,16 +57,16 @@ def delete(video_id: str) -> ResponseReturnValue:
     return {"message": "El video ha sido eliminado exitosamente.", "video_id": str(parsed)}
 
 
-def _item(video: Video | videos.Columns) -> dict[str, Any]:
+def _item(video_id: UUID, video: Video | videos.Columns) -> dict[str, Any]:
     item = {
-        "video_id": str(video.id),
+        "video_id": str(video_id),
         "title": video.title,
         "status": _SHOWN_STATUS.get(Status(video.status), video.status),
         "uploaded_at": utc(video.uploaded_at),
     }
     if video.status == Status.PROCESSED:
         item["processed_at"] = utc(video.processed_at)
-        item["processed_url"] = parts().storage.link(processed_key(video.id, video.attempt))
+        item["processed_url"] = parts().storage.link(processed_key(video_id, video.attempt))
     if video.status == Status.FAILED:
         item["error"] = video.error
     return item
