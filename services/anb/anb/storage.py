@@ -100,10 +100,10 @@ class S3Storage:
             timeout=(CONNECT_SECONDS, READ_SECONDS),  # type: ignore[arg-type] # the stub does not know of pairs
             max_pool_connections=POOLED_CONNECTIONS,
         )
-        self._base_url = _base_url(client, bucket)
+        self._form_url = client.generate_presigned_post(bucket, "k")["url"]
         self._credentials = client._request_signer._credentials  # type: ignore[attr-defined] # noqa: SLF001 no other way to them
         self._signer = LinkSigner(
-            base_url=self._base_url,
+            base_url=_base_url(client, bucket),
             region=client.meta.region_name,
             credentials=self._credentials,
             clock=time.time,
@@ -148,7 +148,7 @@ class S3Storage:
 
     def upload_form(self, key: str, *, content_type: str, largest_bytes: int) -> UploadForm:
         # What the client's generate_presigned_post comes to; its way there takes four times as long
-        form = AWSRequest("POST", self._base_url)
+        form = AWSRequest("POST", self._form_url)
         fields = {"Content-Type": content_type, "key": key}
         conditions: list[object] = [{name: value} for name, value in fields.items()]
         conditions += [{"bucket": self._bucket}, ["content-length-range", 1, largest_bytes]]
@@ -157,7 +157,7 @@ class S3Storage:
         form.context |= {"s3-presign-post-fields": fields, "s3-presign-post-policy": policy}
         region = self._client.meta.region_name
         S3SigV4PostAuth(self._credentials.get_frozen_credentials(), "s3", region).add_auth(form)
-        return UploadForm(url=self._base_url, fields=fields)
+        return UploadForm(url=self._form_url, fields=fields)
 
     def ping(self) -> None:
         self._client.head_bucket(Bucket=self._bucket)
