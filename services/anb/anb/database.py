@@ -57,7 +57,10 @@ def connect(url: str, *, pool_size: int, timeout_seconds: int = 10, idle_seconds
 
 
 def sessions(engine: Engine) -> Sessions:
-    """Return the factory of short sessions: one per transaction."""
+    """Return the factory of short sessions: one per transaction.
+
+    What requests wait for most takes a connection of the engine instead: a session takes as long as a statement.
+    """
     return sessionmaker(engine, expire_on_commit=False)
 
 
