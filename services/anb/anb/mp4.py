@@ -17,10 +17,13 @@ from typing import BinaryIO, Final, Literal, NamedTuple
 
 from anb import sps
 from anb.errors import Invalid
+from anb.ranged import TOO_MANY_PIECES
 
 MOST_INDEX_BYTES: Final = 16 * 1024 * 1024  # moov; an hour of phone video needs 2 MiB
 MOST_FRAGMENT_BYTES: Final = 4 * 1024 * 1024  # all moof together: 16 bytes a sample, and their headers
-MOST_FILE_BOXES: Final = 10_000  # a browser recording has two boxes a fragment
+# A minute of 60 pictures and 47 pieces of sound a second, each a fragment of two boxes, has 12,840
+MOST_FILE_BOXES: Final = 20_000
+MOST_FRAGMENT_BOXES: Final = 100_000  # inside all moof together; those of such a recording have 5 each
 MOST_BOXES_INSIDE: Final = 1_000
 MOST_TRACKS: Final = 16
 MOST_DESCRIPTIONS: Final = 8  # of one track's samples
@@ -149,22 +152,28 @@ def read_clip(file: BinaryIO, *, size_bytes: int) -> Clip:
 
 
 def _layout(file: BinaryIO, size_bytes: int) -> _Layout:
-    boxes = list(_file_boxes(file, size_bytes))
-    _check_brand(_read(file, boxes[0].body, min(boxes[0].body_bytes, 1024)))
-    indexes = [box for box in boxes if box.kind == b"moov"]
-    fragments = [box for box in boxes if box.kind == b"moof"]
-    if not indexes:
+    """Walk over the boxes of the file once, forward, and read what matters in passing."""
+    index: memoryview | None = None
+    index_first = True
+    fragments: list[tuple[int, memoryview]] = []
+    fragment_bytes = 0
+    for box in _file_boxes(file, size_bytes):
+        if box.kind == b"moov":
+            if index is not None:
+                raise UnreadableClip(_DAMAGED)
+            if box.body_bytes > MOST_INDEX_BYTES:
+                raise UnreadableClip(_TOO_COMPLEX)
+            index = memoryview(_read(file, box.body, box.body_bytes))
+        elif box.kind == b"moof":
+            fragment_bytes += box.body_bytes
+            if fragment_bytes > MOST_FRAGMENT_BYTES:
+                raise UnreadableClip(_TOO_COMPLEX)
+            fragments.append((box.start, memoryview(_read(file, box.body, box.body_bytes))))
+        elif box.kind == b"mdat":
+            index_first = index_first and index is not None
+    if index is None:
         raise UnreadableClip(_NO_INDEX)
-    if len(indexes) > 1:
-        raise UnreadableClip(_DAMAGED)
-    index = indexes[0]
-    if index.body_bytes > MOST_INDEX_BYTES or sum(box.body_bytes for box in fragments) > MOST_FRAGMENT_BYTES:
-        raise UnreadableClip(_TOO_COMPLEX)
-    return _Layout(
-        index=memoryview(_read(file, index.body, index.body_bytes)),
-        index_first=all(box.start > index.start for box in boxes if box.kind == b"mdat"),
-        fragments=[(box.start, memoryview(_read(file, box.body, box.body_bytes))) for box in fragments],
-    )
+    return _Layout(index=index, index_first=index_first, fragments=fragments)
 
 
 def _file_boxes(file: BinaryIO, size_bytes: int) -> Iterator[_FileBox]:
@@ -183,9 +192,12 @@ def _file_boxes(file: BinaryIO, size_bytes: int) -> Iterator[_FileBox]:
             raise UnreadableClip(_NOT_MP4)
         if length > left:
             raise UnreadableClip(_TRUNCATED)
-        yield _FileBox(kind, position, position + header_bytes, length - header_bytes)
+        body, body_bytes = position + header_bytes, length - header_bytes
+        if position == 0:
+            _check_brand(_read(file, body, min(body_bytes, 1024)))
+        yield _FileBox(kind, position, body, body_bytes)
         position += length
-    raise UnreadableClip(_TOO_COMPLEX)
+    raise UnreadableClip(TOO_MANY_PIECES)
 
 
 def _header(data: memoryview, left: int) -> tuple[bytes, int, int]:
@@ -505,21 +517,37 @@ def _fragment_samples(movie: Boxes, layout: _Layout, track_id: int, size_bytes: 
         return total
     defaults = _track_defaults(movie, track_id)
     decoded_until: int | None = None
-    for start, payload in layout.fragments:
-        for traf in _inside(payload)[b"traf"]:
-            boxes = _inside(traf)
-            header = _only(boxes, b"tfhd")
-            if _U32.unpack_from(header, 4)[0] != track_id:
-                continue
-            begin = _decode_time(boxes)
-            fragment = _run_samples(boxes, header, defaults, start, size_bytes)
-            total += fragment
-            if begin is not None and decoded_until is not None:
-                total += _Samples(longest=max(0, begin - decoded_until))
-            if total.count > MOST_SAMPLES:
-                raise UnreadableClip(_TOO_COMPLEX)
-            decoded_until = (decoded_until or 0 if begin is None else begin) + fragment.ticks
+    for start, boxes in _track_fragments(layout.fragments):
+        header = _only(boxes, b"tfhd")
+        if _U32.unpack_from(header, 4)[0] != track_id:
+            continue
+        begin = _decode_time(boxes)
+        fragment = _run_samples(boxes, header, defaults, start, size_bytes)
+        total += fragment
+        if begin is not None and decoded_until is not None:
+            total += _Samples(longest=max(0, begin - decoded_until))
+        if total.count > MOST_SAMPLES:
+            raise UnreadableClip(_TOO_COMPLEX)
+        decoded_until = (decoded_until or 0 if begin is None else begin) + fragment.ticks
     return total
+
+
+def _track_fragments(fragments: Sequence[tuple[int, memoryview]]) -> Iterator[tuple[int, Boxes]]:
+    """The boxes in each traf, and where its fragment begins."""
+    found = 0
+    for start, payload in fragments:
+        fragment = _inside(payload)
+        found += _number(fragment)
+        for traf in fragment[b"traf"]:
+            boxes = _inside(traf)
+            found += _number(boxes)
+            if found > MOST_FRAGMENT_BOXES:
+                raise UnreadableClip(_TOO_COMPLEX)
+            yield start, boxes
+
+
+def _number(boxes: Boxes) -> int:
+    return sum(map(len, boxes.values()))
 
 
 def _track_defaults(movie: Boxes, track_id: int) -> tuple[int, int]:
@@ -568,6 +596,8 @@ def _run(trun: memoryview, duration: int, size: int, base: int, size_bytes: int)
     flags, count = struct.unpack_from(">II", trun)
     if count > MOST_SAMPLES:
         raise UnreadableClip(_TOO_COMPLEX)
+    if count == 0:
+        return _Samples()
     position = 8
     if flags & 0x1:
         base, position = base + _I32.unpack_from(trun, position)[0], position + 4

@@ -1,0 +1,137 @@
+"""MP4 files built box by box, so that each test can break the one thing that it is about."""
+
+import struct
+
+QUARTER_TURN = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+UPRIGHT = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+
+# As x264 and x265 wrote them, for pictures of the size in the name
+X264_1920X1080 = bytes.fromhex("6742c028da01e0089f970110000003001000000303c0f1832a")
+X264_720X576_FIELDS = bytes.fromhex("674d401ef405a126c044000003000400000300c87c50aa80")
+X264_1278X718_444 = bytes.fromhex("67f4001f919b280a00b7dde022000003000200000300641e30632c")
+X265_1918X1078 = bytes.fromhex("420101016000000300900000030000030078a003c0801107536595952930bc05a02000007d20000ea6")
+
+
+def box(kind, *parts):
+    payload = b"".join(parts)
+    return struct.pack(">I4s", 8 + len(payload), kind) + payload
+
+
+def full(kind, *parts, version=0, flags=0):
+    return box(kind, struct.pack(">I", version << 24 | flags), *parts)
+
+
+def table(kind, row, rows):
+    return full(kind, struct.pack(">I", len(rows)), *(struct.pack(row, *each) for each in rows))
+
+
+def exp_golomb(*values):
+    return "".join(f"{value + 1:b}".zfill(2 * (value + 1).bit_length() - 1) for value in values)
+
+
+def avc_sps(width, height):
+    """A Baseline SPS for a picture of even sides, cropped from whole macroblocks."""
+    columns, rows = -(-width // 16), -(-height // 16)
+    crop = exp_golomb(0, (columns * 16 - width) // 2, 0, (rows * 16 - height) // 2)
+    bits = exp_golomb(0, 0, 2, 1) + "0" + exp_golomb(columns - 1, rows - 1) + "11" + "1" + crop + "01"
+    bits += "0" * (-len(bits) % 8)
+    payload = bytes((66, 0, 40)) + int(bits, 2).to_bytes(len(bits) // 8)
+    return b"\x67" + payload.replace(b"\x00\x00\x01", b"\x00\x00\x03\x01")
+
+
+def avcc(*parameter_sets):
+    units = b"".join(struct.pack(">H", len(unit)) + unit for unit in parameter_sets)
+    return box(b"avcC", bytes((1, 66, 0, 40, 0xFF, 0xE0 | len(parameter_sets))), units, b"\x00")
+
+
+def hvcc(*parameter_sets):
+    units = b"".join(struct.pack(">H", len(unit)) + unit for unit in parameter_sets)
+    return box(b"hvcC", bytes(22), struct.pack(">BBH", 1, 33, len(parameter_sets)), units)
+
+
+def sample_entry(kind, *boxes, width=0, height=0):
+    return box(kind, bytes(24), struct.pack(">HH", width, height), bytes(50), *boxes)
+
+
+def video(
+    *,
+    entry=None,
+    size=(1920, 1080),
+    handler=b"vide",
+    timescale=30_000,
+    deltas=((60, 1000),),
+    sample_bytes=10,
+    sizes=(),
+    count=None,
+    offsets=(48,),
+    per_chunk=None,
+    matrix=UPRIGHT,
+    edits=None,
+    shifts=None,
+    track_id=1,
+):
+    count = sum(number for number, _ in deltas) if count is None else count
+    entry = entry or sample_entry(b"avc1", avcc(avc_sps(*size)))
+    tables = box(
+        b"stbl",
+        full(b"stsd", struct.pack(">I", 1), entry),
+        table(b"stts", ">II", deltas),
+        table(b"ctts", ">Ii", shifts) if shifts else b"",
+        full(b"stsz", struct.pack(f">II{len(sizes)}I", 0 if sizes else sample_bytes, count, *sizes)),
+        table(b"stsc", ">III", [(1, count if per_chunk is None else per_chunk, 1)] if count else []),
+        table(b"stco", ">I", [(offset,) for offset in offsets] if count else []),
+    )
+    return box(
+        b"trak",
+        full(b"tkhd", bytes(8), struct.pack(">I", track_id), bytes(24), struct.pack(">9i", *matrix), bytes(8)),
+        box(b"edts", table(b"elst", ">IiI", edits)) if edits else b"",
+        box(
+            b"mdia",
+            full(b"mdhd", bytes(8), struct.pack(">II", timescale, 0), bytes(4)),
+            full(b"hdlr", bytes(4), handler, bytes(13)),
+            box(b"minf", tables),
+        ),
+    )
+
+
+def movie(*tracks):
+    return box(b"moov", full(b"mvhd", bytes(8), struct.pack(">II", 1000, 0), bytes(80)), *tracks)
+
+
+FTYP = box(b"ftyp", b"isom", bytes(4), b"isomavc1")
+MDAT = box(b"mdat", bytes(3000))
+
+
+def file_of(*tracks, ftyp=FTYP, media=MDAT):
+    return ftyp + media + movie(*tracks)
+
+
+def fragment(*, start, durations, sample_bytes=10, track_id=1, media=MDAT):
+    run = full(
+        b"trun",
+        struct.pack(">Ii", len(durations), 0),
+        *(struct.pack(">I", duration) for duration in durations),
+        flags=0x101,
+    )
+    return moof(full(b"tfdt", struct.pack(">I", start)), run, sample_bytes=sample_bytes, track_id=track_id) + media
+
+
+def moof(*boxes, duration=1000, sample_bytes=10, track_id=1, times=1):
+    """The index of a fragment that has the same track `times` over."""
+    header = full(b"tfhd", struct.pack(">III", track_id, duration, sample_bytes), flags=0x20018)
+    return box(b"moof", box(b"traf", header, *boxes) * times)
+
+
+def fragmented(*fragments):
+    empty = video(deltas=(), offsets=())
+    extends = box(b"mvex", full(b"trex", struct.pack(">IIIII", 1, 1, 0, 0, 0)))
+    return FTYP + movie(empty, extends) + b"".join(fragments)
+
+
+def recording(*, fragments, frames, fragment_bytes):
+    """A recording of 30 pictures a second, as browsers write it: the index first, without samples."""
+    durations = [1000] * frames
+    media = box(b"mdat", bytes(fragment_bytes - len(fragment(start=0, durations=durations, media=b"")) - 8))
+    return fragmented(
+        *(fragment(start=each * frames * 1000, durations=durations, media=media) for each in range(fragments))
+    )
