@@ -134,7 +134,7 @@ class TestGuessing:
 
         answers = [self.guess(client, email) for _ in range(12)]
 
-        assert [answer.status_code for answer in answers] == [401] * 11 + [429]
+        assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
         assert is_error(answers[-1], 429, "too_many_requests")
         assert 1 <= int(answers[-1].headers["Retry-After"]) <= 3
 
@@ -146,12 +146,17 @@ class TestGuessing:
                 longest = session.scalar(
                     text("SELECT MAX(TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(6), blocked_until)) FROM login_failures")
                 )
-                session.execute(text("UPDATE login_failures SET blocked_until = UTC_TIMESTAMP(6)"))
+                session.execute(
+                    text(
+                        "UPDATE login_failures SET blocked_until = UTC_TIMESTAMP(6),"
+                        " last_at = UTC_TIMESTAMP(6) - INTERVAL 1 MINUTE"
+                    )
+                )
         assert longest <= 30
 
         assert self.guess(client, SIGN_UP["email"], SIGN_UP["password1"]).status_code == 200
 
-    def test_the_right_password_forgets_the_wrong_ones(self, client):
+    def test_whoever_also_knows_the_right_password_may_fail_more_often(self, client):
         client.post("/api/auth/signup", json=SIGN_UP)
         for password in ("WrongPass123", SIGN_UP["password1"]) * 12:
             answer = self.guess(client, SIGN_UP["email"], password)

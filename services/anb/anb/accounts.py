@@ -97,18 +97,17 @@ def authenticate(session: Session, *, email: object, password: object, client_ad
     if not isinstance(email, str) or not isinstance(password, str) or len(password) > _LONGEST_PASSWORD:
         raise wrong
     email = email.strip().lower()
-    account, address = throttle.account(email), throttle.address(client_address)
-    failed_before = throttle.check(session, [account, address])
     query = select(User.id, User.password_hash).where(User.email == email)
     found = session.execute(query).one_or_none() if _EMAIL.fullmatch(email) else None
+    attempt = throttle.begin(session, email=email, client_address=client_address)
     session.commit()  # hand the connection back before the CPU is busy with the hash
-    if not _verified(found.password_hash if found else _NOBODYS_HASH, password) or found is None:
-        throttle.note_failure(session, [account, address])
+    is_right = _verified(found.password_hash if found else _NOBODYS_HASH, password)
+    if found is None or not is_right:
+        attempt.fail(session)
         session.commit()
         raise wrong
-    if account in failed_before:
-        throttle.forget(session, account)
-        session.commit()
+    attempt.succeed(session)
+    session.commit()
     return int(found.id)
 
 

@@ -1,4 +1,4 @@
-"""Small recurring work that any number of processes may do: web and workers relay, web tallies what it brought."""
+"""Small recurring work that any number of processes may do: web and workers relay, web tallies and tidies."""
 
 import logging
 import random
@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
-from anb import relay, voting
+from anb import relay, throttle, voting
 from anb.database import Sessions
 from anb.jobs import LARGEST_BATCH, Jobs
 
 TALLY_EVERY_SECONDS = 3  # a tally costs as much as a hundred votes in it
-_FULL_BATCH = {"relay": LARGEST_BATCH, "tally": voting.TALLY_BATCH}
+PURGE_EVERY_SECONDS = 60
+_FULL_BATCH = {"relay": LARGEST_BATCH, "tally": voting.TALLY_BATCH, "purge": throttle.PURGE_BATCH}
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,11 @@ def start_relay(sessions: Sessions, jobs: Jobs, stop: threading.Event) -> None:
 def start_tally(sessions: Sessions, stop: threading.Event) -> None:
     """Tally in the background until `stop` is set, in the same way."""
     _every(TALLY_EVERY_SECONDS, "tally", sessions, voting.tally, stop)
+
+
+def start_purge(sessions: Sessions, stop: threading.Event) -> None:
+    """Forget failed logins in the background until `stop` is set, in the same way."""
+    _every(PURGE_EVERY_SECONDS, "purge", sessions, throttle.purge, stop)
 
 
 def _every(

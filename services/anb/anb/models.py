@@ -127,14 +127,17 @@ class UncountedVote(Base):
 
 
 class LoginFailures(Base):
-    """How often logins have failed lately, for one account or one address."""
+    """How often logins have failed lately: for an account, an address, or a pair of both, which may be known."""
 
     __tablename__ = "login_failures"
+    __table_args__ = (Index("ix_login_failures_expiry", "expires_at"), Base.__table_args__)
 
     subject: Mapped[str] = mapped_column(String(64), primary_key=True)
     failures: Mapped[int]
     last_at: Mapped[datetime] = mapped_column(Time)
     blocked_until: Mapped[datetime] = mapped_column(Time)
+    has_signed_in: Mapped[bool] = mapped_column(server_default=text("0"))
+    expires_at: Mapped[datetime] = mapped_column(Time, server_default=text("CURRENT_TIMESTAMP(6)"))
 
 
 class Standing(Base):

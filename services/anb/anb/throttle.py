@@ -1,85 +1,258 @@
-"""Slows down the guessing of passwords, across all processes, without locking anybody out for long.
+"""Slows down the guessing of passwords, across all processes, so that no rival can keep an account's owner out.
 
-Failures are counted per account and per address. After some free ones each further failure doubles the wait,
-up to half a minute; a success, or a quarter of an hour without failures, forgets them.
+A look at a password is counted before it happens, as if it had failed, and a right password takes its count back:
+looks at the same time are as many as looks in turn. What is counted, and what waits once its free failures are
+used up (2 s, doubling up to half a minute):
+
+- The pair of an account and an address. One that has signed in before is free for longer and waits for nothing
+  else, so that neither failures elsewhere nor those of neighbours behind its address reach it.
+- The account as a whole, for everybody else. Of those who wait, whoever has failed less here goes first: somebody
+  with a new device waits half a minute, a rival who goes on guessing a whole one.
+- The address as a whole, for everybody else: a household, a classroom or a test run shares one.
+
+Looks at one account: some 80 in the first hour and 60 in each further one from one address, 142 and then at most 120
+from however many, 150 and then 120 from an address at which the owner signs in.
 """
 
 import hashlib
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
-from sqlalchemy import delete, func, select, text
-from sqlalchemy.dialects.mysql import insert
+from sqlalchemy import Row, Table, bindparam, case, delete, func, insert, literal_column, select, update
+from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Session
 
+from anb.database import driver_sql
 from anb.errors import TooManyRequests
 from anb.models import LoginFailures, now
 
 LONGEST_WAIT_SECONDS = 30
-FORGET_SECONDS = 900
-# A household, a classroom or a test run shares one address
-_FREE_OF_ACCOUNT, _FREE_OF_ADDRESS = 10, 200
+_YIELDED_SECONDS = 6  # for each failure of one's own, up to another half a minute
+
+PURGE_BATCH = 500
+_REMEMBERED = timedelta(days=90)  # since the last login of a pair
+_KEPT = timedelta(days=1)  # longer than anything else is remembered
 
 
 @dataclass(frozen=True)
-class Subject:
-    """Whose failures are counted; stored as a hash, since people type passwords into e-mail fields."""
+class Limit:
+    """How many failures cost nothing, and after how long without another they are forgotten."""
 
-    key: str
     free_failures: int
+    forgotten_after: timedelta
 
 
-def account(email: str) -> Subject:
-    """Return the subject for an account, whether it exists or not."""
-    return Subject(_hashed(f"account:{email}"), _FREE_OF_ACCOUNT)
+_OF_PAIR = Limit(10, timedelta(days=1))  # what has failed once is no newcomer for a day
+_OF_KNOWN_PAIR = Limit(30, timedelta(minutes=15))
+_OF_ACCOUNT = Limit(20, timedelta(minutes=15))
+_OF_ADDRESS = Limit(200, timedelta(minutes=15))
+
+_table: Table = LoginFailures.__table__  # type: ignore[assignment] # a declared class has a Table
+_ROWS = _table.c.subject.in_(bindparam("subjects", expanding=True))
+# What every login asks is the driver's own SQL
+_LOCKED = driver_sql(
+    select(_table, literal_column("UTC_TIMESTAMP(6)").label("now"))
+    .where(_table.c.subject.in_([bindparam("pair"), bindparam("account"), bindparam("address")]))
+    .order_by(_table.c.subject)
+    .with_for_update()
+)
+_BLANK = insert(_table).prefix_with("IGNORE")
+_upsert = mysql.insert(_table)
+_COUNTED = driver_sql(
+    _upsert.on_duplicate_key_update(
+        {column.name: _upsert.inserted[column.name] for column in _table.c if not column.primary_key}
+    )
+)
+_TAKEN_BACK: dict[str, Any] = {
+    "failures": func.greatest(_table.c.failures, 1) - 1,
+    # A wait that somebody else has begun since then goes on
+    "blocked_until": case(
+        (_table.c.blocked_until.in_(bindparam("waits", expanding=True)), _table.c.last_at),
+        else_=_table.c.blocked_until,
+    ),
+}
+_stale = _table.c.last_at < now(plus_seconds=-_OF_ACCOUNT.forgotten_after.total_seconds())
+_NOTED = (
+    update(_table)
+    .where(_ROWS)
+    # MySQL assigns from left to right
+    .ordered_values(
+        (_table.c.failures, case((_stale, 1), else_=_table.c.failures + 1)),
+        (_table.c.last_at, now()),
+    )
+)
+_WITHDRAWN = update(_table).where(_ROWS).values(_TAKEN_BACK)
+_is_pair = _table.c.subject == bindparam("pair")
+_SUCCEEDED = (
+    update(_table)
+    .where(_ROWS)
+    .values(
+        {
+            **_TAKEN_BACK,
+            "has_signed_in": case((_is_pair, True), else_=_table.c.has_signed_in),
+            "expires_at": case((_is_pair, bindparam("remembered_until")), else_=_table.c.expires_at),
+        }
+    )
+)
+_EXPIRED = select(_table.c.subject).where(_table.c.expires_at < now()).order_by(_table.c.expires_at)
+_PURGED = delete(_table).where(_ROWS, _table.c.expires_at < now())
 
 
-def address(ip: str) -> Subject:
-    """Return the subject for a client's address."""
-    return Subject(_hashed(f"address:{ip}"), _FREE_OF_ADDRESS)
+@dataclass(frozen=True)
+class Subjects:
+    """What the failures of a login count for, each stored as a hash: people type passwords into e-mail fields."""
 
+    pair: str
+    account: str
+    address: str
 
-def check(session: Session, subjects: Collection[Subject]) -> set[Subject]:
-    """Return the subjects that have failed before; raise TooManyRequests while one of them has to wait."""
-    remaining = func.timestampdiff(text("MICROSECOND"), now(), LoginFailures.blocked_until).label("remaining")
-    query = select(LoginFailures.subject, remaining).where(LoginFailures.subject.in_([s.key for s in subjects]))
-    waits = {row.subject: row.remaining for row in session.execute(query)}
-    microseconds = max(waits.values(), default=0)
-    if microseconds > 0:
-        seconds = 1 + microseconds // 1_000_000
-        raise TooManyRequests(
-            f"Demasiados intentos fallidos. Espera {seconds} segundos e inténtalo de nuevo.",
-            retry_after_seconds=seconds,
+    @classmethod
+    def of(cls, *, email: str, client_address: str) -> "Subjects":
+        """Return the subjects of a login, whether the account exists or not."""
+        network = _network(client_address)
+        # Every transaction locks the rows in the order of their keys, the pair's first
+        return cls(
+            pair=f"1{_hashed(f'{email} {network}')}",
+            account=f"2{_hashed(email)}",
+            address=f"3{_hashed(network)}",
         )
-    return {subject for subject in subjects if subject.key in waits}
 
 
-def note_failure(session: Session, subjects: Iterable[Subject]) -> None:
-    """Count one failure for each subject."""
-    for subject in subjects:
-        session.execute(_counted(subject))
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """A look at a password, counted as a failure until it turns out otherwise."""
+
+    subjects: Subjects
+    is_known: bool
+    began_at: datetime
+    counted: Mapping[str, datetime]  # subjects, and until when the count lets them wait
+
+    def fail(self, session: Session) -> None:
+        """Let the count stand; that of a known pair makes others wait too who have failed before."""
+        if self.is_known:
+            session.execute(_NOTED, {"subjects": [self.subjects.account, self.subjects.address]})
+
+    def succeed(self, session: Session) -> None:
+        """Take the count back and remember the pair."""
+        remembered_until = self.began_at + _REMEMBERED
+        session.execute(
+            _SUCCEEDED, {**self._counts(), "pair": self.subjects.pair, "remembered_until": remembered_until}
+        )
+
+    def withdraw(self, session: Session) -> None:
+        """Take the count back: nobody has looked."""
+        session.execute(_WITHDRAWN, self._counts())
+
+    def _counts(self) -> dict[str, Any]:
+        return {"subjects": sorted(self.counted), "waits": list(self.counted.values())}
 
 
-def forget(session: Session, subject: Subject) -> None:
-    """Let the subject begin anew."""
-    session.execute(delete(LoginFailures).where(LoginFailures.subject == subject.key))
+def begin(session: Session, *, email: str, client_address: str) -> Attempt:
+    """Count a look at a password before it happens; raises TooManyRequests, and counts nothing, while it has to wait.
+
+    The caller commits before it looks, and then says how that ended.
+    """
+    subjects = Subjects.of(email=email, client_address=client_address)
+    rows = _locked(session, subjects)
+    pair = rows[subjects.pair]
+    is_known = _is_known(pair)
+    if is_known:
+        limits = {subjects.pair: _OF_KNOWN_PAIR}
+    else:
+        limits = {subjects.pair: _OF_PAIR, subjects.account: _OF_ACCOUNT, subjects.address: _OF_ADDRESS}
+    blocked_until = [rows[subject].blocked_until for subject in limits]
+    if not is_known:
+        blocked_until.append(_yields_until(pair, rows[subjects.account]))
+    if (until := max(blocked_until)) > pair.now:
+        session.rollback()
+        raise _too_many(until - pair.now)
+    return Attempt(subjects=subjects, is_known=is_known, began_at=pair.now, counted=_count(session, rows, limits))
 
 
-def _counted(subject: Subject) -> Any:
-    stale = LoginFailures.last_at < now(plus_seconds=-FORGET_SECONDS)
-    beyond = LoginFailures.failures - subject.free_failures
-    wait_seconds = func.if_(beyond > 0, func.least(LONGEST_WAIT_SECONDS, func.pow(2, beyond)), 0)
-    first = insert(LoginFailures).values(subject=subject.key, failures=1, last_at=now(), blocked_until=now())
-    # MySQL assigns from left to right: each line sees what the lines above it have set
-    return first.on_duplicate_key_update(
-        [
-            ("failures", func.if_(stale, 1, LoginFailures.failures + 1)),
-            ("last_at", now()),
-            ("blocked_until", func.timestampadd(text("SECOND"), wait_seconds, now())),
-        ]
+def purge(session: Session) -> int:
+    """Delete up to 500 rows that mean nothing any more; return how many were due."""
+    subjects = session.scalars(_EXPIRED.limit(PURGE_BATCH)).all()
+    if subjects:
+        session.execute(_PURGED, {"subjects": sorted(subjects)})
+    return len(subjects)
+
+
+def _locked(session: Session, subjects: Subjects) -> dict[str, Row[Any]]:
+    """Return the subjects' rows, locked; what is missing is made in a transaction of its own.
+
+    An insert among other locks could wait for somebody who waits for us.
+    """
+    keys = asdict(subjects)
+    while True:
+        rows = {row.subject: row for row in session.connection().exec_driver_sql(_LOCKED, keys)}
+        if len(rows) == len(keys):
+            return rows
+        session.rollback()
+        blank = {"failures": 0, "last_at": now(), "blocked_until": now(), "has_signed_in": False}
+        expiry = {"expires_at": now(plus_seconds=_KEPT.total_seconds())}
+        session.execute(_BLANK.values([{"subject": key, **blank, **expiry} for key in sorted(keys.values())]))
+        session.commit()
+
+
+def _count(session: Session, rows: Mapping[str, Row[Any]], limits: Mapping[str, Limit]) -> dict[str, datetime]:
+    """Add a failure to each row; return until when each of them waits."""
+    counted = [_with_another_failure(rows[subject], limit) for subject, limit in limits.items()]
+    session.connection().exec_driver_sql(_COUNTED, counted)
+    return {values["subject"]: values["blocked_until"] for values in counted}
+
+
+def _with_another_failure(row: Row[Any], limit: Limit) -> dict[str, Any]:
+    failures = _failures(row, limit) + 1
+    beyond = failures - limit.free_failures
+    wait_seconds = min(LONGEST_WAIT_SECONDS, 2 ** (beyond + 1)) if beyond >= 0 else 0
+    return {
+        "subject": row.subject,
+        "failures": failures,
+        "last_at": row.now,
+        "blocked_until": row.now + timedelta(seconds=wait_seconds),
+        "has_signed_in": _is_known(row),
+        "expires_at": max(row.expires_at, row.now + _KEPT),
+    }
+
+
+def _yields_until(pair: Row[Any], account: Row[Any]) -> datetime:
+    """Return until when a pair that has failed lets others go first who try the same account."""
+    own_failures = _failures(pair, _OF_PAIR)
+    if not own_failures or _failures(account, _OF_ACCOUNT) < _OF_ACCOUNT.free_failures:
+        return account.now  # type: ignore[no-any-return] # a column of ours
+    yielded_seconds = min(LONGEST_WAIT_SECONDS, _YIELDED_SECONDS * own_failures)
+    return account.last_at + timedelta(seconds=LONGEST_WAIT_SECONDS + yielded_seconds)  # type: ignore[no-any-return] # a column of ours
+
+
+def _is_known(row: Row[Any]) -> bool:
+    return bool(row.has_signed_in and row.now < row.expires_at)
+
+
+def _failures(row: Row[Any], limit: Limit) -> int:
+    return int(row.failures) if row.now - row.last_at < limit.forgotten_after else 0
+
+
+def _too_many(wait: timedelta) -> TooManyRequests:
+    seconds = 1 + int(wait.total_seconds())
+    return TooManyRequests(
+        f"Demasiados intentos fallidos. Espera {seconds} segundos e inténtalo de nuevo.",
+        retry_after_seconds=seconds,
     )
 
 
+def _network(client_address: str) -> str:
+    """Return what one client has for itself: an IPv4 address, or the 64 bits that an IPv6 network shares."""
+    try:
+        address = ip_address(client_address)
+    except ValueError:
+        return client_address
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    return str(address.ipv4_mapped) if address.ipv4_mapped else f"{int(address) >> 64:x}"
+
+
 def _hashed(subject: str) -> str:
-    return hashlib.sha256(subject.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(subject.encode("utf-8", "surrogatepass")).hexdigest()[1:]

@@ -33,6 +33,7 @@ def post_worker_init(worker: Any) -> None:
     p = parts(worker.wsgi)
     chores.start_relay(p.sessions, p.jobs, _stop)
     chores.start_tally(p.sessions, _stop)
+    chores.start_purge(p.sessions, _stop)
 
 
 def worker_exit(_server: Any, _worker: Any) -> None:
