@@ -112,6 +112,17 @@ def test_an_index_before_the_media_costs_one_request():
     assert store.requests == 1
 
 
+def test_what_is_there_already_is_not_fetched_again():
+    content = os.urandom(1000)
+    store = Store(content)
+    file = RangedFile(store.fetch, size_bytes=1000, first=content[:600])
+
+    assert file.read(500) == content[:500]
+    assert store.requests == 0
+    assert io.BufferedReader(file).read() == content[500:]
+    assert store.ranges == [(600, 400)]
+
+
 @pytest.mark.parametrize(
     ("fragments", "frames"), [(600, 3), (1800, 1), (120, 15)], ids=["100 ms", "one picture each", "500 ms"]
 )

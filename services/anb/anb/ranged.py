@@ -42,7 +42,7 @@ LOOK: Final = Budget(max_requests=128, max_bytes=100 * 1024 * 1024, max_seconds=
 
 
 class RangedFile(io.RawIOBase):
-    """Reads an object through `fetch`, which returns so many bytes from a position.
+    """Reads an object through `fetch`, which returns so many bytes from a position; `first` is how it begins.
 
     Fetches little ahead where the reader jumps far, and ever more where it goes on close by. Keeps one block,
     at most LARGEST_BLOCK_BYTES, and while it fetches none. Raises TooManyPieces when the requests or bytes of the
@@ -54,15 +54,16 @@ class RangedFile(io.RawIOBase):
         fetch: Callable[[int, int], bytes],
         *,
         size_bytes: int,
+        first: bytes = b"",
         budget: Budget = LOOK,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fetch, self._size_bytes, self._budget, self._clock = fetch, size_bytes, budget, clock
         self._deadline = clock() + budget.max_seconds
         self._position = 0
-        self._block, self._block_start = b"", 0
+        self._block, self._block_start = first, 0
         self._ahead_bytes = SMALLEST_READ_AHEAD_BYTES
-        self._requests, self._bytes = 0, 0
+        self._requests, self._bytes = (1, len(first)) if first else (0, 0)
 
     def readable(self) -> bool:
         return True
@@ -95,7 +96,7 @@ class RangedFile(io.RawIOBase):
     def _load(self, wanted: int) -> None:
         """Fetch the block that begins where the reader is."""
         ahead_bytes = SMALLEST_READ_AHEAD_BYTES
-        if self._requests and 0 <= self._position - self._block_start - len(self._block) <= NEAR_BYTES:
+        if self._block and 0 <= self._position - self._block_start - len(self._block) <= NEAR_BYTES:
             ahead_bytes = self._ahead_bytes = min(2 * self._ahead_bytes, LARGEST_BLOCK_BYTES)
         count = min(wanted + ahead_bytes, LARGEST_BLOCK_BYTES, self._size_bytes - self._position)
         self._spend(count)
