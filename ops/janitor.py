@@ -4,21 +4,24 @@ Without --delete it only says what it would remove. What is younger than an hour
 under way is touched. Safe at any time and as often as wanted; on its own it removes nothing that may still be of
 use to anybody:
 
-- An object is removed when its video has no row, or when it is the result of an attempt that cannot win any
-  more: one before the row's, or the row's own after that was given back or given up. A result with a higher
+- An object is removed when its video has no row or was deleted, or when it is the result of an attempt that cannot
+  win any more: one before the row's, or the row's own after that was given back or given up. A result with a higher
   attempt than its row knows stays: that row has come back from a backup.
+- A copy of a source is removed unless it is the one that the row accepted, and what clients have posted by
+  themselves unless its reservation is still open.
 - A key that this system does not write is somebody else's and stays.
-- A reservation is removed after 24 hours when nothing has arrived for it and it has no idempotency key. When the
-  file has arrived it stays, with the file: only the player can say that it is complete, may do so at any time,
-  and has it perhaps nowhere else. With a key it stays too: a repeated request may be filling this very row at this
-  moment. A row costs some hundred bytes.
+- The row of a refused reservation or of a deleted video is removed after 24 hours. So is a reservation when nothing
+  has arrived for it and it has no idempotency key. When the file has arrived it stays for as long as the file does:
+  only the player can say that it is complete. That is about a day, after which the bucket's lifecycle takes the
+  file. With a key it stays too: a repeated request may be filling this very row at this moment. A row costs some
+  hundred bytes.
 - Where more than half of the objects would go, something else is wrong, such as the wrong database, and it takes
   --most to go on.
 """
 
 import argparse
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -27,22 +30,26 @@ from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
 from anb.models import Status, Video, now
-from anb.storage import ObjectMissing, processed_key, source_key, thumbnail_key
-from anb.videos import rows
+from anb.storage import ObjectMissing, incoming_key, processed_key, source_key, thumbnail_key
+from anb.videos import Columns, rows
 from ops.parts import Parts, Stuck
 from ops.table import size
 
-FOLDERS = ("uploads/", "processed/", "thumbnails/")
+FOLDERS = ("incoming/", "uploads/", "processed/", "thumbnails/")
 YOUNGEST_OBJECT = timedelta(hours=1)
-YOUNGEST_RESERVATION = timedelta(hours=24)
+YOUNGEST_ROW = timedelta(hours=24)
 BATCH = 500  # rows looked at between two looks at the object store
+_WITHOUT_SOURCE = (Status.AWAITING_UPLOAD, Status.REFUSED)
 _FEW = 10  # objects, of which any part may go
-_KEY = re.compile(r"\w+/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(?:source|(\d{1,9}))\.\w+")
+_KEY = re.compile(
+    r"\w+/(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/"
+    r"(?:(?:(?P<source>[0-9a-f]{32})/)?source|(?P<attempt>\d{1,9}))\.\w+"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """An object that this system may have written; `attempt` is None for a source."""
+    """An object that this system may have written; `attempt` is None for what players have sent."""
 
     key: str
     size_bytes: int
@@ -70,13 +77,13 @@ def run(arguments: argparse.Namespace, parts: Parts) -> int:
             print(f"{verb}  {orphan.key}  {size(orphan.size_bytes)}")
         count += len(orphans)
         total_bytes += sum(orphan.size_bytes for orphan in orphans)
-    reservations = 0
+    forgotten = 0
     for video_id in _abandoned(parts):
         if not arguments.delete or _forget(parts, video_id):
-            print(f"{verb}  reservation {video_id}")
-            reservations += 1
-    print(f"{verb} {count} objects ({size(total_bytes)}) and {reservations} reservations")
-    return 3 if (count or reservations) and not arguments.delete else 0
+            print(f"{verb}  row {video_id}")
+            forgotten += 1
+    print(f"{verb} {count} objects ({size(total_bytes)}) and {forgotten} rows")
+    return 3 if (count or forgotten) and not arguments.delete else 0
 
 
 def _refuse_to_empty(parts: Parts) -> None:
@@ -104,9 +111,11 @@ def _parse(key: str, size_bytes: int) -> Stored | None:
     found = _KEY.fullmatch(key)
     if not found:
         return None
-    video_id, attempt = UUID(found[1]), int(found[2]) if found[2] else None
+    video_id, attempt = UUID(found["id"]), int(found["attempt"]) if found["attempt"] else None
     ours = (
-        [source_key(video_id)] if attempt is None else [f(video_id, attempt) for f in (processed_key, thumbnail_key)]
+        [incoming_key(video_id), source_key(video_id, found["source"])]
+        if attempt is None
+        else [processed_key(video_id, attempt), thumbnail_key(video_id, attempt)]
     )
     return Stored(key=key, size_bytes=size_bytes, video_id=video_id, attempt=attempt) if key in ours else None
 
@@ -120,18 +129,21 @@ def _orphans(parts: Parts, page: list[Stored]) -> list[Stored]:
     if not ids:
         return []
     with parts.sessions() as session:
-        query = select(Video.id, Video.status, Video.attempt).where(Video.id.in_(ids))
-        found = {row.id: (row.status, row.attempt) for row in session.execute(query)}
+        query = select(Video.id, Video.status, Video.source, Video.attempt).where(Video.id.in_(ids))
+        found = {row.id: row for row in session.execute(query)}
     return [stored for stored in page if _is_orphan(stored, found.get(stored.video_id))]
 
 
-def _is_orphan(stored: Stored, row: tuple[str, int] | None) -> bool:
-    if row is None:
+def _is_orphan(stored: Stored, row: Columns | None) -> bool:
+    if row is None or row.status == Status.DELETED:
         return True
-    status, attempt = row
-    if stored.attempt is None or stored.attempt > attempt:
+    if stored.key == incoming_key(row.id):
+        return bool(row.status != Status.AWAITING_UPLOAD)
+    if stored.attempt is None:
+        return row.status in _WITHOUT_SOURCE or stored.key != source_key(row.id, row.source)
+    if stored.attempt > row.attempt:
         return False
-    return stored.attempt < attempt or status not in {Status.PROCESSING, Status.PROCESSED}
+    return bool(stored.attempt < row.attempt or row.status not in {Status.PROCESSING, Status.PROCESSED})
 
 
 def _remove(parts: Parts, orphans: Iterable[Stored]) -> None:
@@ -145,24 +157,30 @@ def _remove(parts: Parts, orphans: Iterable[Stored]) -> None:
 
 
 def _abandoned(parts: Parts) -> Iterator[UUID]:
-    """The reservations that nothing has arrived for."""
+    """The rows that are over, and the reservations that nothing has arrived for."""
     after = UUID(int=0)
     while True:
         with parts.sessions() as session:
-            ids = _old_reservations(session, after=after)
-        for video_id in ids:
-            try:
-                parts.storage.size_bytes(source_key(video_id))
-            except ObjectMissing:
-                yield video_id
-        if len(ids) < BATCH:
+            found = _old_rows(session, after=after)
+        for row in found:
+            if row.status != Status.AWAITING_UPLOAD or not _has_arrived(parts, row.id):
+                yield row.id
+        if len(found) < BATCH:
             return
-        after = ids[-1]
+        after = found[-1].id
 
 
-def _old_reservations(session: Session, *, after: UUID) -> list[UUID]:
-    query = select(Video.id).where(_is_forgettable(), Video.id > after).order_by(Video.id).limit(BATCH)
-    return list(session.scalars(query))
+def _has_arrived(parts: Parts, video_id: UUID) -> bool:
+    try:
+        parts.storage.size_bytes(incoming_key(video_id))
+    except ObjectMissing:
+        return False
+    return True
+
+
+def _old_rows(session: Session, *, after: UUID) -> Sequence[Columns]:
+    query = select(Video.id, Video.status).where(_is_forgettable(), Video.id > after).order_by(Video.id).limit(BATCH)
+    return session.execute(query).all()
 
 
 def _forget(parts: Parts, video_id: UUID) -> bool:
@@ -171,5 +189,6 @@ def _forget(parts: Parts, video_id: UUID) -> bool:
 
 
 def _is_forgettable() -> ColumnElement[bool]:
-    too_young = now(plus_seconds=-YOUNGEST_RESERVATION.total_seconds())
-    return (Video.status == Status.AWAITING_UPLOAD) & (Video.created_at < too_young) & Video.idempotency_key.is_(None)
+    too_young = now(plus_seconds=-YOUNGEST_ROW.total_seconds())
+    awaiting = (Video.status == Status.AWAITING_UPLOAD) & Video.idempotency_key.is_(None)
+    return (Video.created_at < too_young) & (awaiting | Video.status.in_((Status.REFUSED, Status.DELETED)))

@@ -77,6 +77,8 @@ def _row(video: Video) -> list[tuple[str, object]]:
         "created_at",
         "uploaded_at",
         "processed_at",
+        "source",
+        "size_bytes",
         "votes",
     )
     work = ("attempt", "crashes", "lease_owner", "lease_until", "next_enqueue_at", "enqueue_count")

@@ -114,7 +114,7 @@ class Product:
         """Leave a video as its upload leaves it, up to the message."""
         video_id = uuid4()
         with self.clip.open("rb") as file:
-            self.storage.put(source_key(video_id), file, content_type=MP4)
+            self.storage.put(source_key(video_id, None), file, content_type=MP4)
         cursor.execute(
             "INSERT INTO anb.videos (id, user_id, title, status, request_id, uploaded_at, next_enqueue_at) VALUES"
             " (%s, 1, 'Video', 'uploaded', 'benchmark', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL 10 MINUTE)",

@@ -14,7 +14,7 @@ from stacks.network import NetworkStack
 from stacks.profiles import Profile
 from stacks.settings import StackSettings
 
-SOURCES, RESULTS, PICTURES = "uploads/*", "processed/*", "thumbnails/*"
+INCOMING, SOURCES, RESULTS, PICTURES = "incoming/*", "uploads/*", "processed/*", "thumbnails/*"
 
 
 class MediaStack(cdk.Stack):
@@ -42,8 +42,9 @@ class MediaStack(cdk.Stack):
         cdk.CfnOutput(self, "Queue", value=self.jobs.queue.queue_url, description="The job queue")
 
     def grant_web(self, role: iam.IRole) -> None:
-        """Allow what the API does: keep sources, sign links, delete videos, ring for work."""
-        self._grant(role, reads=[SOURCES, RESULTS, PICTURES], writes=[SOURCES], deletes=[SOURCES, RESULTS, PICTURES])
+        """Allow what the API does: sign forms and links, copy what was posted, delete videos, ring for work."""
+        everything = [INCOMING, SOURCES, RESULTS, PICTURES]
+        self._grant(role, reads=everything, writes=[INCOMING, SOURCES], deletes=everything)
         self.jobs.queue.grant_send_messages(role)
 
     def grant_worker(self, role: iam.IRole) -> None:
@@ -82,6 +83,13 @@ def _videos(scope: Construct, profile: Profile, logs: s3.IBucket) -> s3.IBucket:
                 abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
                 noncurrent_version_expiration=cdk.Duration.days(7),
                 expired_object_delete_marker=True,
+            ),
+            # What browsers post by themselves; what was accepted of it is copied to the sources
+            s3.LifecycleRule(
+                id="incoming",
+                prefix=INCOMING.removesuffix("*"),
+                expiration=cdk.Duration.days(1),
+                noncurrent_version_expiration=cdk.Duration.days(1),
             ),
             # Players may fetch their original for as long as the video stands, which is rare once it is processed
             s3.LifecycleRule(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import aws_cdk as cdk
 
 from stacks import names
-from stacks.media import PICTURES, RESULTS, SOURCES
+from stacks.media import INCOMING, PICTURES, RESULTS, SOURCES
 from stacks.profiles import Profile
 
 _POLICY = "Fleet/Role/DefaultPolicy/Resource"
@@ -123,7 +123,7 @@ def _own_roles(profile: Profile) -> Iterator[Acknowledged]:
             "cloudwatch:PutMetricData knows no resources; a condition limits it to our namespace.",
         )
         videos = f"arn:aws:s3:::{profile.media_bucket}" if profile.media_bucket else _VIDEOS
-        for keys in (SOURCES, RESULTS, PICTURES):
+        for keys in (*([INCOMING] if stack == "AnbWeb" else []), SOURCES, RESULTS, PICTURES):
             yield Acknowledged(
                 f"{stack}/{_POLICY}",
                 f"IAM5[Resource::{videos}/{keys}]",

@@ -317,11 +317,15 @@ def cleaned(stage: Stage) -> None:
     clients = stage.begin()
     clients.upload()
     stage.await_status(next(iter(clients.history.accepted)), "processed")
-    rows = stage.world.rows("SELECT id, status, attempt FROM anb.videos WHERE request_id <> 'seeded'")
+    rows = stage.world.rows(
+        "SELECT id, status, attempt, source FROM anb.videos WHERE request_id <> 'seeded' AND status <> 'deleted'"
+    )
     kept = set()
-    for bare, status, attempt in rows:
+    for bare, status, attempt, source in rows:
         video_id = dashed(bare)
-        kept.add(f"uploads/{video_id}/source.mp4")
+        kept.add(f"uploads/{video_id}/{source}/source.mp4")
+        if status == "awaiting_upload":
+            kept.add(f"incoming/{video_id}/source.mp4")
         if status == "processed":
             kept |= {f"processed/{video_id}/{attempt}.mp4", f"thumbnails/{video_id}/{attempt}.jpg"}
     before = stage.world.keys()

@@ -6,9 +6,9 @@ from pathlib import Path
 import imageio_ffmpeg
 
 
-def make_clip(path: Path) -> Path:
+def make_clip(path: Path, *, side_pixels: int = 1080) -> Path:
     """A still picture for 20 seconds: processed, it has 600 frames and the bumpers' 150."""
-    picture = "testsrc2=size=1080x1080:rate=1:duration=1,loop=loop=-1:size=1"
+    picture = f"testsrc2=size={side_pixels}x{side_pixels}:rate=1:duration=1,loop=loop=-1:size=1"
     subprocess.run(
         [
             *(imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", picture),

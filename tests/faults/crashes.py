@@ -38,7 +38,8 @@ GIVING_UP = both("commit.give_up")
 RELEASING = both("commit.release")
 DISCARDING = both("storage.delete")
 UPLOADING = both("commit.reserve", "storage.put", "commit.accept", "jobs.send", "commit.sent")
-DIRECTLY = both("storage.upload_form", "storage.open")
+DIRECTLY = both("storage.upload_form", "storage.open", "storage.copy", "storage.remove")
+REFUSING = both("commit.refuse")
 DELETING = both("commit.delete_own", "storage.delete")
 VOTING = both("commit.cast_vote")
 CHORES = [*both("jobs.backlog", "jobs.send", "commit.relay", "commit.tally")]
@@ -46,7 +47,7 @@ POLLING = [Step("jobs.receive", "before")]
 
 EVERY = [
     *(WORKER + HEARTBEAT + GIVING_UP + RELEASING + DISCARDING),
-    *(UPLOADING + DIRECTLY + DELETING + VOTING + CHORES + POLLING),
+    *(UPLOADING + DIRECTLY + REFUSING + DELETING + VOTING + CHORES + POLLING),
 ]
 ESSENTIAL = [
     Step("commit.claim", "after"),
@@ -124,7 +125,9 @@ def workers_die_at_other_ends(stage: Stage, times: int) -> None:
     )
 
 
-def web_dies(stage: Stage, times: int, chosen: Sequence[Step] = (*UPLOADING, *DIRECTLY, *DELETING, *VOTING)) -> None:
+def web_dies(
+    stage: Stage, times: int, chosen: Sequence[Step] = (*UPLOADING, *DIRECTLY, *REFUSING, *DELETING, *VOTING)
+) -> None:
     """Each step of upload, delete and vote kills the process that serves it; the client tries again."""
     clients = stage.begin(workers=0)
     crashes = 0
@@ -138,6 +141,8 @@ def web_dies(stage: Stage, times: int, chosen: Sequence[Step] = (*UPLOADING, *DI
             clients.upload()
         elif step in DIRECTLY:
             clients.upload_directly()
+        elif step in REFUSING:
+            clients.upload_in_vain(stage.small_clip)
         elif step in DELETING:
             clients.delete(victim)
         else:

@@ -18,7 +18,7 @@ from local.inspection import HEIGHT, WIDTH, read_file
 from tests.faults.world import World
 
 RECOVERY_SECONDS = 150  # the most that an accepted video waits after the last fault
-_KEY = re.compile(r"(?:uploads|processed|thumbnails)/([0-9a-f-]{36})/[^/]+")
+_KEY = re.compile(r"(?:(?:incoming|processed|thumbnails)|uploads(?=/.{36}/[0-9a-f]{32}/))/([0-9a-f-]{36})/.+")
 _ALLOWED = {200, 201, 400, 401, 403, 404, 405, 429}
 
 
@@ -68,6 +68,7 @@ class _Row:
     error: str | None
     attempt: int
     votes: int
+    source: str | None
 
 
 def judge(
@@ -105,10 +106,10 @@ def _rows(world: World, history: History) -> list[_Row]:
         return []
     marks = ", ".join(["%s"] * len(history.players))
     found = world.rows(
-        f"SELECT id, status, error, attempt, votes FROM anb.videos WHERE user_id IN ({marks})",  # noqa: S608 marks only
+        f"SELECT id, status, error, attempt, votes, source FROM anb.videos WHERE user_id IN ({marks})",  # noqa: S608 marks only
         *history.players,
     )
-    return [_Row(dashed(row[0]), *row[1:]) for row in found]
+    return [_Row(dashed(row[0]), *row[1:]) for row in found if row[1] != "deleted"]
 
 
 def _await_ends(world: World, history: History, patience_seconds: float) -> float:
@@ -197,9 +198,10 @@ def _judge_objects(world: World, history: History, rows: dict[str, _Row], verdic
                     verdict.lost += 1
                     verdict.complaints.append(f"{row.id} is open to votes without {key}")
             verdict.complaints += [f"{row.id}: {wrong}" for wrong in _picture_complaints(world, row, keys)]
-        if row.status != "awaiting_upload" and f"uploads/{row.id}/source.mp4" not in keys:
+        if row.status not in {"awaiting_upload", "refused"} and _source(row) not in keys:
             verdict.complaints.append(f"the source of {row.id} is gone")
-    known = {f"uploads/{row.id}/source.mp4" for row in rows.values()}
+    known = {_source(row) for row in rows.values()}
+    known |= {f"incoming/{row.id}/source.mp4" for row in rows.values() if row.status == "awaiting_upload"}
     known |= {key for row in rows.values() if row.status == "processed" for key in _published(row)}
     ours = set(rows) | set(history.accepted)
     left = sorted(key for key in keys - known if (found := _KEY.fullmatch(key)) and found[1] in ours)
@@ -207,6 +209,10 @@ def _judge_objects(world: World, history: History, rows: dict[str, _Row], verdic
         verdict.complaints.append(f"objects that no row points to: {left}")
     if strange := sorted(key for key in keys if not _KEY.fullmatch(key)):
         verdict.complaints.append(f"objects that the janitor would not know: {strange}")
+
+
+def _source(row: _Row) -> str:
+    return f"uploads/{row.id}/{row.source}/source.mp4"
 
 
 def _published(row: _Row) -> tuple[str, str]:

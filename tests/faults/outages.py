@@ -20,7 +20,8 @@ STATEMENTS = {
     "finish": b"processed_at=UTC_TIMESTAMP",
     "cast_vote": b"INSERT INTO uncounted_votes",
     "tally": b"DELETE FROM uncounted_votes",
-    "delete_own": b"DELETE FROM videos",
+    "delete_own": b"SET title='', status='deleted'",
+    "refuse": b"SET status='refused'",
     "give_up": b"SET status='failed'",
     "release": b"crashes=(videos.crashes -",
 }
@@ -160,6 +161,8 @@ def commits_unanswered(stage: Stage) -> None:
             stage.stop(stage.workers)
             clients.delete(clients.upload())
             stage.start(stage.workers)
+        elif name == "refuse":
+            clients.upload_in_vain(stage.small_clip)
         elif name == "give_up":
             clients.upload(clip=stage.bad_clip, wanted="failed")
         else:
@@ -256,8 +259,13 @@ def disk_full(stage: Stage) -> None:
     large.write_bytes(stage.clip.read_bytes() + (4 << 20).to_bytes(4) + b"free" + bytes((4 << 20) - 8))
     video_id = clients.upload(clip=large)
     stage.start(stage.small_disks)
-    until(lambda: any("could not be processed now" in line for _, line in stage.world.lines), what="it refuses")
-    crashes = stage.status(video_id)[2]
+
+    def released() -> tuple[str, int, int] | None:
+        """The claim counts as a crash until the release is written, which is after the log speaks of it."""
+        found = stage.status(video_id)
+        return found if found[0] == "uploaded" and found[1] > 0 else None
+
+    _, _, crashes = until(released, what="a worker has claimed it and given it back")
     clients.history.fault()
     stage.stop(stage.small_disks)
     stage.start(stage.workers)

@@ -32,6 +32,7 @@ class Stage:
     world: World
     clip: Path
     bad_clip: Path
+    small_clip: Path
     small_disks: Sequence[str] = ()
     rows: list[Row] = field(default_factory=list)
     _seeded: dict[int, int] = field(default_factory=dict)
@@ -66,6 +67,12 @@ class Stage:
         """Start workers, side by side."""
         with ThreadPoolExecutor(max(1, len(workers))) as pool:
             list(pool.map(self.world.start, workers))
+
+    def source(self, video_id: str) -> str:
+        """Where the copy of a video's source lies that was accepted."""
+        query = "SELECT source FROM anb.videos WHERE id = %s"
+        ((source,),) = self.world.rows(query, video_id.replace("-", ""))
+        return f"uploads/{video_id}/{source}/source.mp4"
 
     def status(self, video_id: str) -> tuple[str, int, int]:
         """Status, attempt and crashes of a video."""
@@ -136,9 +143,10 @@ def stage(
     folder.mkdir(parents=True, exist_ok=True)
     clip = make_clip(folder / "clip.mp4")
     bad_clip = make_bad_clip(folder / "bad.mp4", clip)
+    small_clip = make_clip(folder / "small.mp4", side_pixels=320)
     with running_world(folder / "world", clock=clock, workers=workers, small_disks=small_disks, code=code) as world:
         small = world.workers[len(world.workers) - small_disks :]
-        here = Stage(world=world, clip=clip, bad_clip=bad_clip, small_disks=small)
+        here = Stage(world=world, clip=clip, bad_clip=bad_clip, small_clip=small_clip, small_disks=small)
         clients = here.begin(workers=1)
         here.await_status(clients.upload(), "processed", seconds=180)  # the one encode whose body the others copy
         yield here

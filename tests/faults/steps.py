@@ -6,7 +6,7 @@ boundary cannot be forgotten.
 """
 
 # Ports: what each method changes for somebody else. A step has a side: before or after the crossing.
-STORAGE_STEPS = ("put", "download", "open", "delete", "upload_form")
+STORAGE_STEPS = ("put", "download", "open", "copy", "remove", "delete", "upload_form")
 STORAGE_HARMLESS = {
     "link": "signs without asking anybody",
     "ping": "asks and changes nothing",
@@ -17,7 +17,7 @@ JOBS_HARMLESS = {"ping": "asks and changes nothing"}
 
 # Transactions, by the function that fills them
 COMMITS = {
-    "anb.videos": ("reserve", "accept", "delete_own"),
+    "anb.videos": ("reserve", "accept", "refuse", "delete_own"),
     "anb.relay": ("relay", "sent"),
     "anb.voting": ("cast_vote", "tally"),
     "anb_worker.lease": ("claim", "extend", "finish", "give_up", "release"),
@@ -27,7 +27,7 @@ COMMITS_ELSEWHERE = {
     "anb.throttle": "failed logins are no part of the promise",
     "anb.voting.audit": "reads",
     "anb.voting.recount": "an operator's repair of a counter, which says the same however often it is made",
-    "anb.videos.reserved_by": "reads",
+    "anb.videos.accepted_before": "reads",
     "anb.videos.find_reserved": "reads",
     "anb.videos.find_own": "reads",
     "anb.videos.list_own": "reads",

@@ -6,11 +6,12 @@ from uuid import uuid4
 
 import boto3
 import pytest
+import requests
 from botocore.config import Config
 from flask.testing import FlaskClient
 from sqlalchemy import text, update
 
-from anb import accounts
+from anb import accounts, videos
 from anb.database import connect
 from anb.database import sessions as make_sessions
 from anb.jobs import SqsJobs
@@ -126,15 +127,32 @@ def make_video(sessions, make_user):
 
 
 @pytest.fixture
+def post(aws, storage):  # noqa: ARG001 for an emulator that is there
+    """Post a file with a form, as a client does straight to the object store; return the status."""
+
+    def send(form, content):
+        return requests.post(form["url"], data=form["fields"], files={"file": content}, timeout=10).status_code
+
+    return send
+
+
+@pytest.fixture
 def store(storage):
     """Put an object where the video's source, or an attempt's result, belongs."""
 
     def put(video_id, content=b"content", *, attempt=None):
-        key = source_key(video_id) if attempt is None else processed_key(video_id, attempt)
+        key = source_key(video_id, None) if attempt is None else processed_key(video_id, attempt)
         storage.put(key, io.BytesIO(content), content_type="video/mp4")
         return key
 
     return put
+
+
+@pytest.fixture
+def any_clip_will_do(monkeypatch):
+    """Short and small clips keep what is said of the loop fast."""
+    monkeypatch.setattr(videos, "SHORTEST_SECONDS", 0)
+    monkeypatch.setattr(videos, "SMALLEST_SIDE_PIXELS", 1)
 
 
 @pytest.fixture

@@ -2,7 +2,10 @@
 
 import io
 import re
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from typing import ClassVar
 from uuid import UUID
 
 import jwt
@@ -11,12 +14,16 @@ import requests
 from flask_jwt_extended import create_access_token
 from sqlalchemy import text
 
-from anb.models import Status
+from anb import videos
+from anb.models import Status, Video
+from anb.storage import source_key
+from anb.videos import UploadLimits
 from anb.voting import tally
 from anb_web import create_app
 from anb_web.parts import Parts
 from anb_web.settings import WebSettings
 from anb_web.tokens import issue
+from anb_worker.lease import claim, finish
 
 UNKNOWN = str(UUID(int=7))
 SIGN_UP = {
@@ -279,7 +286,7 @@ class TestUpload:
             "task_id": video_id,
             "video_id": video_id,
         }
-        assert keys() == {f"uploads/{video_id}/source.mp4"}
+        assert [key.rpartition("/")[0].rpartition("/")[0] for key in keys()] == [f"uploads/{video_id}"]
         assert str(jobs.receive(wait_seconds=1).job.video_id) == video_id
 
     @pytest.mark.parametrize(
@@ -348,6 +355,35 @@ class TestUpload:
 
         assert upload(make_user(), headers=key).json != upload(make_user(), headers=key).json
 
+    def test_of_two_files_that_are_sent_at_once_under_one_key_the_accepted_one_stays(
+        self, upload, client, signed_in, make_user, clips, monkeypatch, keys, jobs
+    ):
+        user, key, content = make_user(), {"Idempotency-Key": "key-1"}, clips["good"].read_bytes()
+        another, accept, begun = content[:-1] + b"x", videos.accept, []
+
+        def accept_late(connection, **named):
+            if not begun:
+                begun.append(True)
+                assert upload(user, headers=key, content=another).status_code == 201
+            return accept(connection, **named)
+
+        monkeypatch.setattr(videos, "accept", accept_late)
+
+        response = upload(user, headers=key, content=content)
+
+        assert response.status_code == 201
+        detail = client.get(f"/api/videos/{response.json['video_id']}", headers=signed_in(user)).json
+        assert requests.get(detail["original_url"], timeout=10).content == another
+        assert len(keys()) == 1
+        assert jobs.backlog() == 1
+
+    def test_a_key_that_reserved_for_a_file_of_another_size_is_refused(self, client, signed_in, upload, make_user):
+        user, key = make_user(), {"Idempotency-Key": "key-1"}
+        sent = {"title": "Mi mejor tiro", "size": 1000}
+        client.post("/api/videos/uploads", json=sent, headers={**signed_in(user), **key})
+
+        assert is_error(upload(user, headers=key), 400, "invalid")
+
     def test_an_unusable_idempotency_key_is_refused(self, upload, make_user):
         assert is_error(upload(make_user(), headers={"Idempotency-Key": "x" * 300}), 400)
 
@@ -365,12 +401,29 @@ class TestDirectUpload:
     def complete(self, client, signed_in):
         return lambda user, video_id: client.post(f"/api/videos/uploads/{video_id}/complete", headers=signed_in(user))
 
-    def test_the_file_goes_past_the_web_tier(self, begin, complete, make_user, clips, jobs):
+    @pytest.fixture
+    def original(self, client, signed_in):
+        """Return what lies at a video's `original_url`."""
+
+        def read(user, video_id):
+            detail = client.get(f"/api/videos/{video_id}", headers=signed_in(user)).json
+            return requests.get(detail["original_url"], timeout=10).content
+
+        return read
+
+    @pytest.fixture
+    def row(self, sessions):
+        def read(video_id):
+            with sessions() as session:
+                return session.get(Video, UUID(video_id))
+
+        return read
+
+    def test_the_file_goes_past_the_web_tier(self, begin, complete, make_user, clips, post, jobs):
         user = make_user()
         begun = begin(user)
         assert begun.status_code == 201
-        with clips["good"].open("rb") as file:
-            assert requests.post(begun.json["url"], data=begun.json["fields"], files={"file": file}, timeout=10).ok
+        assert post(begun.json, clips["good"].read_bytes()) == 204
 
         response = complete(user, begun.json["video_id"])
 
@@ -379,23 +432,188 @@ class TestDirectUpload:
         assert response.json["task_id"] == begun.json["video_id"]
         assert str(jobs.receive(wait_seconds=1).job.video_id) == begun.json["video_id"]
 
-    def test_completing_twice_rings_once(self, begin, complete, make_user, clips, store, jobs):
+    def test_completing_twice_rings_once(self, begin, complete, make_user, clips, post, jobs):
         user = make_user()
-        video_id = begin(user).json["video_id"]
-        store(video_id, clips["good"].read_bytes())
+        begun = begin(user).json
+        post(begun, clips["good"].read_bytes())
 
-        assert complete(user, video_id).json == complete(user, video_id).json
+        assert complete(user, begun["video_id"]).json == complete(user, begun["video_id"]).json
         assert jobs.backlog() == 1
 
-    def test_the_same_checks_hold(self, begin, complete, make_user, clips, store):
-        user = make_user()
-        video_id = begin(user).json["video_id"]
-        store(video_id, clips["12 seconds"].read_bytes())
+    def test_the_same_checks_hold(self, begin, complete, make_user, clips, post):
+        user, content = make_user(), clips["12 seconds"].read_bytes()
+        begun = begin(user, size=len(content)).json
+        post(begun, content)
 
-        response = complete(user, video_id)
+        response = complete(user, begun["video_id"])
 
         assert is_error(response, 400, "invalid")
         assert "12,0 segundos" in response.json["message"]
+
+    def test_a_refused_reservation_is_over_and_says_so_without_a_look(
+        self, begin, complete, client, signed_in, make_user, clips, post, keys, storage, monkeypatch
+    ):
+        user, content = make_user(), clips["12 seconds"].read_bytes()
+        begun = begin(user, size=len(content)).json
+        post(begun, content)
+        first = complete(user, begun["video_id"])
+        post(begun, clips["good"].read_bytes()[: len(content)])
+        monkeypatch.setattr(type(storage), "open", None)
+
+        again = complete(user, begun["video_id"])
+
+        assert is_error(again, 400, "invalid")
+        assert again.json == first.json
+        assert client.get("/api/videos", headers=signed_in(user)).json == []
+        assert is_error(client.get(f"/api/videos/{begun['video_id']}", headers=signed_in(user)), 404)
+        assert client.delete(f"/api/videos/{begun['video_id']}", headers=signed_in(user)).status_code == 200
+        assert keys() == set()
+        assert is_error(complete(user, begun["video_id"]), 404)
+
+    def test_the_key_of_a_refused_reservation_is_answered_with_the_refusal(
+        self, client, signed_in, upload, complete, make_user, clips, post
+    ):
+        user, content = make_user(), clips["12 seconds"].read_bytes()
+        key = {"Idempotency-Key": "key-1"}
+
+        def begin():
+            sent = {"title": "Mi mejor tiro", "size": len(content)}
+            return client.post("/api/videos/uploads", json=sent, headers={**signed_in(user), **key})
+
+        begun = begin().json
+        post(begun, content)
+        refusal = complete(user, begun["video_id"]).json
+
+        assert is_error(begin(), 400)
+        assert begin().json == refusal
+        assert upload(user, headers=key).json == refusal
+
+    @pytest.mark.parametrize("moment", ["before the worker reads", "after the publication"])
+    def test_what_is_posted_after_completing_changes_nothing(
+        self, begin, complete, original, make_user, clips, post, row, sessions, storage, moment
+    ):
+        user, content = make_user(), clips["good"].read_bytes()
+        begun = begin(user).json
+        post(begun, content)
+        complete(user, begun["video_id"])
+        video = row(begun["video_id"])
+        if moment == "after the publication":
+            with sessions.begin() as session:
+                finish(session, claim(session, video_id=video.id, owner="test"))
+
+        assert post(begun, content[:-1] + b"x") == 204
+        assert complete(user, begun["video_id"]).status_code == 201
+
+        assert original(user, begun["video_id"]) == content
+        assert storage.open(source_key(video.id, video.source)).file.read() == content
+        assert row(begun["video_id"]).source == video.source
+
+    def test_what_is_posted_after_a_deletion_stays_where_things_expire(
+        self, begin, complete, client, signed_in, make_user, clips, post, keys
+    ):
+        user, content = make_user(), clips["good"].read_bytes()
+        begun = begin(user).json
+        post(begun, content)
+        complete(user, begun["video_id"])
+        client.delete(f"/api/videos/{begun['video_id']}", headers=signed_in(user))
+        assert keys() == set()
+
+        post(begun, content)
+
+        assert keys() == {f"incoming/{begun['video_id']}/source.mp4"}
+        assert is_error(complete(user, begun["video_id"]), 404)
+
+    def test_a_form_is_for_a_file_of_the_declared_size(self, begin, make_user, clips, post):
+        content = clips["good"].read_bytes()
+        begun = begin(make_user()).json
+
+        assert [post(begun, sent) for sent in (content[:-1], content + b"x", content)] == [400, 400, 204]
+
+    def test_a_file_that_changes_while_it_is_looked_at_is_told_and_may_be_completed_again(
+        self, begin, complete, original, make_user, clips, post, monkeypatch, jobs
+    ):
+        user, content = make_user(), clips["good"].read_bytes()
+        begun, another = begin(user).json, content[:-1] + b"x"
+        post(begun, content)
+        check, posted = videos.check_file, iter([another])
+
+        def check_slowly(file, *, size_bytes):
+            clip = check(file, size_bytes=size_bytes)
+            for late in posted:
+                post(begun, late)
+            return clip
+
+        monkeypatch.setattr(videos, "check_file", check_slowly)
+
+        response = complete(user, begun["video_id"])
+
+        assert is_error(response, 400, "invalid")
+        assert "cambió mientras se revisaba" in response.json["message"]
+        assert jobs.backlog() == 0
+        assert complete(user, begun["video_id"]).status_code == 201
+        assert original(user, begun["video_id"]) == another
+
+    def test_of_two_that_complete_at_once_with_different_files_the_accepted_one_stays(
+        self, begin, complete, original, app, signed_in, make_user, clips, post, monkeypatch, keys, jobs
+    ):
+        user, content = make_user(), clips["good"].read_bytes()
+        begun, another = begin(user).json, content[:-1] + b"x"
+        post(begun, content)
+        accept, seen = videos.accept, []
+
+        def accept_late(connection, **named):
+            """Before the first is accepted, a second has posted, checked, copied and been accepted."""
+            if not seen:
+                seen.append(named["source"])
+                post(begun, another)
+                path = f"/api/videos/uploads/{begun['video_id']}/complete"
+                assert app.test_client().post(path, headers=signed_in(user)).status_code == 201
+            return accept(connection, **named)
+
+        monkeypatch.setattr(videos, "accept", accept_late)
+
+        assert complete(user, begun["video_id"]).status_code == 201
+
+        assert original(user, begun["video_id"]) == another
+        assert len(keys()) == 1
+        assert jobs.backlog() == 1
+
+    def test_of_two_at_once_the_one_that_comes_too_late_to_look_is_told_of_the_others_success(
+        self, begin, complete, app, signed_in, make_user, clips, post, monkeypatch, storage
+    ):
+        user, begun = make_user(), None
+        begun = begin(user).json
+        post(begun, clips["good"].read_bytes())
+        path = f"/api/videos/uploads/{begun['video_id']}/complete"
+        opening, first = type(storage).open, [True]
+
+        def open_late(store, key):
+            if first and first.pop():
+                assert app.test_client().post(path, headers=signed_in(user)).status_code == 201
+            return opening(store, key)
+
+        monkeypatch.setattr(type(storage), "open", open_late)
+
+        assert complete(user, begun["video_id"]).status_code == 201
+
+    def test_a_deletion_while_it_is_copied_leaves_nothing(
+        self, begin, complete, app, signed_in, make_user, clips, post, monkeypatch, storage, keys, jobs
+    ):
+        user = make_user()
+        begun = begin(user).json
+        post(begun, clips["good"].read_bytes())
+        copy = type(storage).copy
+
+        def copy_slowly(store, *arguments, **named):
+            app.test_client().delete(f"/api/videos/{begun['video_id']}", headers=signed_in(user))
+            post(begun, clips["good"].read_bytes())
+            copy(store, *arguments, **named)
+
+        monkeypatch.setattr(type(storage), "copy", copy_slowly)
+
+        assert is_error(complete(user, begun["video_id"]), 404)
+        assert keys() <= {f"incoming/{begun['video_id']}/source.mp4"}
+        assert jobs.backlog() == 0
 
     def test_a_file_that_has_not_arrived_is_told(self, begin, complete, make_user):
         user = make_user()
@@ -418,6 +636,101 @@ class TestDirectUpload:
 
         assert client.get("/api/videos", headers=signed_in(user)).json == []
         assert is_error(client.get(f"/api/videos/{video_id}", headers=signed_in(user)), 404)
+
+
+class TestUploadLimits:
+    SENT: ClassVar = {"title": "Mi mejor tiro", "size": 1000}
+
+    @pytest.fixture
+    def limited(self, tables, storage, jobs, signed_in, app):
+        """Return what begins uploads under limits: how often, by whom, from so many threads."""
+
+        def begin(user, number, *, limits, threads=1, **changes):
+            app.extensions["anb"] = Parts(engine=tables, storage=storage, jobs=jobs, upload_limits=limits)
+            headers = signed_in(user)
+
+            def ask(_):
+                client = app.test_client()
+                return client.post("/api/videos/uploads", json={**self.SENT, **changes}, headers=headers)
+
+            with ThreadPoolExecutor(threads) as pool:
+                return list(pool.map(ask, range(number)))
+
+        return begin
+
+    def test_a_player_may_begin_so_many_uploads_an_hour(self, limited, client, signed_in, make_user, sessions):
+        user, limits = make_user(), UploadLimits(uploads_an_hour=3)
+        *begun, refused = limited(user, 4, limits=limits)
+
+        assert [answer.status_code for answer in begun] == [201] * 3
+        assert is_error(refused, 429, "too_many_requests")
+        assert "3 videos en la última hora" in refused.json["message"]
+        assert 3500 <= int(refused.headers["Retry-After"]) <= 3600
+        # What was deleted was begun all the same
+        assert client.delete(f"/api/videos/{begun[0].json['video_id']}", headers=signed_in(user)).status_code == 200
+        assert limited(user, 1, limits=limits)[0].status_code == 429
+        assert limited(make_user(), 1, limits=limits)[0].status_code == 201
+        with sessions.begin() as session:
+            session.execute(text("UPDATE videos SET created_at = created_at - INTERVAL 3590 SECOND"))
+        assert 1 <= int(limited(user, 1, limits=limits)[0].headers["Retry-After"]) <= 10
+        with sessions.begin() as session:
+            session.execute(text("UPDATE videos SET created_at = created_at - INTERVAL 10 SECOND"))
+        assert limited(user, 1, limits=limits)[0].status_code == 201
+
+    def test_a_player_may_have_so_many_open_reservations(self, limited, client, signed_in, make_user):
+        user, limits = make_user(), UploadLimits(open_reservations=2)
+        first, _, refused = limited(user, 3, limits=limits)
+
+        assert is_error(refused, 429, "too_many_requests")
+        assert "2 subidas sin terminar" in refused.json["message"]
+        assert 86_300 <= int(refused.headers["Retry-After"]) <= 86_400
+        client.delete(f"/api/videos/{first.json['video_id']}", headers=signed_in(user))
+        assert limited(user, 1, limits=limits)[0].status_code == 201
+
+    @pytest.mark.parametrize(
+        ("status", "waits"),
+        [
+            *((status, True) for status in (Status.AWAITING_UPLOAD, Status.UPLOADED, Status.PROCESSING)),
+            *((status, False) for status in (Status.REFUSED, Status.PROCESSED, Status.FAILED, Status.DELETED)),
+        ],
+    )
+    def test_a_player_may_have_so_many_bytes_waiting(self, limited, make_user, make_video, status, waits):
+        user, limits = make_user(), UploadLimits(waiting_bytes=2500)
+        make_video(owner=user, status=status, size_bytes=1000)
+
+        answers = limited(user, 2, limits=limits)
+
+        assert [answer.status_code for answer in answers] == [201, 429 if waits else 201]
+        assert not waits or answers[1].headers["Retry-After"] == "60"
+
+    def test_fifty_at_once_get_no_further_than_fifty_in_turn(self, limited, make_user, sessions):
+        answers = limited(make_user(), 50, threads=16, limits=UploadLimits(open_reservations=7))
+
+        assert Counter(answer.status_code for answer in answers) == {201: 7, 429: 43}
+        with sessions() as session:
+            assert session.scalar(text("SELECT COUNT(*) FROM videos")) == 7
+
+    def test_a_repeated_key_counts_once(self, limited, client, signed_in, make_user):
+        user, limits = make_user(), UploadLimits(uploads_an_hour=2)
+        key = {**signed_in(user), "Idempotency-Key": "key-1"}
+        limited(user, 0, limits=limits)
+
+        repeated = [client.post("/api/videos/uploads", json=self.SENT, headers=key) for _ in range(4)]
+
+        assert {answer.status_code for answer in repeated} == {201}
+        assert [answer.status_code for answer in limited(user, 2, limits=limits)] == [201, 429]
+        assert client.post("/api/videos/uploads", json=self.SENT, headers=key).status_code == 201
+
+    def test_a_file_that_comes_through_this_server_counts_too(self, limited, upload, make_user, keys):
+        user = make_user()
+        limited(user, 1, limits=UploadLimits(uploads_an_hour=1))
+
+        assert is_error(upload(user), 429, "too_many_requests")
+        assert keys() == set()
+
+    def test_the_limits_are_wide_enough_for_a_season(self):
+        assert UploadLimits().uploads_an_hour >= 60
+        assert UploadLimits().waiting_bytes >= UploadLimits().open_reservations * videos.LARGEST_BYTES
 
 
 class TestOwnVideos:

@@ -15,7 +15,7 @@ from sqlalchemy import delete, select, update
 
 from anb.jobs import MAX_RECEIVES, Job
 from anb.models import Standing, Status, UncountedVote, Video, now
-from anb.storage import processed_key, source_key, thumbnail_key
+from anb.storage import incoming_key, new_source, processed_key, source_key, thumbnail_key
 from anb.voting import Miscount, audit, cast_vote, recount, tally
 from anb_worker.lease import claim, finish, release
 from ops import janitor
@@ -78,7 +78,7 @@ def processed(sessions, make_video, put):
     with sessions.begin() as session:
         release(session, claim(session, video_id=video.id, owner="x"), crashed=False, delay_seconds=0)
         finish(session, claim(session, video_id=video.id, owner="x"))
-    put(source_key(video.id))
+    put(source_key(video.id, None))
     for attempt in (1, 2):
         put(processed_key(video.id, attempt))
         put(thumbnail_key(video.id, attempt))
@@ -87,7 +87,7 @@ def processed(sessions, make_video, put):
 
 @pytest.mark.usefixtures("grown_old")
 def test_the_janitor_removes_nothing_unless_it_is_told_to(ops, put, keys, make_video):
-    orphan, kept = put(source_key(uuid4())), put(source_key(make_video().id))
+    orphan, kept = put(source_key(uuid4(), None)), put(source_key(make_video().id, None))
 
     code, said = ops("janitor")
 
@@ -101,7 +101,7 @@ def test_the_janitor_removes_nothing_unless_it_is_told_to(ops, put, keys, make_v
 def test_of_a_processed_video_source_and_winning_attempt_stay(ops, processed, keys):
     assert ops("janitor", "--delete")[0] == 0
 
-    assert keys() == {source_key(processed.id), processed_key(processed.id, 2), thumbnail_key(processed.id, 2)}
+    assert keys() == {source_key(processed.id, None), processed_key(processed.id, 2), thumbnail_key(processed.id, 2)}
     assert ops("janitor")[0] == 0
 
 
@@ -110,7 +110,7 @@ def test_what_an_attempt_under_way_has_stored_stays(ops, put, keys, sessions, ma
     video = make_video()
     with sessions.begin() as session:
         claim(session, video_id=video.id, owner="x")
-    stored = {put(source_key(video.id)), put(processed_key(video.id, 1)), put(thumbnail_key(video.id, 1))}
+    stored = {put(source_key(video.id, None)), put(processed_key(video.id, 1)), put(thumbnail_key(video.id, 1))}
 
     ops("janitor", "--delete")
 
@@ -147,7 +147,7 @@ def test_what_this_system_does_not_write_is_left_alone(ops, put, keys, key):
 
 
 def test_what_is_younger_than_an_hour_is_left_alone(ops, put, keys):
-    orphan = put(source_key(uuid4()))
+    orphan = put(source_key(uuid4(), None))
 
     assert ops("janitor", "--delete")[0] == 0
     assert keys() == {orphan}
@@ -155,7 +155,7 @@ def test_what_is_younger_than_an_hour_is_left_alone(ops, put, keys):
 
 @pytest.mark.usefixtures("grown_old")
 def test_the_janitor_does_not_empty_the_store_for_the_wrong_database(ops, put, keys):
-    stored = {put(source_key(uuid4())) for _ in range(11)}
+    stored = {put(source_key(uuid4(), None)) for _ in range(11)}
 
     code, said = ops("janitor", "--delete")
 
@@ -171,7 +171,7 @@ def test_a_reservation_that_nothing_came_for_is_forgotten_after_a_day(ops, row, 
 
     assert ops("janitor") == (
         3,
-        f"would remove  reservation {old.id}\nwould remove 0 objects (0 B) and 1 reservations\n",
+        f"would remove  row {old.id}\nwould remove 0 objects (0 B) and 1 rows\n",
     )
     assert row(old) is not None
     assert ops("janitor", "--delete")[0] == 0
@@ -181,11 +181,54 @@ def test_a_reservation_that_nothing_came_for_is_forgotten_after_a_day(ops, row, 
 @pytest.mark.usefixtures("grown_old")
 def test_a_file_that_waits_for_its_player_stays_with_its_reservation(ops, put, keys, row, make_video):
     video = make_video(status=Status.AWAITING_UPLOAD, created_at=now(plus_seconds=-25 * 3600))
-    stored = put(source_key(video.id))
+    stored = put(incoming_key(video.id))
 
     assert ops("janitor", "--delete")[0] == 0
     assert row(video) is not None
     assert keys() == {stored}
+
+
+@pytest.mark.usefixtures("grown_old")
+@pytest.mark.parametrize("status", [s for s in Status if s != Status.AWAITING_UPLOAD])
+def test_what_was_posted_for_a_reservation_that_is_over_goes(ops, put, keys, make_video, status):
+    put(incoming_key(make_video(status=status).id))
+    put(incoming_key(uuid4()))
+
+    ops("janitor", "--delete")
+
+    assert keys() == set()
+
+
+@pytest.mark.usefixtures("grown_old")
+@pytest.mark.parametrize("status", [Status.UPLOADED, Status.PROCESSED, Status.FAILED])
+def test_of_the_copies_of_a_source_the_accepted_one_stays(ops, put, keys, make_video, status):
+    video = make_video(status=status, source=new_source())
+    stored = put(source_key(video.id, video.source))
+    put(source_key(video.id, new_source()))
+    put(source_key(video.id, None))
+
+    ops("janitor", "--delete")
+
+    assert keys() == {stored}
+
+
+@pytest.mark.usefixtures("grown_old")
+@pytest.mark.parametrize("status", [Status.AWAITING_UPLOAD, Status.REFUSED, Status.DELETED])
+def test_a_copy_that_no_row_accepted_goes(ops, put, keys, make_video, status):
+    put(source_key(make_video(status=status).id, new_source()))
+
+    ops("janitor", "--delete")
+
+    assert keys() == set()
+
+
+@pytest.mark.parametrize("status", [Status.REFUSED, Status.DELETED])
+def test_a_row_that_is_over_is_forgotten_after_a_day_even_with_a_key(ops, row, make_video, status):
+    old = make_video(status=status, created_at=now(plus_seconds=-25 * 3600), idempotency_key="key-1")
+    young = make_video(status=status, created_at=now(plus_seconds=-23 * 3600))
+
+    assert ops("janitor", "--delete")[0] == 0
+    assert (row(old), row(young) is not None) == (None, True)
 
 
 def test_a_reservation_that_a_repeated_request_can_find_stays(ops, row, make_video):
@@ -197,7 +240,7 @@ def test_a_reservation_that_a_repeated_request_can_find_stays(ops, row, make_vid
     assert row(video) is not None
 
 
-@pytest.mark.parametrize("status", [s for s in Status if s != Status.AWAITING_UPLOAD])
+@pytest.mark.parametrize("status", [Status.UPLOADED, Status.PROCESSING, Status.PROCESSED, Status.FAILED])
 def test_a_video_that_was_accepted_is_never_forgotten(ops, row, make_video, status):
     video = make_video(status=status, created_at=now(plus_seconds=-25 * 3600))
 
@@ -210,12 +253,12 @@ def test_the_janitor_sees_more_than_one_page(ops, put, monkeypatch, make_video):
     monkeypatch.setattr(janitor, "BATCH", 2)
     rows = [make_video(status=Status.AWAITING_UPLOAD, created_at=now(plus_seconds=-25 * 3600)) for _ in range(5)]
     for _ in range(3):
-        put(source_key(uuid4()))
+        put(source_key(uuid4(), None))
 
     code, said = ops("janitor")
 
     assert code == 3
-    assert "would remove 3 objects (21 B) and 5 reservations" in said
+    assert "would remove 3 objects (21 B) and 5 rows" in said
     assert all(str(video.id) in said for video in rows)
 
 

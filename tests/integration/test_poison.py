@@ -75,7 +75,7 @@ def row(sessions):
 
 
 @pytest.fixture
-def work(sessions, storage, jobs, tmp_path):
+def work(sessions, storage, jobs, tmp_path, any_clip_will_do):  # noqa: ARG001 for the rules that it makes
     """Let a worker handle one message."""
     worker = Worker(
         sessions=sessions,

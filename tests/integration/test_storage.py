@@ -9,7 +9,7 @@ import pytest
 import requests
 from botocore.config import Config
 
-from anb.storage import UPLOAD_SECONDS, ObjectMissing, S3Storage
+from anb.storage import UPLOAD_SECONDS, ObjectChanged, ObjectMissing, S3Storage
 
 
 def put(storage, key, content):
@@ -38,8 +38,9 @@ def test_an_open_object_reads_and_seeks_like_a_file(storage):
     content = os.urandom(300_000)
     put(storage, "k", content)
 
-    with storage.open("k") as file:
-        assert file.seek(0, os.SEEK_END) == len(content)
+    opened = storage.open("k")
+    with opened.file as file:
+        assert opened.size_bytes == file.seek(0, os.SEEK_END) == len(content)
         file.seek(250_000)
         assert file.read(100) == content[250_000:250_100]
         file.seek(0)
@@ -50,7 +51,7 @@ def test_an_open_object_reads_and_seeks_like_a_file(storage):
 def test_an_empty_object_opens_as_an_empty_file(storage):
     put(storage, "k", b"")
 
-    with storage.open("k") as file:
+    with storage.open("k").file as file:
         assert file.seek(0, os.SEEK_END) == 0
         assert file.read() == b""
 
@@ -89,11 +90,11 @@ def test_an_upload_form_is_the_one_that_the_s3_client_makes(monkeypatch, emulate
         "media",
         "k",
         Fields={"Content-Type": "video/mp4"},
-        Conditions=[{"Content-Type": "video/mp4"}, ["content-length-range", 1, 10]],
+        Conditions=[{"Content-Type": "video/mp4"}, ["content-length-range", 10, 10]],
         ExpiresIn=UPLOAD_SECONDS,
     )
 
-    ours = S3Storage(client, "media").upload_form("k", content_type="video/mp4", largest_bytes=10)
+    ours = S3Storage(client, "media").upload_form("k", content_type="video/mp4", size_bytes=10)
     client.close()
 
     assert ours.url == theirs["url"]
@@ -110,11 +111,50 @@ def promised(fields):
     return sorted(map(str, conditions)), pytest.approx(lasts.total_seconds(), abs=1)
 
 
-def test_an_upload_form_stores_a_file_up_to_its_limit(storage):
-    form = storage.upload_form("k", content_type="video/mp4", largest_bytes=10)
+def test_an_upload_form_stores_files_of_its_size_alone(storage):
+    form = storage.upload_form("k", content_type="video/mp4", size_bytes=10)
 
-    small = requests.post(form.url, data=form.fields, files={"file": b"x" * 10}, timeout=5)
-    assert small.status_code in {200, 201, 204}
-    large = requests.post(form.url, data=form.fields, files={"file": b"x" * 11}, timeout=5)
-    assert large.status_code == 400
-    assert storage.size_bytes("k") == 10
+    def status(content):
+        return requests.post(form.url, data=form.fields, files={"file": content}, timeout=5).status_code
+
+    assert status(b"x" * 10) in {200, 201, 204}
+    assert [status(b"y" * size) for size in (9, 11)] == [400, 400]
+    assert storage.open("k").file.read() == b"x" * 10
+
+
+def test_what_was_opened_is_read_as_it_was_or_not_at_all(storage):
+    put(storage, "k", b"a" * 300_000)
+    opened = storage.open("k")
+    put(storage, "k", b"b" * 300_000)
+
+    opened.file.seek(200_000)
+    with pytest.raises(ObjectChanged):
+        opened.file.read(1)
+    storage.remove("k")
+    with pytest.raises(ObjectMissing):
+        opened.file.read(1)
+
+
+def test_a_copy_is_of_what_was_opened_or_is_not_made(storage, keys):
+    put(storage, "k", b"first")
+    opened = storage.open("k")
+    storage.copy(opened, "copy", content_type="video/mp4")
+    put(storage, "k", b"other")
+
+    with pytest.raises(ObjectChanged):
+        storage.copy(opened, "late", content_type="video/mp4")
+    storage.remove("k")
+    with pytest.raises(ObjectMissing):
+        storage.copy(opened, "late", content_type="video/mp4")
+    assert storage.open("copy").file.read() == b"first"
+    assert keys() == {"copy"}
+
+
+def test_removing_takes_one_object_and_none_that_begins_like_it(storage, keys):
+    put(storage, "k", b"x")
+    put(storage, "k1", b"x")
+
+    storage.remove("k")
+    storage.remove("k")
+
+    assert keys() == {"k1"}

@@ -1,5 +1,6 @@
 """The worker's loop with a real row, object, message and ffmpeg."""
 
+import io
 import threading
 
 import boto3
@@ -12,7 +13,7 @@ from anb import videos
 from anb.database import connect
 from anb.jobs import Job
 from anb.models import Status, Video, now
-from anb.storage import prefixes, processed_key, source_key, thumbnail_key
+from anb.storage import new_source, prefixes, processed_key, source_key, thumbnail_key
 from anb_worker import lease as leases
 from anb_worker.loop import Worker
 from local.samples import make_sample
@@ -34,7 +35,7 @@ def stop():
 
 
 @pytest.fixture
-def worker(sessions, storage, jobs, tmp_path, stop):
+def worker(sessions, storage, jobs, tmp_path, stop, any_clip_will_do):  # noqa: ARG001 for the rules that it makes
     return Worker(
         sessions=sessions,
         storage=storage,
@@ -95,7 +96,7 @@ def test_a_job_ends_with_a_public_video_and_an_empty_queue(ring, work, row, keys
     work()
 
     assert row(video).status == Status.PROCESSED
-    assert keys() == {source_key(video.id), processed_key(video.id, 1), thumbnail_key(video.id, 1)}
+    assert keys() == {source_key(video.id, None), processed_key(video.id, 1), thumbnail_key(video.id, 1)}
     assert jobs.backlog() == 0
     assert list((tmp_path / "scratch").iterdir()) == []
 
@@ -111,6 +112,36 @@ def test_what_can_never_work_fails_at_once_with_a_reason(ring, work, row, jobs, 
     assert row(video).status == Status.FAILED
     assert reason in row(video).error
     assert jobs.backlog() == 0
+
+
+@pytest.mark.parametrize(("clip", "reason"), [("12 seconds", "dura 12,0 segundos"), ("720p", "mide 1280x720")])
+def test_a_source_that_the_contest_does_not_accept_fails_with_the_reason(
+    make_video, store, sessions, storage, jobs, row, keys, clips, tmp_path, clip, reason
+):
+    video = make_video()
+    source = store(video.id, clips[clip].read_bytes())
+    jobs.send([Job(video_id=video.id, request_id="request-1")])
+    worker = Worker(
+        sessions=sessions, storage=storage, jobs=jobs, scratch=tmp_path / "s", owner="test", stop=threading.Event()
+    )
+
+    worker.handle(jobs.receive(wait_seconds=2))
+
+    assert (row(video).status, row(video).crashes) == (Status.FAILED, 1)
+    assert reason in row(video).error
+    assert keys() == {source}
+
+
+def test_the_source_that_was_accepted_is_what_is_processed(make_video, storage, jobs, work, row, short_clip):
+    video = make_video(source=new_source())
+    storage.put(source_key(video.id, video.source), io.BytesIO(short_clip), content_type="video/mp4")
+    for other in (None, new_source()):
+        storage.put(source_key(video.id, other), io.BytesIO(b"something else"), content_type="video/mp4")
+    jobs.send([Job(video_id=video.id, request_id="request-1")])
+
+    work()
+
+    assert row(video).status == Status.PROCESSED
 
 
 def test_a_file_with_good_boxes_and_garbage_in_them_fails_with_a_reason(ring, work, row, short_clip):
@@ -178,7 +209,7 @@ def test_a_job_that_stopping_interrupts_is_released_and_is_no_crash(
     thread.join()
 
     assert (row(video).status, row(video).crashes) == (Status.UPLOADED, 0)
-    assert keys() == {source_key(video.id)}
+    assert keys() == {source_key(video.id, None)}
     assert list((tmp_path / "scratch").iterdir()) == []
     assert jobs.receive(wait_seconds=1).job.video_id == video.id
 
@@ -221,7 +252,7 @@ def test_a_video_deleted_while_it_is_processed_leaves_no_object_and_no_row(
     thread.join()
     work()
 
-    assert row(video) is None
+    assert row(video).status == Status.DELETED
     assert keys() == set()
     assert jobs.backlog() == 0
 
@@ -238,7 +269,7 @@ def test_a_worker_that_was_overtaken_removes_its_own_result(ring, work, row, key
     thread.join()
 
     assert (row(video).status, row(video).attempt) == (Status.PROCESSING, winner.attempt)
-    assert keys() == {source_key(video.id)}
+    assert keys() == {source_key(video.id, None)}
 
 
 def test_an_absent_object_store_costs_the_video_no_attempt(ring, worker, row, jobs, storage, short_clip):

@@ -1,8 +1,11 @@
 """The videos and the queue."""
 
+import re
 from dataclasses import replace
+from uuid import UUID
 
 from anb.jobs import MAX_RECEIVES
+from anb.storage import incoming_key
 from anb_worker.lease import LEASE_SECONDS
 from stacks import names
 from stacks.profiles import ACADEMY
@@ -68,6 +71,37 @@ def test_videos_keep_their_versions_for_a_week(assembly):
     assert rules["abandoned"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert rules["sources"]["Prefix"] == "uploads/"
     assert "ExpirationInDays" not in rules["sources"]
+
+
+def test_what_browsers_have_posted_expires_after_a_day_with_its_old_versions(assembly):
+    (rule,) = (r for r in bucket(assembly)["LifecycleConfiguration"]["Rules"] if r.get("Id") == "incoming")
+
+    assert (rule["Prefix"], rule["Status"]) == ("incoming/", "Enabled")
+    assert rule["ExpirationInDays"] == 1
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
+    assert rule["Prefix"] == incoming_key(UUID(int=7)).split("/")[0] + "/"
+
+
+def allowed(assembly, stack, action):
+    """Return the folders in which the stack's role may do this."""
+    statements = [
+        statement
+        for policy in assembly.resources("AWS::IAM::Policy")
+        if policy.stack == stack
+        for statement in policy.properties["PolicyDocument"]["Statement"]
+        if action in str(statement["Action"])
+    ]
+    return set(re.findall(r"(incoming|uploads|processed|thumbnails)/\*", str([s["Resource"] for s in statements])))
+
+
+def test_only_the_web_tier_touches_what_browsers_have_posted(production):
+    assembly = production.assembly
+    actions = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
+
+    assert [("incoming" in allowed(assembly, "AnbWeb", action)) for action in actions] == [True] * 3
+    assert [("incoming" in allowed(assembly, "AnbWorker", action)) for action in actions] == [False] * 3
+    assert allowed(assembly, "AnbWeb", "s3:PutObject") == {"incoming", "uploads"}
+    assert allowed(assembly, "AnbWorker", "s3:PutObject") == {"processed", "thumbnails"}
 
 
 def test_browsers_may_post_files_straight_to_the_bucket(assembly):

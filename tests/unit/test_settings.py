@@ -1,6 +1,7 @@
 import pytest
 
 from anb.settings import SettingsError
+from anb.videos import UploadLimits
 from anb_web.settings import WebSettings
 
 COMPLETE = {
@@ -25,6 +26,18 @@ def test_everything_that_is_missing_is_named_at_once():
 def test_an_empty_variable_counts_as_missing():
     with pytest.raises(SettingsError, match="ANB_MEDIA_BUCKET"):
         WebSettings.from_environment({**COMPLETE, "ANB_MEDIA_BUCKET": ""})
+
+
+def test_limits_have_defaults_and_may_be_raised():
+    limits = WebSettings.from_environment({**COMPLETE, "ANB_MAX_UPLOADS_AN_HOUR": "1000"}).upload_limits
+
+    assert limits == UploadLimits(uploads_an_hour=1000)
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "1.5", "many", "²", "1" * 30])
+def test_a_limit_that_is_no_number_is_refused(number):
+    with pytest.raises(SettingsError, match="ANB_MAX_UPLOADS_AN_HOUR"):
+        WebSettings.from_environment({**COMPLETE, "ANB_MAX_UPLOADS_AN_HOUR": number})
 
 
 @pytest.mark.parametrize("url", ["sqlite:///x.db", "not a url"])

@@ -25,13 +25,18 @@ def now(*, plus_seconds: float = 0) -> TextClause:
 
 
 class Status(enum.StrEnum):
-    """The life of a video: it ends as processed or failed."""
+    """The life of a video: it ends as processed or failed, or before it was one, as a reservation that was refused.
+
+    A deleted one keeps its row for a while, because it still counts among its player's uploads of the last hour.
+    """
 
     AWAITING_UPLOAD = "awaiting_upload"
+    REFUSED = "refused"
     UPLOADED = "uploaded"
     PROCESSING = "processing"
     PROCESSED = "processed"
     FAILED = "failed"
+    DELETED = "deleted"
 
 
 class Base(DeclarativeBase):
@@ -78,6 +83,7 @@ class Video(Base):
         Index("ix_videos_owner", "user_id", "uploaded_at", "id"),
         Index("ix_videos_public", "status", "processed_at", "id"),
         Index("ix_videos_due", "status", "next_enqueue_at"),
+        Index("ix_videos_begun", "user_id", "created_at"),
         Base.__table_args__,
     )
 
@@ -88,6 +94,8 @@ class Video(Base):
     error: Mapped[str | None] = mapped_column(String(500))
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     request_id: Mapped[str] = mapped_column(String(64))
+    source: Mapped[str | None] = mapped_column(String(32))  # which of the copies that were stored was accepted
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)  # of the source; as declared, until it is accepted
     created_at: Mapped[datetime] = mapped_column(Time, server_default=text("CURRENT_TIMESTAMP(6)"))
     uploaded_at: Mapped[datetime | None] = mapped_column(Time)
     processed_at: Mapped[datetime | None] = mapped_column(Time)

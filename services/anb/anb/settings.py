@@ -1,11 +1,14 @@
 """What a process is told by its environment, read once where the process is composed."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
 
 class SettingsError(Exception):
@@ -27,9 +30,13 @@ class Settings:
         missing = [variable(f.name) for f in fields(cls) if f.name not in values and f.default is MISSING]
         if missing:
             raise SettingsError(f"these environment variables are not set: {', '.join(missing)}")
-        settings = cls(**values)
-        if wrong := settings.complaints():
-            raise SettingsError("; ".join(wrong))
+        numbers = {f.name for f in fields(cls) if f.type is int} & values.keys()
+        if wrong := [variable(name) for name in sorted(numbers) if not _NUMBER.fullmatch(values[name])]:
+            raise SettingsError(f"these environment variables must be whole numbers above 0: {', '.join(wrong)}")
+        typed: dict[str, Any] = {**values, **{name: int(values[name]) for name in numbers}}
+        settings = cls(**typed)
+        if complaints := settings.complaints():
+            raise SettingsError("; ".join(complaints))
         return settings
 
     def complaints(self) -> list[str]:

@@ -3,9 +3,10 @@
 import io
 import shutil
 import time
-from collections.abc import Iterable
+import uuid
+from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -13,11 +14,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from uuid import UUID
 
 from botocore.auth import S3SigV4PostAuth
-from botocore.awsrequest import AWSRequest, AWSResponse
-from botocore.exceptions import ClientError, HTTPClientError
-from botocore.httpsession import URLLib3Session
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import ClientError
 
-from anb.aws import CONNECT_SECONDS, POOLED_CONNECTIONS, READ_SECONDS
 from anb.links import LinkSigner
 
 if TYPE_CHECKING:
@@ -32,6 +31,20 @@ _RANGE_BYTES = 64 * 1024  # read at a time from an object's header boxes
 
 class ObjectMissing(Exception):
     """There is no object under this key."""
+
+
+class ObjectChanged(Exception):
+    """Under this key there is another object by now than the one that was opened."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """One version of an object, told from all others by its entity tag, and its content."""
+
+    key: str
+    etag: str
+    size_bytes: int
+    file: BinaryIO = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -54,8 +67,17 @@ class Storage(Protocol):
     def size_bytes(self, key: str) -> int:
         """Return the object's size; raise ObjectMissing when there is none."""
 
-    def open(self, key: str) -> BinaryIO:
-        """Return a seekable file that fetches only what is read; raise ObjectMissing when there is no object."""
+    def open(self, key: str) -> StoredFile:
+        """Return the object with a seekable file that fetches only what is read; ObjectMissing when there is none.
+
+        Reading raises ObjectChanged, or ObjectMissing, as soon as there is something else under the key.
+        """
+
+    def copy(self, opened: StoredFile, key: str, *, content_type: str) -> None:
+        """Store what was opened under another key too; ObjectChanged or ObjectMissing if it is not there any more."""
+
+    def remove(self, key: str) -> None:
+        """Delete one object; it is no error when there is none."""
 
     def delete(self, prefixes: Iterable[str]) -> None:
         """Delete every object whose key begins with one of the prefixes."""
@@ -63,16 +85,30 @@ class Storage(Protocol):
     def link(self, key: str) -> str:
         """Return a URL that lets its holder read the object for 10 to 15 minutes."""
 
-    def upload_form(self, key: str, *, content_type: str, largest_bytes: int) -> UploadForm:
-        """Return a form that lets its holder store one object of at most `largest_bytes` for 10 minutes."""
+    def upload_form(self, key: str, *, content_type: str, size_bytes: int) -> UploadForm:
+        """Return a form with which its holder stores objects of exactly this size under the key, for 10 minutes."""
 
     def ping(self) -> None:
         """Raise an error unless the store answers and has our bucket."""
 
 
-def source_key(video_id: UUID) -> str:
-    """Return where the player's original is kept."""
-    return f"uploads/{video_id}/source.mp4"
+def incoming_key(video_id: UUID) -> str:
+    """Return where a client may post a file by itself: the only place that an upload form is ever signed for."""
+    return f"incoming/{video_id}/source.mp4"
+
+
+def new_source() -> str:
+    """Return a name for one copy of a video's source, of which its row accepts one.
+
+    Requests that fill the same reservation at once each write a copy of their own: none can change what another has
+    checked and had accepted.
+    """
+    return uuid.uuid4().hex
+
+
+def source_key(video_id: UUID, source: str | None) -> str:
+    """Return where a copy of the player's original is kept; None names the only one that there was once."""
+    return f"uploads/{video_id}/{source}/source.mp4" if source else f"uploads/{video_id}/source.mp4"
 
 
 def processed_key(video_id: UUID, attempt: int) -> str:
@@ -87,7 +123,7 @@ def thumbnail_key(video_id: UUID, attempt: int) -> str:
 
 def prefixes(video_id: UUID) -> list[str]:
     """Return what the keys of all objects of a video begin with."""
-    return [f"{folder}/{video_id}/" for folder in ("uploads", "processed", "thumbnails")]
+    return [f"{folder}/{video_id}/" for folder in ("incoming", "uploads", "processed", "thumbnails")]
 
 
 class S3Storage:
@@ -96,10 +132,6 @@ class S3Storage:
     def __init__(self, client: "S3Client", bucket: str) -> None:
         self._client = client
         self._bucket = bucket
-        self._http = URLLib3Session(
-            timeout=(CONNECT_SECONDS, READ_SECONDS),  # type: ignore[arg-type] # the stub does not know of pairs
-            max_pool_connections=POOLED_CONNECTIONS,
-        )
         self._form_url = client.generate_presigned_post(bucket, "k")["url"]
         self._credentials = client._request_signer._credentials  # type: ignore[attr-defined] # noqa: SLF001 no other way to them
         self._signer = LinkSigner(
@@ -129,13 +161,52 @@ class S3Storage:
         except ClientError as error:
             raise self._translated(error, key) from error
 
-    def open(self, key: str) -> BinaryIO:
+    def open(self, key: str) -> StoredFile:
         try:
-            return io.BufferedReader(_RangeReader(self._http, self.link(key)), _RANGE_BYTES)
+            answer = self._client.get_object(Bucket=self._bucket, Key=key, Range=_range(0, _RANGE_BYTES))
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "416":
-                return io.BytesIO()  # an empty object has no first byte
+            if _code(error) == "InvalidRange":  # an empty object has no first byte
+                return StoredFile(key, etag="", size_bytes=0, file=io.BytesIO())
             raise self._translated(error, key) from error
+        etag, size_bytes = answer["ETag"], int(answer["ContentRange"].rpartition("/")[2])
+        with closing(answer["Body"]) as body:
+            first = body.read()
+
+        def fetch(position: int, count: int) -> bytes:
+            if position + count <= len(first):
+                return first[position : position + count]
+            return self._fetch(key, etag, position, count)
+
+        file = io.BufferedReader(_RangeReader(fetch, size_bytes=size_bytes), _RANGE_BYTES)
+        return StoredFile(key, etag, size_bytes, file)
+
+    def _fetch(self, key: str, etag: str, position: int, count: int) -> bytes:
+        try:
+            answer = self._client.get_object(
+                Bucket=self._bucket, Key=key, Range=_range(position, count), IfMatch=etag
+            )
+        except ClientError as error:
+            raise self._translated(error, key) from error
+        with closing(answer["Body"]) as body:
+            return body.read()
+
+    def copy(self, opened: StoredFile, key: str, *, content_type: str) -> None:
+        try:
+            self._client.copy_object(
+                Bucket=self._bucket,
+                Key=key,
+                CopySource={"Bucket": self._bucket, "Key": opened.key},
+                CopySourceIfMatch=opened.etag,
+                # Nothing that came with the form but its content
+                MetadataDirective="REPLACE",
+                TaggingDirective="REPLACE",
+                ContentType=content_type,
+            )
+        except ClientError as error:
+            raise self._translated(error, opened.key) from error
+
+    def remove(self, key: str) -> None:
+        self._client.delete_object(Bucket=self._bucket, Key=key)
 
     def delete(self, prefixes: Iterable[str]) -> None:
         for prefix in prefixes:
@@ -146,12 +217,12 @@ class S3Storage:
     def link(self, key: str) -> str:
         return self._signer.sign(key)
 
-    def upload_form(self, key: str, *, content_type: str, largest_bytes: int) -> UploadForm:
+    def upload_form(self, key: str, *, content_type: str, size_bytes: int) -> UploadForm:
         # What the client's generate_presigned_post comes to; its way there takes four times as long
         form = AWSRequest("POST", self._form_url)
         fields = {"Content-Type": content_type, "key": key}
         conditions: list[object] = [{name: value} for name, value in fields.items()]
-        conditions += [{"bucket": self._bucket}, ["content-length-range", 1, largest_bytes]]
+        conditions += [{"bucket": self._bucket}, ["content-length-range", size_bytes, size_bytes]]
         expiration = datetime.now(UTC) + timedelta(seconds=UPLOAD_SECONDS)
         policy = {"expiration": expiration.strftime("%Y-%m-%dT%H:%M:%SZ"), "conditions": conditions}
         form.context |= {"s3-presign-post-fields": fields, "s3-presign-post-policy": policy}
@@ -163,7 +234,9 @@ class S3Storage:
         self._client.head_bucket(Bucket=self._bucket)
 
     def _translated(self, error: ClientError, key: str) -> Exception:
-        code = error.response.get("Error", {}).get("Code")
+        code = _code(error)
+        if code in {"PreconditionFailed", "412"}:
+            return ObjectChanged(key)
         if code == "404":
             # The answer to a HEAD has no body that could tell a missing bucket, which says nothing about the object
             self.ping()
@@ -171,18 +244,10 @@ class S3Storage:
 
 
 class _RangeReader(io.RawIOBase):
-    """Reads an object by ranged requests, so that looking at its boxes does not fetch its pictures.
+    """Reads an object by ranged requests, so that looking at its boxes does not fetch its pictures."""
 
-    With links, over the HTTP part of botocore: its S3 part takes twice as long for each look, and an upload
-    waits for all of them.
-    """
-
-    def __init__(self, http: URLLib3Session, link: str) -> None:
-        self._http, self._link = http, link
-        # The answer to the first look tells the size as well
-        first = self._get(0, _RANGE_BYTES)
-        self._first = first.content
-        self._size_bytes = int(first.headers["Content-Range"].rpartition("/")[2])
+    def __init__(self, fetch: Callable[[int, int], bytes], *, size_bytes: int) -> None:
+        self._fetch, self._size_bytes = fetch, size_bytes
         self._position = 0
         self._block = lru_cache(maxsize=4)(self._fetch_block)
 
@@ -205,7 +270,7 @@ class _RangeReader(io.RawIOBase):
         if wanted <= 0:
             return 0
         if wanted > _RANGE_BYTES:
-            data = self._get(self._position, wanted).content
+            data = self._fetch(self._position, wanted)
         else:
             # Whoever follows the boxes comes back to where others begin
             number, offset = divmod(self._position, _RANGE_BYTES)
@@ -215,19 +280,16 @@ class _RangeReader(io.RawIOBase):
         return len(data)
 
     def _fetch_block(self, number: int) -> bytes:
-        return self._get(number * _RANGE_BYTES, _RANGE_BYTES).content if number else self._first
+        start = number * _RANGE_BYTES
+        return self._fetch(start, min(_RANGE_BYTES, self._size_bytes - start))
 
-    def _get(self, position: int, count: int) -> AWSResponse:
-        """Ask for so many bytes; S3 answers with those that there are."""
-        wanted = {"Range": f"bytes={position}-{position + count - 1}"}
-        request = AWSRequest(method="GET", url=self._link, headers=wanted).prepare()
-        try:
-            answer = self._http.send(request)
-        except HTTPClientError:
-            answer = self._http.send(request)  # the store may have closed a connection that was kept
-        if answer.status_code != 206:
-            raise ClientError({"Error": {"Code": str(answer.status_code)}}, "GetObject")
-        return answer
+
+def _range(position: int, count: int) -> str:
+    return f"bytes={position}-{position + count - 1}"
+
+
+def _code(error: ClientError) -> str | None:
+    return error.response.get("Error", {}).get("Code")
 
 
 def _base_url(client: "S3Client", bucket: str) -> str:

@@ -10,13 +10,26 @@ from datetime import datetime
 from typing import Any, BinaryIO, Self
 from uuid import UUID
 
-from sqlalchemy import Connection, CursorResult, Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    CursorResult,
+    Row,
+    bindparam,
+    case,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from anb import texts
 from anb.database import DUPLICATE_KEY, driver_sql
-from anb.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from anb.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests, Unauthenticated
 from anb.models import Standing, Status, UncountedVote, User, Video, now
 from anb.mp4 import Clip, read_clip
 
@@ -32,7 +45,14 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 SEND_GRACE_SECONDS = 10
 
 _OWNED = (Status.UPLOADED, Status.PROCESSING, Status.PROCESSED, Status.FAILED)
-_DELETABLE = (Status.UPLOADED, Status.PROCESSING, Status.FAILED)
+_DELETABLE = (Status.AWAITING_UPLOAD, Status.REFUSED, Status.UPLOADED, Status.PROCESSING, Status.FAILED)
+_WAITING = (Status.AWAITING_UPLOAD, Status.UPLOADED, Status.PROCESSING)
+
+_HOUR_SECONDS = 3600
+# What was posted for a reservation is kept for a day (stacks/media.py); until then it takes place
+RESERVATION_SECONDS = 24 * 3600
+# Nobody knows when a worker gets to what waits
+_RETRY_WAITING_SECONDS = 60
 
 Columns = Row[*tuple[Any, ...]]
 
@@ -45,13 +65,38 @@ _RESERVED = insert(Video).inline()  # nobody asks for the key, which is ours
 _ACCEPTED = (
     update(Video)
     .where(Video.id == bindparam("video_id"), Video.status == Status.AWAITING_UPLOAD)
-    .values(status=Status.UPLOADED, uploaded_at=now(), next_enqueue_at=now(plus_seconds=SEND_GRACE_SECONDS))
+    .values(
+        status=Status.UPLOADED,
+        source=bindparam("accepted"),
+        size_bytes=bindparam("accepted_bytes"),
+        uploaded_at=now(),
+        next_enqueue_at=now(plus_seconds=SEND_GRACE_SECONDS),
+    )
 )
+# Whoever has the player's row counts and adds alone
+_PLAYER_LOCKED = driver_sql(select(User.id).where(User.id == bindparam("player")).with_for_update())
+_within_the_hour = Video.created_at > now(plus_seconds=-_HOUR_SECONDS)
+_is_open = Video.status == Status.AWAITING_UPLOAD
+
+
+def _age_of_oldest(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    oldest = func.min(case((condition, Video.created_at)))
+    return func.coalesce(func.timestampdiff(text("SECOND"), oldest, now()), 0)
+
+
+_BEGUN_LATELY = select(
+    func.count(case((_within_the_hour, 1))).label("in_the_hour"),
+    func.count(case((_is_open, 1))).label("open"),
+    func.coalesce(func.sum(case((Video.status.in_(_WAITING), Video.size_bytes))), 0).label("waiting_bytes"),
+    _age_of_oldest(_within_the_hour).label("oldest_in_the_hour_seconds"),
+    _age_of_oldest(_is_open).label("oldest_open_seconds"),
+).where(Video.user_id == bindparam("player"), Video.created_at > now(plus_seconds=-RESERVATION_SECONDS))
 _BY_ID = driver_sql(
     select(
         Video.user_id,
         Video.title,
         Video.status,
+        Video.source,
         Video.error,
         Video.uploaded_at,
         Video.processed_at,
@@ -121,19 +166,48 @@ def check_clip(clip: Clip) -> None:
         )
 
 
-def reserve(
-    connection: Connection, *, owner_id: int, title: str, idempotency_key: str | None, request_id: str
-) -> tuple[UUID, bool]:
-    """Create the row that an upload fills; return its id and whether that upload is complete already.
+@dataclass(frozen=True, kw_only=True)
+class UploadLimits:
+    """What one player may have under way at once, and begin within an hour."""
 
-    The same key from the same owner finds the same row again.
+    open_reservations: int = 30
+    waiting_bytes: int = 30 * LARGEST_BYTES
+    uploads_an_hour: int = 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reservation:
+    """The row that an upload fills; `size_bytes` is what was declared for it."""
+
+    video_id: UUID
+    size_bytes: int
+    is_accepted: bool
+
+
+def reserve(
+    connection: Connection,
+    *,
+    owner_id: int,
+    title: str,
+    size_bytes: int,
+    idempotency_key: str | None,
+    request_id: str,
+    limits: UploadLimits,
+) -> Reservation:
+    """Create the row that an upload fills.
+
+    The same key from the same owner finds the same row again, which counts for no limit. Raises TooManyRequests for
+    more than the owner may begin, Invalid when the key's file was refused or is another one.
     """
+    if connection.exec_driver_sql(_PLAYER_LOCKED, {"player": owner_id}).one_or_none() is None:
+        raise Unauthenticated("La cuenta de este token no existe.")
     video_id = uuid.uuid4()
     reservation = {
         "id": video_id,
         "user_id": owner_id,
         "title": title,
         "status": Status.AWAITING_UPLOAD,
+        "size_bytes": size_bytes,
         "idempotency_key": idempotency_key,
         "request_id": request_id,
     }
@@ -141,35 +215,82 @@ def reserve(
         connection.execute(_RESERVED, reservation)
     except IntegrityError as error:  # which undoes its statement alone; the transaction goes on
         if error.orig is None or error.orig.args[0] != DUPLICATE_KEY:
-            raise Unauthenticated("La cuenta de este token no existe.") from None
-        query = select(Video.id, Video.status).where(
+            raise
+        return _reserved_again(connection, owner_id, idempotency_key, size_bytes)
+    _check_limits(connection, owner_id, limits)
+    return Reservation(video_id=video_id, size_bytes=size_bytes, is_accepted=False)
+
+
+def _reserved_again(connection: Connection, owner_id: int, key: str | None, size_bytes: int) -> Reservation:
+    query = select(Video.id, Video.status, Video.error, Video.size_bytes)
+    row = connection.execute(query.where(Video.user_id == owner_id, Video.idempotency_key == key)).one()
+    declared = size_bytes if row.size_bytes is None else row.size_bytes
+    accepted = is_accepted(row)
+    if not accepted and declared != size_bytes:
+        raise Invalid("Esta Idempotency-Key ya se usó para un archivo de otro tamaño; usa una nueva.")
+    return Reservation(video_id=row.id, size_bytes=declared, is_accepted=accepted)
+
+
+def _check_limits(connection: Connection, owner_id: int, limits: UploadLimits) -> None:
+    """Raise TooManyRequests, which undoes the reservation, when it is one too many."""
+    begun = connection.execute(_BEGUN_LATELY, {"player": owner_id}).one()
+    if begun.in_the_hour > limits.uploads_an_hour:
+        raise TooManyRequests(
+            f"Ya subiste {limits.uploads_an_hour} videos en la última hora. Inténtalo más tarde.",
+            retry_after_seconds=max(1, _HOUR_SECONDS - begun.oldest_in_the_hour_seconds),
+        )
+    if begun.open > limits.open_reservations:
+        raise TooManyRequests(
+            f"Tienes {limits.open_reservations} subidas sin terminar. Termina o elimina alguna antes de otra.",
+            retry_after_seconds=max(1, RESERVATION_SECONDS - begun.oldest_open_seconds),
+        )
+    if begun.waiting_bytes > limits.waiting_bytes:
+        raise TooManyRequests(
+            f"Tus videos en espera superan {limits.waiting_bytes // 1024**2} MB. "
+            "Espera a que se procesen, o termina o elimina alguna subida.",
+            retry_after_seconds=_RETRY_WAITING_SECONDS,
+        )
+
+
+def accepted_before(connection: Connection, *, owner_id: int, idempotency_key: str) -> UUID | None:
+    """Return the video that an earlier upload with this key brought, if that upload is complete.
+
+    Raises Invalid when its file was refused.
+    """
+    row = connection.execute(
+        select(Video.id, Video.status, Video.error).where(
             Video.user_id == owner_id, Video.idempotency_key == idempotency_key
         )
-        row = connection.execute(query).one()
-        return row.id, row.status != Status.AWAITING_UPLOAD
-    return video_id, False
+    ).one_or_none()
+    return row.id if row is not None and is_accepted(row) else None
 
 
-def reserved_by(connection: Connection, *, owner_id: int, idempotency_key: str) -> UUID | None:
-    """Return the video that an earlier upload with this key brought, if that upload is complete."""
-    return connection.scalar(
-        select(Video.id).where(
-            Video.user_id == owner_id,
-            Video.idempotency_key == idempotency_key,
-            Video.status != Status.AWAITING_UPLOAD,
-        )
-    )
+def is_accepted(video: Columns) -> bool:
+    """Return whether the upload is complete; raise Invalid once more when its file was refused."""
+    if video.status == Status.REFUSED:
+        raise _unacceptable(video.error)
+    return bool(video.status != Status.AWAITING_UPLOAD)
 
 
-def accept(connection: Connection, *, video_id: UUID) -> bool:
-    """Turn a filled reservation into an uploaded video; False when another request has done it already."""
-    return rows(connection.execute(_ACCEPTED, {"video_id": video_id})) == 1
+def accept(connection: Connection, *, video_id: UUID, source: str, size_bytes: int) -> bool:
+    """Turn a filled reservation into an uploaded video, and one copy of its source into the only one.
+
+    False when the reservation is over, because another request has filled it or it was refused or deleted.
+    """
+    filled = {"video_id": video_id, "accepted": source, "accepted_bytes": size_bytes}
+    return rows(connection.execute(_ACCEPTED, filled)) == 1
+
+
+def refuse(connection: Connection, *, video_id: UUID, reason: str) -> bool:
+    """End a reservation whose file is unacceptable; False when it is over already."""
+    refused = update(Video).where(Video.id == video_id, _is_open).values(status=Status.REFUSED, error=reason)
+    return rows(connection.execute(refused)) == 1
 
 
 def find_reserved(connection: Connection, *, owner_id: int, video_id: UUID) -> Columns:
-    """Return the owner's video in whatever state; NotFound or Forbidden otherwise."""
+    """Return the owner's video or reservation in whatever state; NotFound or Forbidden otherwise."""
     video = connection.exec_driver_sql(_BY_ID, {"video": video_id.hex}).one_or_none()
-    if video is None:
+    if video is None or video.status == Status.DELETED:
         raise NotFound("Video no encontrado.")
     if video.user_id != owner_id:
         raise Forbidden("Este video pertenece a otra persona.")
@@ -196,12 +317,16 @@ def list_own(session: Session, *, owner_id: int) -> Sequence[Video]:
 
 
 def delete_own(session: Session, *, owner_id: int, video_id: UUID) -> None:
-    """Delete the row of a video that is not public yet; a worker that has it finds it gone and stops.
+    """Delete a video that is not public yet, or give up a reservation; whoever works on it finds it gone and stops.
 
     Raises NotFound, Forbidden, or Conflict for a video that is open to votes.
     """
-    find_own(session.connection(), owner_id=owner_id, video_id=video_id)
-    gone = session.execute(delete(Video).where(Video.id == video_id, Video.status.in_(_DELETABLE)))
+    find_reserved(session.connection(), owner_id=owner_id, video_id=video_id)
+    gone = session.execute(
+        update(Video)
+        .where(Video.id == video_id, Video.status.in_(_DELETABLE))
+        .values(status=Status.DELETED, title="", error=None, idempotency_key=None)
+    )
     if rows(gone) == 0:
         raise Conflict("El video ya está publicado para votación y no se puede eliminar.")
 

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from anb import errors
 from anb.jobs import SendFailed
-from anb.storage import ObjectMissing
+from anb.storage import ObjectChanged, ObjectMissing
 
 _STATUS: Mapping[type[errors.Refusal], int] = {
     errors.Invalid: 400,
@@ -56,7 +56,7 @@ def install(app: Flask) -> None:
     """Answer every error in the one shape."""
     app.register_error_handler(errors.Refusal, answer)
     app.register_error_handler(HTTPException, _of_framework)
-    for away in (DBAPIError, PoolTimeout, BotoCoreError, ClientError, SendFailed, ObjectMissing):
+    for away in (DBAPIError, PoolTimeout, BotoCoreError, ClientError, SendFailed, ObjectMissing, ObjectChanged):
         app.register_error_handler(away, _of_part_away)
     app.register_error_handler(Exception, _of_bug)
 

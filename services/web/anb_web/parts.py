@@ -1,6 +1,6 @@
 """The parts that views work with, made once per process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import cast
 
@@ -11,6 +11,7 @@ from anb import aws
 from anb.database import Sessions, connect, sessions
 from anb.jobs import Jobs, SqsJobs
 from anb.storage import S3Storage, Storage
+from anb.videos import UploadLimits
 from anb_web.settings import WebSettings
 
 # Connections per process: the largest fleet together stays under 90 % of what the smallest RDS class offers, which
@@ -22,11 +23,12 @@ _EXTENSION = "anb"
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """Database, object store and queue."""
+    """Database, object store and queue, and how much of them one player may take."""
 
     engine: Engine
     storage: Storage
     jobs: Jobs
+    upload_limits: UploadLimits = field(default_factory=UploadLimits)
 
     @cached_property
     def sessions(self) -> Sessions:
@@ -40,6 +42,7 @@ class Parts:
             engine=connect(settings.database_url, pool_size=POOL_SIZE),
             storage=S3Storage(aws.s3_client(), settings.media_bucket),
             jobs=SqsJobs(aws.sending_sqs_client(), settings.queue_url),
+            upload_limits=settings.upload_limits,
         )
 
     def attach(self, app: Flask) -> None:

@@ -157,7 +157,7 @@ def _policy(store: str) -> str:
 @cache
 def _store_origins(parts: Parts) -> list[str]:
     """Return where links and upload forms lead; signing says it, whatever the region, bucket and endpoint."""
-    form = parts.storage.upload_form("origin", content_type=MP4, largest_bytes=1)
+    form = parts.storage.upload_form("origin", content_type=MP4, size_bytes=1)
     addresses = (urlsplit(url) for url in (parts.storage.link("origin"), form.url))
     return sorted({f"{address.scheme}://{address.netloc}" for address in addresses})
 

@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from anb import relay, videos
 from anb.errors import Invalid
 from anb.jobs import Job, SendFailed
-from anb.models import Status
-from anb.storage import MP4, ObjectMissing, source_key
+from anb.storage import MP4, ObjectChanged, ObjectMissing, incoming_key, new_source, source_key
+from anb.videos import Reservation
 from anb_web.parts import parts
 from anb_web.requests import json_object, request_id
 from anb_web.tokens import current_user_id, signed_in
@@ -33,12 +33,13 @@ def upload() -> ResponseReturnValue:
         return _accepted(done)
     title, file, size_bytes = _form()
     videos.check_file(file, size_bytes=size_bytes)
-    video_id, complete = _reserve(title, key)
-    if not complete:
+    reservation = _reserve(title, size_bytes, key)
+    if not reservation.is_accepted:
         file.seek(0)
-        parts().storage.put(source_key(video_id), file, content_type=MP4)
-        _accept(video_id)
-    return _accepted(video_id)
+        source = new_source()
+        parts().storage.put(source_key(reservation.video_id, source), file, content_type=MP4)
+        _accept(reservation.video_id, source, size_bytes)
+    return _accepted(reservation.video_id)
 
 
 @bp.post("/uploads")
@@ -56,11 +57,13 @@ def begin_direct_upload() -> ResponseReturnValue:
         videos.check_size(size_bytes)
     except Invalid as refusal:
         raise Invalid(refusal.message, fields={"size": refusal.message}) from refusal
-    video_id, complete = _reserve(title, key)
-    if complete:
-        return _accepted(video_id)
-    form = parts().storage.upload_form(source_key(video_id), content_type=MP4, largest_bytes=videos.LARGEST_BYTES)
-    return {"video_id": str(video_id), "url": form.url, "fields": form.fields}, 201
+    reservation = _reserve(title, size_bytes, key)
+    if reservation.is_accepted:
+        return _accepted(reservation.video_id)
+    form = parts().storage.upload_form(
+        incoming_key(reservation.video_id), content_type=MP4, size_bytes=reservation.size_bytes
+    )
+    return {"video_id": str(reservation.video_id), "url": form.url, "fields": form.fields}, 201
 
 
 @bp.post("/uploads/<video_id>/complete")
@@ -68,22 +71,51 @@ def begin_direct_upload() -> ResponseReturnValue:
 def complete_direct_upload(video_id: str) -> ResponseReturnValue:
     """Check what arrived in the object store and accept it, as a multipart upload is checked and accepted."""
     parsed = videos.parse_id(video_id)
-    with parts().engine.connect() as connection:
-        video = videos.find_reserved(connection, owner_id=current_user_id(), video_id=parsed)
-    if video.status == Status.AWAITING_UPLOAD:
-        _check_stored(parsed)
-        _accept(parsed)
+    if not _is_accepted(parsed):
+        try:
+            source, size_bytes = _keep_what_arrived(parsed)
+        except Invalid:
+            # Of two requests at once, the other may have accepted the file and cleared it away
+            if not _is_accepted(parsed):
+                raise
+        else:
+            _accept(parsed, source, size_bytes)
+            _tidy(incoming_key(parsed))
     return _accepted(parsed)
 
 
-def _check_stored(video_id: UUID) -> None:
-    key = source_key(video_id)
+def _is_accepted(video_id: UUID) -> bool:
+    """Return whether the caller's upload is complete; raise Invalid when its file was refused."""
+    with parts().engine.connect() as connection:
+        return videos.is_accepted(videos.find_reserved(connection, owner_id=current_user_id(), video_id=video_id))
+
+
+def _keep_what_arrived(video_id: UUID) -> tuple[str, int]:
+    """Check the file and copy just that one to where no form writes; return which copy that is, and its size.
+
+    Its sender may post another file at any moment: then, and while there is none, Invalid tells them, and the
+    reservation stays open. A file that is unacceptable ends it.
+    """
+    source = new_source()
     try:
-        with parts().storage.open(key) as file:
-            videos.check_file(file, size_bytes=file.seek(0, os.SEEK_END))
+        opened = parts().storage.open(incoming_key(video_id))
+        videos.check_file(opened.file, size_bytes=opened.size_bytes)
+        parts().storage.copy(opened, source_key(video_id, source), content_type=MP4)
     except ObjectMissing:
-        text = "El archivo todavía no ha llegado al almacenamiento."
-        raise Invalid(text, fields={"video_file": text}) from None
+        raise _not_there("El archivo todavía no ha llegado al almacenamiento.") from None
+    except ObjectChanged:
+        raise _not_there(
+            "El archivo cambió mientras se revisaba. Confirma la subida cuando haya llegado del todo."
+        ) from None
+    except Invalid as refusal:
+        with parts().engine.begin() as connection:
+            videos.refuse(connection, video_id=video_id, reason=refusal.message)
+        raise
+    return source, opened.size_bytes
+
+
+def _not_there(text: str) -> Invalid:
+    return Invalid(text, fields={"video_file": text})
 
 
 def _idempotency_key() -> str | None:
@@ -94,7 +126,7 @@ def _uploaded_before(key: str | None) -> UUID | None:
     if key is None:
         return None
     with parts().engine.connect() as connection:
-        return videos.reserved_by(connection, owner_id=current_user_id(), idempotency_key=key)
+        return videos.accepted_before(connection, owner_id=current_user_id(), idempotency_key=key)
 
 
 def _form() -> tuple[str, BinaryIO, int]:
@@ -112,21 +144,27 @@ def _form() -> tuple[str, BinaryIO, int]:
     return title, file, file.seek(0, os.SEEK_END)
 
 
-def _reserve(title: str, key: str | None) -> tuple[UUID, bool]:
+def _reserve(title: str, size_bytes: int, key: str | None) -> Reservation:
     with parts().engine.begin() as connection:
         return videos.reserve(
-            connection, owner_id=current_user_id(), title=title, idempotency_key=key, request_id=request_id()
+            connection,
+            owner_id=current_user_id(),
+            title=title,
+            size_bytes=size_bytes,
+            idempotency_key=key,
+            request_id=request_id(),
+            limits=parts().upload_limits,
         )
 
 
-def _accept(video_id: UUID) -> None:
+def _accept(video_id: UUID, source: str, size_bytes: int) -> None:
     """Make the video durable, then ring for a worker; when the ring fails, the relay repeats it."""
     with parts().engine.begin() as connection:
-        accepted = videos.accept(connection, video_id=video_id)
+        accepted = videos.accept(connection, video_id=video_id, source=source, size_bytes=size_bytes)
     if not accepted:
-        # By an earlier request with the same key, or because the reservation is gone: only the first is a success
-        with parts().engine.connect() as connection:
-            videos.find_own(connection, owner_id=current_user_id(), video_id=video_id)
+        # By another request at the same time, or because the reservation is gone: only the first is a success
+        _tidy(source_key(video_id, source))
+        _is_accepted(video_id)
         return
     job = Job(video_id=video_id, request_id=request_id())
     try:
@@ -135,6 +173,14 @@ def _accept(video_id: UUID) -> None:
             relay.sent(connection, job)
     except (BotoCoreError, ClientError, SendFailed, DBAPIError) as error:
         log.warning("could not ring", extra={"video_id": str(video_id), "error": str(error)})
+
+
+def _tidy(key: str) -> None:
+    """Remove what nobody needs any more; where that fails, the lifecycle of the bucket or the janitor does it."""
+    try:
+        parts().storage.remove(key)
+    except (BotoCoreError, ClientError) as error:
+        log.warning("could not remove", extra={"key": key, "error": str(error)})
 
 
 def _accepted(video_id: UUID) -> ResponseReturnValue:

@@ -42,7 +42,7 @@ def detail(video_id: str) -> ResponseReturnValue:
         video = videos.find_own(connection, owner_id=current_user_id(), video_id=parsed)
     return {
         **_item(parsed, video),
-        "original_url": parts().storage.link(source_key(parsed)),
+        "original_url": parts().storage.link(source_key(parsed, video.source)),
         "votes": video.votes,
     }
 

@@ -24,10 +24,11 @@ POISON = "El video no se pudo procesar después de varios intentos."
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """One attempt at a video; `attempt` is the fencing token."""
+    """One attempt at a video; `attempt` is the fencing token, `source` the copy of its source that was accepted."""
 
     video_id: UUID
     attempt: int
+    source: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +64,14 @@ def claim(session: Session, *, video_id: UUID, owner: str) -> Lease | Held | Non
         select(
             Video.attempt,
             Video.status,
+            Video.source,
             func.timestampdiff(text("SECOND"), now(), Video.lease_until).label("seconds"),
         ).where(Video.id == video_id)
     ).one_or_none()
     if found is None or found.status != Status.PROCESSING:
         return None
     if rows(claimed):
-        return Lease(video_id=video_id, attempt=found.attempt)
+        return Lease(video_id=video_id, attempt=found.attempt, source=found.source)
     return Held(seconds=max(0, found.seconds))
 
 

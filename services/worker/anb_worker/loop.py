@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from anb import logs
+from anb import logs, videos
 from anb.database import Sessions
 from anb.errors import Invalid
 from anb.jobs import Job, Jobs, Message
@@ -150,7 +150,8 @@ class Worker:
         with tempfile.TemporaryDirectory(dir=self._scratch) as name:
             folder = Path(name)
             source, output, thumbnail = folder / "source.mp4", folder / "output.mp4", folder / "thumbnail.jpg"
-            self._storage.download(source_key(lease.video_id), source)
+            self._storage.download(source_key(lease.video_id, lease.source), source)
+            _check(source)
             process(
                 source,
                 output,
@@ -234,6 +235,12 @@ class _ProgressLog:
         if step > self._logged:
             self._logged = step
             log.info("progress", extra={"percent": step * 100 // _LOGGED_STEPS})
+
+
+def _check(source: Path) -> None:
+    """Raise Invalid for what the contest does not accept, however it came to be stored."""
+    with source.open("rb") as file:
+        videos.check_file(file, size_bytes=source.stat().st_size)
 
 
 def _reason(error: Exception) -> str:
