@@ -2,11 +2,14 @@
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import schemathesis
+
+from anb import texts
 
 # A real cursor, of a video that nobody has
 CURSOR = "MjAyNS0wMy0xMFQxNDozNTowMHw3YjBmNGMzZS05ZDU1LTRhNGUtOGYwZS0yZjZhMWM5YjdkMTA="
@@ -29,8 +32,14 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
     match case.operation.path:
         case "/api/auth/signup" if {"email", "password1"} <= body.keys():
             _agree(body)
+            for name in ("first_name", "last_name", "city", "country"):
+                _make_readable(body, name, texts.name)
+            case.body = body
+        case "/api/videos/uploads" if "title" in body:
+            _make_readable(body, "title", texts.title)
             case.body = body
         case "/api/videos/upload" if "title" in body:
+            _make_readable(body, "title", texts.title)
             kwargs.update(data={"title": body["title"]}, files={"video_file": ("video.mp4", SAMPLE, "video/mp4")})
         case "/api/public/videos" if "cursor" in query:
             case.query = {**query, "cursor": CURSOR}
@@ -54,6 +63,14 @@ def _agree(body: dict[str, Any]) -> None:
         body["email"] = f"{uuid4().hex}@example.com"
     _taken.add(body["email"].lower())
     body["password2"] = body["password1"]
+
+
+def _make_readable(body: dict[str, Any], name: str, read: Callable[..., str]) -> None:
+    """Replace a text that only the length and the pattern allow."""
+    try:
+        read(body.get(name), longest=1000)
+    except texts.Unfit:
+        body[name] = "Ñandú"
 
 
 def _page_in_one_way(query: dict[str, Any]) -> None:

@@ -555,6 +555,87 @@ def _accessibility_findings(page):
     return [f"{violation['id']}: {[node['html'] for node in violation['nodes']]}" for violation in serious]
 
 
+LONGEST_WORD = "W" * 100
+
+
+@pytest.fixture
+def make_first(system, make_player):
+    """Return a player who is first in every list, under names that today's sign-up may refuse."""
+    emails = []
+
+    def make(*, name, city, title):
+        emails.append(f"{uuid4().hex}@example.com")
+        player = make_player(email=emails[-1])
+        with system.database.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT id FROM anb.users WHERE email = %s", (emails[-1],))
+            (owner,) = cursor.fetchone()
+            cursor.execute(
+                "UPDATE anb.users SET first_name = %s, last_name = %s, city = %s WHERE id = %s",
+                (name, name, city, owner),
+            )
+            for status in ("processed", "failed"):
+                cursor.execute(
+                    "INSERT INTO anb.videos (id, user_id, title, status, request_id, uploaded_at, processed_at)"
+                    " VALUES (%s, %s, %s, %s, 'test-request', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL 1 DAY)",
+                    (uuid4().hex, owner, title, status),
+                )
+            cursor.execute("INSERT INTO anb.standings (user_id, city, votes) VALUES (%s, %s, 9999)", (owner, city))
+        return player
+
+    yield make
+    with system.database.connect() as connection, connection.cursor() as cursor:
+        for email in emails:
+            for table, column in (("standings", "user_id"), ("videos", "user_id"), ("users", "id")):
+                cursor.execute(
+                    f"DELETE FROM anb.{table} WHERE {column} = (SELECT id FROM anb.users WHERE email = %s)",  # noqa: S608 names of ours
+                    (email,),
+                )
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW, {"width": 320, "height": 640}], ids=["wide", "narrow", "small"])
+def test_no_name_makes_a_page_wider_than_its_window(opened, system, make_first, until, size):
+    player = make_first(name=LONGEST_WORD, city=LONGEST_WORD, title=LONGEST_WORD * 2)
+    until(lambda: LONGEST_WORD in requests.get(system.url, timeout=30).text)
+    addresses = ("/", "/ranking", f"/ranking?ciudad={LONGEST_WORD}", f"/ranking?ciudad={'V' * 100}", "/mis-videos")
+
+    widths = {}
+    with opened(viewport=size) as visit:
+        visit.enter_as(player)
+        for address in addresses:
+            visit.open(address)
+            visit.wait_until("document.querySelector('[aria-busy=true]') === null")
+            widths[address] = visit.page.evaluate("document.documentElement.scrollWidth")
+        visit.page.locator("[data-delete]:visible").click()
+        dialog = visit.page.evaluate("(ask => ask.scrollWidth - ask.clientWidth)(document.getElementById('ask'))")
+
+    assert widths == dict.fromkeys(addresses, size["width"])
+    assert dialog <= 0
+
+
+def test_a_name_reorders_nothing_but_itself(visit, system, make_first, until):
+    """Names of earlier days may hold what sign-up refuses by now."""
+    name, city, title = "\u202egnirtS", "\u2067ytiC", "\u202eeltiT"
+    visit.enter_as(make_first(name=name, city=city, title=title))
+    until(lambda: name in requests.get(system.url, timeout=30).text)
+
+    loose = """texts => {
+        const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+        while (walker.nextNode()) {
+            const inside = texts.some((text) => walker.currentNode.data.includes(text));
+            if (inside) found.push(walker.currentNode.parentElement.closest("bdi, .face") !== null);
+        }
+        return found;
+    }"""
+    for address in ("/", "/ranking", f"/ranking?ciudad={city}", "/mis-videos"):
+        visit.open(address)
+        visit.wait_until("document.querySelector('[aria-busy=true]') === null")
+        found = visit.page.evaluate(loose, [name, city, title])
+        assert found, address
+        assert all(found), address
+    visit.page.locator("[data-delete]:visible").click()
+    assert all(visit.page.evaluate(loose, [title]))
+
+
 def test_pages_run_no_foreign_script_and_lie_in_no_foreign_frame(system):
     for path in (*PAGES.values(), *OWN_PAGES.values(), "/no-existe"):
         headers = requests.get(system.url + path, headers={"Accept": "text/html"}, timeout=30).headers

@@ -48,15 +48,18 @@ class Registration:
     @classmethod
     def from_fields(cls, sent: Mapping[str, Any]) -> Self:
         """Check what was sent; Invalid names every field that is wrong. Unknown fields are ignored."""
-        wrong = {
-            n: text for n, longest in _LONGEST.items() if (text := texts.complaint(sent.get(n), longest=longest))
-        }
-        if "email" not in wrong and not _EMAIL.fullmatch(sent["email"].strip()):
+        values, wrong = {}, {}
+        for name, longest in _LONGEST.items():
+            read = texts.title if name == "email" else texts.name
+            try:
+                values[name] = read(sent.get(name), longest=longest)
+            except texts.Unfit as reason:
+                wrong[name] = str(reason)
+        if "email" in values and not _EMAIL.fullmatch(values["email"]):
             wrong["email"] = "No es un correo electrónico válido."
         wrong |= _password_complaints(sent.get("password1"), sent.get("password2"))
         if wrong:
             raise Invalid("Los datos enviados no son válidos.", fields=wrong)
-        values = {name: sent[name].strip() for name in _LONGEST}
         return cls(**{**values, "email": values["email"].lower()}, password=sent["password1"])
 
 

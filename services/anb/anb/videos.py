@@ -118,10 +118,11 @@ def parse_id(text: str) -> UUID:
 
 
 def check_title(title: object) -> str:
-    """Return the title without surrounding space; Invalid unless it is a line of 1 to 200 characters."""
-    if wrong := texts.complaint(title, longest=_LONGEST_TITLE):
-        raise Invalid("El título no es válido.", fields={"title": wrong})
-    return str(title).strip()
+    """Return the title as it is kept; Invalid unless it is a line of 1 to 200 readable characters or emoji."""
+    try:
+        return texts.title(title, longest=_LONGEST_TITLE)
+    except texts.Unfit as reason:
+        raise Invalid("El título no es válido.", fields={"title": str(reason)}) from None
 
 
 def check_idempotency_key(key: str | None) -> str | None:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from anb import videos, voting
+from anb import texts, videos, voting
 from anb.errors import Invalid
 from anb.storage import processed_key, thumbnail_key
 from anb_web.briefly import remembered
@@ -47,7 +47,7 @@ def vote(video_id: str) -> ResponseReturnValue:
 @remembered
 def rankings() -> Response:
     limit, offset = _page(request.args)
-    city = request.args.get("city", "").strip() or None
+    city = texts.folded(request.args.get("city", "")) or None
     with parts().sessions() as session:
         places = voting.ranking(session, limit=limit, offset=offset, city=city)
     return jsonify([asdict(place) for place in places])

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Flask, Response, abort, make_response, render_template, request, send_from_directory
 from jinja2 import StrictUndefined
 
-from anb import videos, voting
+from anb import texts, videos, voting
 from anb.storage import MP4
 from anb_web import public
 from anb_web.briefly import remembered
@@ -64,7 +64,7 @@ def gallery() -> Response:
 @remembered
 def ranking() -> Response:
     number = public.number(request.args, "pagina", default=1)
-    city = request.args.get("ciudad", "").strip()
+    city = texts.folded(request.args.get("ciudad", ""))
     with parts().sessions() as session:
         places = voting.ranking(
             session, limit=PLACES_PER_PAGE + 1, offset=(number - 1) * PLACES_PER_PAGE, city=city or None
@@ -189,4 +189,8 @@ def _thousands(number: int) -> str:
 
 def _initials(name: str) -> str:
     words = name.split()
-    return "".join(word[0] for word in (words[0], words[-1])[: len(words)]).upper()
+    return "".join(_first_letter(word) for word in (words[0], words[-1])[: len(words)]).upper()
+
+
+def _first_letter(word: str) -> str:
+    return next((character for character in word if character.isalpha()), word[0])

@@ -39,7 +39,7 @@ async function enter() {
   if (signsUp) await call("POST", "/api/auth/signup", { json: sent });
   const password = sent.password ?? sent.password1;
   begin(await call("POST", "/api/auth/login", { json: { email: sent.email, password } }));
-  if (signsUp) toastAfterLeaving(`¡Te damos la bienvenida, ${sent.first_name.trim()}!`);
+  if (signsUp) toastAfterLeaving(`¡Te damos la bienvenida, \u2068${sent.first_name.trim()}\u2069!`);
   location.assign(destination());
 }
 

@@ -64,8 +64,7 @@ function show(videos) {
 
 function add(video) {
   const row = template.content.firstElementChild.cloneNode(true);
-  row.querySelector("h2").textContent = video.title;
-  row.querySelector("[data-delete] span").textContent = ` «${video.title}»`;
+  for (const place of row.querySelectorAll("[data-title]")) place.textContent = video.title;
   row.querySelector("[data-when]").textContent = `Subido el ${day(video.uploaded_at)}`;
   row.querySelector("[data-delete]").addEventListener("click", () => askToDelete(video));
   rows.set(video.video_id, row);
@@ -99,8 +98,7 @@ async function showResult(row, video) {
 }
 
 function askToDelete(video) {
-  ask.querySelector("[data-question]").textContent =
-    `«${video.title}» se borrará por completo. Esto no se puede deshacer.`;
+  ask.querySelector("[data-title]").textContent = video.title;
   ask.returnValue = "no";
   ask.onclose = () => {
     if (ask.returnValue === "yes") remove(video);
