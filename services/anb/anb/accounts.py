@@ -1,7 +1,6 @@
 """Who may do things: sign-up and login."""
 
 import re
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -13,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from anb import texts, throttle
+from anb.bulkhead import Bulkhead
 from anb.database import DUPLICATE_KEY
 from anb.errors import Conflict, Invalid, Unauthenticated
 from anb.models import User
@@ -30,8 +30,9 @@ _SHORTEST_PASSWORD, _LONGEST_PASSWORD = 8, 128
 _hasher = PasswordHasher(time_cost=5, memory_cost=7 * 1024, parallelism=1)
 # An unknown e-mail must cost as much time as a wrong password; nobody's password has this hash
 _NOBODYS_HASH = _hasher.hash("nobody")
-# Hashes at once per process: more would not be faster on two cores, and each takes its 7 MiB
-_hashing = threading.BoundedSemaphore(2)
+# Per process, of which there is one per core: more at once would only take the CPU from everybody else. A class that
+# signs in at the same moment finds places, and waits for less than a second.
+_hashing = Bulkhead(running=1, waiting=31)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,10 @@ class Registration:
 
 
 def hash_password(password: str) -> str:
-    """Return the Argon2id hash that is stored; takes some 20 ms of CPU and 7 MiB of memory."""
+    """Return the Argon2id hash that is stored; takes some 20 ms of CPU and 7 MiB of memory.
+
+    Raises Overloaded when too many passwords wait to be hashed.
+    """
     with _hashing:
         return _hasher.hash(password)
 
@@ -94,7 +98,7 @@ def authenticate(session: Session, *, email: object, password: object, client_ad
     """Return the id of the user with this e-mail and password.
 
     Raises Unauthenticated, with the same text and after the same time, whether the e-mail is unknown or the
-    password wrong, and TooManyRequests after many failures.
+    password wrong, TooManyRequests after many failures, and Overloaded when too many passwords wait to be checked.
     """
     wrong = Unauthenticated("Correo electrónico o contraseña incorrectos.")
     if not isinstance(email, str) or not isinstance(password, str) or len(password) > _LONGEST_PASSWORD:

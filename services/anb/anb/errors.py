@@ -9,6 +9,7 @@ Refusal
 │   └── AlreadyVoted
 ├── TooManyRequests   too often; worth another try after a while
 └── Unavailable       a part that we need is away; worth another try
+    └── Overloaded    too much of the same is being done already
 """
 
 from typing import ClassVar
@@ -77,3 +78,12 @@ class Unavailable(Refusal):
 
     code = "unavailable"
     retry_after_seconds = 5
+
+
+class Overloaded(Unavailable):
+    """Too much of the same is being done or waits already."""
+
+    retry_after_seconds = 2
+
+    def __init__(self) -> None:
+        super().__init__("Hay demasiadas peticiones a la vez. Inténtalo de nuevo en unos segundos.")

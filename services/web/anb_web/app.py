@@ -6,7 +6,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from anb import logs, videos
-from anb_web import auth, docs, errors, health, public, requests, site, tokens, uploads
+from anb_web import auth, bulkheads, docs, errors, health, public, requests, site, tokens, uploads
 from anb_web import videos as own_videos
 from anb_web.parts import Parts
 from anb_web.settings import WebSettings
@@ -30,6 +30,7 @@ def create_app(settings: WebSettings | None = None, *, parts: Parts | None = Non
     (parts or Parts.from_settings(settings)).attach(app)
     tokens.install(app, secret=settings.jwt_secret, previous_secret=settings.jwt_previous_secret)
     requests.install(app)
+    bulkheads.install(app)
     errors.install(app)
     app.url_map.converters["video_id"] = own_videos.VideoId
     for blueprint in (auth.bp, own_videos.bp, uploads.bp, public.bp, health.bp, docs.bp):

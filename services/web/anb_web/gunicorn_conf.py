@@ -8,12 +8,13 @@ import threading
 from typing import Any
 
 from anb import chores
+from anb_web import bulkheads
 from anb_web.parts import parts
 
 bind = os.environ.get("ANB_WEB_BIND", "127.0.0.1:8000")
 workers = 2  # one per vCPU of an instance
 worker_class = "gthread"
-threads = 16  # uploads wait for the object store most of their time
+threads = bulkheads.threads()  # most of which wait for their turn, or for the object store
 timeout = 60
 graceful_timeout = 30
 keepalive = 75  # outlasts nginx's idle upstream connections, so that it never meets a closing one

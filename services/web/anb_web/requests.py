@@ -67,7 +67,8 @@ def _read_the_rest(sent: Request) -> None:
 def _finish(response: Response) -> Response:
     # What the proxies stand for, looked up once
     sent, noted = request._get_current_object(), g._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001 as Werkzeug documents it
-    if sent.content_length or "HTTP_TRANSFER_ENCODING" in sent.environ:
+    # An overloaded server reads on for nobody; nginx answers 503 as well when it loses one
+    if response.status_code != 503 and (sent.content_length or "HTTP_TRANSFER_ENCODING" in sent.environ):
         _read_the_rest(sent)
     headers = response.headers
     present = set(headers.keys(lower=True))  # looking for each by itself takes three times as long

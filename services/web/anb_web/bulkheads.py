@@ -1,0 +1,63 @@
+"""How many requests of each kind a process takes at once: what floods one kind leaves the others their places.
+
+There are fewer places than threads. Health checks and refusals need no place, so that they always find a thread.
+"""
+
+from flask import Flask, current_app, g, request
+
+from anb.bulkhead import Bulkhead
+
+_EXTENSION = "anb-bulkheads"
+_SPARE_THREADS = 8
+
+_ACCOUNTS, _LOOKS, _UPLOADS, _READINESS, _REST = "accounts", "looks", "uploads", "readiness", "rest"
+# By what the router finds, which no way of writing an address evades
+_KINDS = {
+    "auth.sign_up": _ACCOUNTS,
+    "auth.login": _ACCOUNTS,
+    "uploads.complete_direct_upload": _LOOKS,
+    "uploads.upload": _UPLOADS,
+    "health.ready": _READINESS,
+}
+_WITHOUT_PLACE = {"health.alive"}
+
+
+def _bulkheads() -> dict[str, Bulkhead]:
+    """Return a process's bulkheads. Each has room for a class of thirty that does the same at once."""
+    return {
+        _ACCOUNTS: Bulkhead(running=32),  # which wait for the hashing, bounded by itself
+        _LOOKS: Bulkhead(running=4, waiting=28, longest_wait_seconds=10),
+        _UPLOADS: Bulkhead(running=8, waiting=24, longest_wait_seconds=20),
+        _READINESS: Bulkhead(running=2),  # each asks from three threads, for 2 s when a part is away
+        _REST: Bulkhead(running=16, waiting=48),  # a browser asks for half a dozen files at once
+    }
+
+
+def places() -> int:
+    """Return how many requests a process works on or lets wait, of all kinds together."""
+    return sum(bulkhead.places for bulkhead in _bulkheads().values())
+
+
+def threads() -> int:
+    """Return how many threads a process needs."""
+    return places() + _SPARE_THREADS
+
+
+def install(app: Flask) -> None:
+    """Let every request but health checks take a place of its kind; who finds none is refused at once."""
+    app.extensions[_EXTENSION] = _bulkheads()
+    app.before_request(_enter)
+    app.teardown_request(_leave)
+
+
+def _enter() -> None:
+    if request.endpoint in _WITHOUT_PLACE:
+        return
+    bulkhead: Bulkhead = current_app.extensions[_EXTENSION][_KINDS.get(request.endpoint or "", _REST)]
+    bulkhead.enter()
+    g.bulkhead = bulkhead
+
+
+def _leave(_: BaseException | None) -> None:
+    if bulkhead := g.pop("bulkhead", None):
+        bulkhead.leave()
