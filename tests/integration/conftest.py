@@ -7,6 +7,7 @@ from uuid import uuid4
 import boto3
 import pytest
 import requests
+import urllib3
 from botocore.config import Config
 from flask.testing import FlaskClient
 from sqlalchemy import text, update
@@ -86,6 +87,20 @@ def jobs(aws):
     client = boto3.client("sqs")
     yield SqsJobs(client, aws.environment["ANB_QUEUE_URL"])
     client.close()
+
+
+@pytest.fixture
+def requests_sent(monkeypatch):
+    """Return the list of HTTP requests of this process from here on."""
+    sent = []
+    send = urllib3.HTTPConnectionPool.urlopen
+
+    def counting(pool, method, url, *args, **kwargs):
+        sent.append((method, url))
+        return send(pool, method, url, *args, **kwargs)
+
+    monkeypatch.setattr(urllib3.HTTPConnectionPool, "urlopen", counting)
+    return sent
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from anb_web.parts import Parts
 from anb_web.settings import WebSettings
 from anb_web.tokens import issue
 from anb_worker.lease import claim, finish
+from tests.boxes import FTYP, box
 
 UNKNOWN = str(UUID(int=7))
 SIGN_UP = {
@@ -614,6 +615,20 @@ class TestDirectUpload:
         assert is_error(complete(user, begun["video_id"]), 404)
         assert keys() <= {f"incoming/{begun['video_id']}/source.mp4"}
         assert jobs.backlog() == 0
+
+    def test_a_file_of_more_pieces_than_any_recording_has_is_refused_in_40_requests(
+        self, begin, complete, make_user, post, requests_sent
+    ):
+        user, content = make_user(), FTYP + box(b"free", bytes(5000)) * 20_000
+        begun = begin(user, size=len(content)).json
+        post(begun, content)
+        requests_sent.clear()
+
+        response = complete(user, begun["video_id"])
+
+        assert is_error(response, 400, "invalid")
+        assert "demasiadas piezas pequeñas" in response.json["fields"]["video_file"]
+        assert len(requests_sent) <= 40
 
     def test_a_file_that_has_not_arrived_is_told(self, begin, complete, make_user):
         user = make_user()

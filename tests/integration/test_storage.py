@@ -9,7 +9,12 @@ import pytest
 import requests
 from botocore.config import Config
 
+from anb import videos
+from anb.errors import Invalid
 from anb.storage import UPLOAD_SECONDS, ObjectChanged, ObjectMissing, S3Storage
+from tests.boxes import FTYP, box, file_of, recording, video
+
+MIB = 1024 * 1024
 
 
 def put(storage, key, content):
@@ -46,6 +51,43 @@ def test_an_open_object_reads_and_seeks_like_a_file(storage):
         file.seek(0)
         assert file.read() == content
         assert file.read(1) == b""
+
+
+def check(storage, content):
+    """Look at a stored file as `complete` does."""
+    put(storage, "k", content)
+
+    def look():
+        opened = storage.open("k")
+        return videos.check_file(opened.file, size_bytes=opened.size_bytes)
+
+    return look
+
+
+def test_a_recording_of_a_minute_in_short_fragments_is_looked_at_in_40_requests(storage, requests_sent):
+    look = check(storage, recording(fragments=600, frames=3, fragment_bytes=165_000))
+    requests_sent.clear()
+
+    assert look().duration_seconds == 60
+    assert 0 < len(requests_sent) <= 40
+
+
+def test_a_file_of_thousands_of_empty_boxes_is_looked_at_in_40_requests(storage, requests_sent):
+    look = check(storage, FTYP + box(b"free", bytes(10_000)) * 9990)
+    requests_sent.clear()
+
+    with pytest.raises(Invalid):
+        look()
+    assert 0 < len(requests_sent) <= 40
+
+
+def test_a_file_with_its_index_at_the_end_is_looked_at_in_4_requests(storage, requests_sent):
+    media = box(b"mdat", bytes(20 * MIB))
+    look = check(storage, file_of(video(deltas=((600, 1001),)), media=media))
+    requests_sent.clear()
+
+    assert look().frames == 600
+    assert 0 < len(requests_sent) <= 4
 
 
 def test_an_empty_object_opens_as_an_empty_file(storage):

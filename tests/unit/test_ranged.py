@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from anb.errors import Unavailable
+from anb import videos
+from anb.errors import Invalid, Unavailable
 from anb.mp4 import read_clip
 from anb.ranged import (
     LARGEST_BLOCK_BYTES,
@@ -192,6 +193,17 @@ def test_who_jumps_about_is_told_when_the_budget_is_spent(changes):
     with pytest.raises(TooManyPieces, match="demasiadas piezas pequeñas"):
         file.read(8)
     assert store.requests == 3
+
+
+def test_a_spent_budget_is_told_as_what_is_wrong_with_the_file():
+    content = recording(fragments=40, frames=30, fragment_bytes=2 * MIB)
+    file = io.BufferedReader(
+        RangedFile(Store(content).fetch, size_bytes=len(content), budget=budget(max_requests=30, max_bytes=100 * MIB))
+    )
+
+    with pytest.raises(Invalid) as refusal:
+        videos.check_file(file, size_bytes=len(content))
+    assert "demasiadas piezas pequeñas" in refusal.value.fields["video_file"]
 
 
 def test_a_store_that_takes_too_long_is_not_the_files_fault():

@@ -4,13 +4,12 @@ import io
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 from uuid import UUID
 
 from botocore.auth import S3SigV4PostAuth
@@ -18,6 +17,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
 
 from anb.links import LinkSigner
+from anb.ranged import SMALLEST_READ_AHEAD_BYTES, RangedFile
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -26,7 +26,6 @@ MP4 = "video/mp4"
 JPEG = "image/jpeg"
 UPLOAD_SECONDS = 600  # how long a direct upload may begin
 _COPY_BYTES = 1024 * 1024
-_RANGE_BYTES = 64 * 1024  # read at a time from an object's header boxes
 
 
 class ObjectMissing(Exception):
@@ -70,7 +69,8 @@ class Storage(Protocol):
     def open(self, key: str) -> StoredFile:
         """Return the object with a seekable file that fetches only what is read; ObjectMissing when there is none.
 
-        Reading raises ObjectChanged, or ObjectMissing, as soon as there is something else under the key.
+        Reading raises ObjectChanged, or ObjectMissing, as soon as there is something else under the key, and what
+        anb.ranged raises when reading costs more than a look may.
         """
 
     def copy(self, opened: StoredFile, key: str, *, content_type: str) -> None:
@@ -163,7 +163,7 @@ class S3Storage:
 
     def open(self, key: str) -> StoredFile:
         try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=key, Range=_range(0, _RANGE_BYTES))
+            answer = self._client.get_object(Bucket=self._bucket, Key=key, Range=_range(0, SMALLEST_READ_AHEAD_BYTES))
         except ClientError as error:
             if _code(error) == "InvalidRange":  # an empty object has no first byte
                 return StoredFile(key, etag="", size_bytes=0, file=io.BytesIO())
@@ -173,11 +173,9 @@ class S3Storage:
             first = body.read()
 
         def fetch(position: int, count: int) -> bytes:
-            if position + count <= len(first):
-                return first[position : position + count]
             return self._fetch(key, etag, position, count)
 
-        file = io.BufferedReader(_RangeReader(fetch, size_bytes=size_bytes), _RANGE_BYTES)
+        file = io.BufferedReader(RangedFile(fetch, size_bytes=size_bytes, first=first))
         return StoredFile(key, etag, size_bytes, file)
 
     def _fetch(self, key: str, etag: str, position: int, count: int) -> bytes:
@@ -241,47 +239,6 @@ class S3Storage:
             # The answer to a HEAD has no body that could tell a missing bucket, which says nothing about the object
             self.ping()
         return ObjectMissing(key) if code in {"404", "NoSuchKey"} else error
-
-
-class _RangeReader(io.RawIOBase):
-    """Reads an object by ranged requests, so that looking at its boxes does not fetch its pictures."""
-
-    def __init__(self, fetch: Callable[[int, int], bytes], *, size_bytes: int) -> None:
-        self._fetch, self._size_bytes = fetch, size_bytes
-        self._position = 0
-        self._block = lru_cache(maxsize=4)(self._fetch_block)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size_bytes}[whence]
-        self._position = max(0, start + offset)
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        wanted = min(len(buffer), self._size_bytes - self._position)
-        if wanted <= 0:
-            return 0
-        if wanted > _RANGE_BYTES:
-            data = self._fetch(self._position, wanted)
-        else:
-            # Whoever follows the boxes comes back to where others begin
-            number, offset = divmod(self._position, _RANGE_BYTES)
-            data = self._block(number)[offset : offset + wanted]
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
-    def _fetch_block(self, number: int) -> bytes:
-        start = number * _RANGE_BYTES
-        return self._fetch(start, min(_RANGE_BYTES, self._size_bytes - start))
 
 
 def _range(position: int, count: int) -> str:
