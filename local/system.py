@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from local import console, database, emulator, packages, proxy, services
 from local.database import Database
@@ -58,13 +59,19 @@ class System(Supervisor):
 
 @contextmanager
 def running_system(
-    state: Path, *, port: int | None = None, parts: Collection[str] = PARTS, echo: Write = console.ignore
+    state: Path,
+    *,
+    port: int | None = None,
+    parts: Collection[str] = PARTS,
+    echo: Write = console.ignore,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[System]:
     """The system, from when it is ready until the block ends; raises CannotRun.
 
-    Without a port it gets one of its own. `parts` can leave some out; `echo` receives what the parts print.
+    Without a port it gets one of its own. `parts` can leave some out; `echo` receives what the parts print;
+    `settings` are more of them for web and worker.
     """
-    with _prepared_system(state, port=port, parts=parts, echo=echo) as system:
+    with _prepared_system(state, port=port, parts=parts, echo=echo, settings=settings) as system:
         _start(system, parts)
         yield system
 
@@ -126,24 +133,31 @@ def _running(part: Part, *, echo: Write) -> Iterator[None]:
 
 
 @contextmanager
-def _prepared_system(state: Path, *, port: int | None, parts: Collection[str], echo: Write) -> Iterator[System]:
+def _prepared_system(
+    state: Path,
+    *,
+    port: int | None,
+    parts: Collection[str],
+    echo: Write,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[System]:
     here = State(state)
     with here.locked():
-        system = _compose(here, port=port or here.port("nginx"), parts=parts, echo=echo)
+        system = _compose(here, port=port or here.port("nginx"), parts=parts, echo=echo, more=settings)
         try:
             yield system
         finally:
             system.stop_all()
 
 
-def _compose(state: State, *, port: int, parts: Collection[str], echo: Write) -> System:
+def _compose(state: State, *, port: int, parts: Collection[str], echo: Write, more: Mapping[str, str]) -> System:
     _check_port(port)
     programs = packages.find("mariadbd", "nginx")
     web_port = state.port("web")
     where, database_part = database.prepare(state, mariadbd=programs["mariadbd"])
     front, nginx_part = proxy.prepare(state, nginx=programs["nginx"], port=port, upstream_port=web_port)
     aws, emulator_part = emulator.prepare(state, web_origin=front.url)
-    settings = services.environment(state, database=where, emulator=aws)
+    settings = services.environment(state, database=where, emulator=aws) | dict(more)
     every = [
         database_part,
         emulator_part,

@@ -15,12 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -32,7 +33,7 @@ from anb import accounts
 from anb.database import connect
 from anb.migrations import upgrade
 from anb_web import tokens
-from local import loopback
+from local import loopback, services
 from local.database import Database
 from local.emulator import Emulator
 from local.samples import make_sample
@@ -191,7 +192,14 @@ class Servers:
     def __init__(self, stack: ExitStack, folder: Path, emulator: Emulator) -> None:
         self._stack, self.folder, self._emulator = stack, folder, emulator
 
-    def __call__(self, application: str, world: World, *, chores: bool = False, **environment: str) -> Server:
+    def __call__(
+        self,
+        application: str,
+        world: World,
+        *,
+        chores: bool = False,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> Server:
         """Return a server for the application over the tables; it lasts as long as the stack.
 
         The chores are the API's own work beside the requests: the tally belongs to what a vote costs.
@@ -201,7 +209,7 @@ class Servers:
 
     @contextmanager
     def _serving(
-        self, application: str, configuration: str, world: World, environment: dict[str, str]
+        self, application: str, configuration: str, world: World, environment: Mapping[str, str]
     ) -> Iterator[Server]:
         port = next(p for p in range(21_000, 32_000) if loopback.is_free(p))
         process = subprocess.Popen(
@@ -317,7 +325,7 @@ def compare(serve: Servers, world: World, make: Requests, *, rounds: int, count:
     for case, path in (("ranking", "/api/public/rankings"), ("public list", "/api/public/videos")):
         body = serve.folder / f"{case}.json"
         body.write_bytes(Client(api).send(Request("GET", path, {}))[1])
-        constant = serve("scripts.bench_api_floor:constant()", world, BENCH_BODY=str(body))
+        constant = serve("scripts.bench_api_floor:constant()", world, environment={"BENCH_BODY": str(body)})
         yield ratio(
             f"{case}, to a constant of the same size",
             api=api,
@@ -408,7 +416,8 @@ def uploads(serve: Servers, world: World, make: Requests, folder: Path, *, round
 
     Without the chores: they run on while the object store writes, and would be counted as the upload's.
     """
-    api = serve(API, world)
+    print(services.raised_limits())
+    api = serve(API, world, environment=services.RAISED_LIMITS)
     clip = sample(folder)
     token = make.bearers[0]
     url = f"http://{loopback.ADDRESS}:{api.port}/api/videos"

@@ -24,7 +24,8 @@ from anb_worker.lease import Lease, claim, finish
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # `local` is a folder of the project and not an installed package
 
-from local.samples import make_sample  # noqa: E402 after the path to it
+from local import services  # noqa: E402 after the path to it
+from local.samples import make_sample  # noqa: E402 the same
 from local.system import PARTS, System, running_system  # noqa: E402 the same
 
 HERE = Path(__file__).parent
@@ -44,7 +45,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
         folder = Path(name)
         sample = make_sample(folder / "sample.mp4", seconds=20, fps=1)
-        with running_system(folder / "state", parts=set(PARTS) - {"worker"}) as system:
+        limits = services.RAISED_LIMITS if arguments.examples is None else {}
+        if limits:
+            sys.stdout.write(f"{services.raised_limits()}\n")
+        with running_system(folder / "state", parts=set(PARTS) - {"worker"}, settings=limits) as system:
             for email in PLAYERS.values():
                 _publish_a_video(system, email=email, sample=sample)
             return _schemathesis(system.url, folder, sample, options=_options(arguments))

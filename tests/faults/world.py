@@ -327,6 +327,7 @@ def _compose(state: State, *, clock: str, workers: int, code: Path, small_disks:
     _lay_out(state, clock=clock)
     direct = services.environment(state, database=where, emulator=aws) | _code(code)
     ours = direct | {
+        **services.RAISED_LIMITS,
         "ANB_FAULTS": str(state.folder("faults")),
         "ANB_DATABASE_URL": replace(where, port=to_database.port).url,
         "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{to_store.port}",

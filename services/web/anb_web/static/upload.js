@@ -128,7 +128,11 @@ async function sendDirectly(file, title) {
     }
     return true;
   } catch (error) {
-    if (error instanceof Refused && error.isPassing && !error.isFinal) return false;
+    if (!(error instanceof Refused)) throw error;
+    // A player who has begun too much may not do so by another way either
+    if (error.isPassing && error.status !== 429 && !error.isFinal) return false;
+    // The place was for this file; the next attempt gets a place of its own
+    if (!error.isPassing) attemptKey = undefined;
     throw error;
   }
 }
