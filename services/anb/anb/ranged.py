@@ -37,8 +37,9 @@ class Budget:
 # Reading forward through the largest upload, 100 MB, takes some 100 requests when every jump is just not near, and
 # some 30 when all are. The latter fetch the file as a whole, as a recording in fragments of 100 ms needs it; that is
 # why the bytes are those of the largest upload, and since going forward fetches none of them twice, they are enough.
-# The seconds are a third of what nginx waits for an answer (60).
-LOOK: Final = Budget(max_requests=128, max_bytes=100 * 1024 * 1024, max_seconds=20)
+# The seconds are half of what nginx waits for an answer (60), and enough for four such files at once over the
+# 128 Mbit/s that an instance has when its burst is spent.
+LOOK: Final = Budget(max_requests=128, max_bytes=100 * 1024 * 1024, max_seconds=30)
 
 
 class RangedFile(io.RawIOBase):
