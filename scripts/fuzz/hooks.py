@@ -14,6 +14,7 @@ from anb import texts
 # A real cursor, of a video that nobody has
 CURSOR = "MjAyNS0wMy0xMFQxNDozNTowMHw3YjBmNGMzZS05ZDU1LTRhNGUtOGYwZS0yZjZhMWM5YjdkMTA="
 MOST_PLACES = 100
+DEEPEST_VIDEO = 10_000
 SAMPLE = Path(os.environ["FUZZ_SAMPLE"]).read_bytes()
 
 _taken: set[str] = set()
@@ -41,8 +42,12 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
         case "/api/videos/upload" if "title" in body:
             _make_readable(body, "title", texts.title)
             kwargs.update(data={"title": body["title"]}, files={"video_file": ("video.mp4", SAMPLE, "video/mp4")})
-        case "/api/public/videos" if "cursor" in query:
-            case.query = {**query, "cursor": CURSOR}
+        case "/api/public/videos" | "/api/videos":
+            if "cursor" in query:
+                query["cursor"] = CURSOR
+            _page_in_one_way(query)
+            _stay_above_the_deepest(query)
+            case.query = query
         case "/api/public/rankings":
             _page_in_one_way(query)
             case.query = query
@@ -74,7 +79,7 @@ def _make_readable(body: dict[str, Any], name: str, read: Callable[..., str]) ->
 
 
 def _page_in_one_way(query: dict[str, Any]) -> None:
-    """Keep one way to ask: a range of positions, or one size with a page or an offset."""
+    """Keep one way to ask: a range of positions, or one size with a cursor, a page or an offset."""
     if "from" in query or "to" in query:
         others = {"page", "limit", "page_size", "size", "offset"}
         if "to" in query:
@@ -82,6 +87,14 @@ def _page_in_one_way(query: dict[str, Any]) -> None:
             query["from"] = max(first, int(query["to"]) - MOST_PLACES + 1)
     else:
         others = set([name for name in ("limit", "page_size", "size") if name in query][1:])
-        others |= {"offset"} if "page" in query else set()
+        ways = [name for name in ("cursor", "page", "offset") if name in query]
+        others |= set(ways[1:])
     for name in others:
         query.pop(name, None)
+
+
+def _stay_above_the_deepest(query: dict[str, Any]) -> None:
+    """Ask for a page that is not too deep, whatever its size is."""
+    limit = int(next((query[name] for name in ("limit", "page_size", "size") if name in query), 20))
+    if "page" in query:
+        query["page"] = min(int(query["page"]), DEEPEST_VIDEO // limit + 1)

@@ -43,7 +43,10 @@ class Description:
         method, path = response.request.method, response.request.path
         if method in {"HEAD", "OPTIONS"}:
             return []
-        where = self._where(method, path, response.status_code, url_map)
+        if "//" in response.request.environ["PATH_INFO"]:
+            where = ("components", "responses", _ANYWHERE[404])
+        else:
+            where = self._where(method, path, response.status_code, url_map)
         if where is None:
             return []
         found = self.follow(where)

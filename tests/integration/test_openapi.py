@@ -94,7 +94,7 @@ class TestPages:
 
         assert page.mimetype == "text/html"
         assert len(files) == 5
-        assert {client.get(f"/{file}").status_code for file in files} == {200}
+        assert {client.get(file).status_code for file in files} == {200}
 
     def test_the_browser_is_told_to_load_nothing_else(self, client):
         policy = client.get("/docs").headers["Content-Security-Policy"]
@@ -105,6 +105,6 @@ class TestPages:
     def test_its_licence_goes_with_it(self, client):
         assert "Apache License" in client.get("/docs/LICENSE").text
 
-    @pytest.mark.parametrize("path", ["/docs/nothing.js", "/docs/../app.py", "/docs/%2e%2e/app.py", "/docs/"])
+    @pytest.mark.parametrize("path", ["/docs/nothing.js", "/docs/../app.py", "/docs/%2e%2e/app.py"])
     def test_nothing_else_is_served(self, client, path):
         assert client.get(path).status_code == 404

@@ -127,12 +127,15 @@ def _verified(password_hash: str, password: str) -> bool:
 
 
 def _password_complaints(password1: object, password2: object) -> dict[str, str]:
+    wrong = {}
     if not isinstance(password1, str) or not password1:
-        return {"password1": "Este campo es obligatorio."}
-    if not _SHORTEST_PASSWORD <= len(password1) <= _LONGEST_PASSWORD:
-        return {"password1": f"Debe tener entre {_SHORTEST_PASSWORD} y {_LONGEST_PASSWORD} caracteres."}
-    if texts.holds_refused_characters(password1):
-        return {"password1": "Contiene caracteres no permitidos."}
-    if password1 != password2:
-        return {"password2": "Las contraseñas no coinciden."}
-    return {}
+        wrong["password1"] = "Este campo es obligatorio."
+    elif not _SHORTEST_PASSWORD <= len(password1) <= _LONGEST_PASSWORD:
+        wrong["password1"] = f"Debe tener entre {_SHORTEST_PASSWORD} y {_LONGEST_PASSWORD} caracteres."
+    elif texts.holds_refused_characters(password1):
+        wrong["password1"] = "Contiene caracteres no permitidos."
+    if not isinstance(password2, str) or not password2:
+        wrong["password2"] = "Este campo es obligatorio."
+    elif password1 and password1 != password2:
+        wrong["password2"] = "Las contraseñas no coinciden."
+    return wrong

@@ -12,7 +12,8 @@ Refusal
     └── Overloaded    too much of the same is being done already
 """
 
-from typing import ClassVar
+from types import TracebackType
+from typing import ClassVar, Self
 
 
 class Refusal(Exception):
@@ -28,9 +29,39 @@ class Refusal(Exception):
 
 
 class Invalid(Refusal):
-    """What was sent breaks a rule."""
+    """What was sent breaks a rule; when only one field does, the message is that field's sentence."""
 
     code = "invalid"
+
+    def __init__(self, message: str, *, fields: dict[str, str] | None = None) -> None:
+        alone = fields is not None and len(fields) == 1
+        super().__init__(next(iter(fields.values())) if fields and alone else message, fields=fields)
+
+
+class WrongFields:
+    """What is wrong with a request, gathered check by check, so that one refusal names every wrong field.
+
+    Each check stands in a `with` block of its own, which swallows an Invalid that names fields.
+    """
+
+    def __init__(self) -> None:
+        self._fields: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Invalid) or not error.fields:
+            return False
+        self._fields = error.fields | self._fields  # the first complaint about a field stays
+        return True
+
+    def refuse(self, message: str) -> None:
+        """Raise Invalid if any field is wrong; `message` is for more than one."""
+        if self._fields:
+            raise Invalid(message, fields=self._fields)
 
 
 class Unauthenticated(Refusal):

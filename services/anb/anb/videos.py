@@ -128,7 +128,8 @@ def check_title(title: object) -> str:
 def check_idempotency_key(key: str | None) -> str | None:
     """Return the key; Invalid unless it is absent or 1 to 255 visible ASCII characters."""
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise Invalid("La cabecera Idempotency-Key debe tener entre 1 y 255 caracteres ASCII visibles.")
+        text = "La cabecera Idempotency-Key debe tener entre 1 y 255 caracteres ASCII visibles."
+        raise Invalid(text, fields={"Idempotency-Key": text})
     return key
 
 
@@ -309,12 +310,14 @@ def find_own(connection: Connection, *, owner_id: int, video_id: UUID) -> Column
     return video
 
 
-def list_own(session: Session, *, owner_id: int) -> Sequence[Video]:
-    """Return the owner's uploaded videos, oldest first."""
+def list_own(
+    session: Session, *, owner_id: int, limit: int | None = None, offset: int | None = None
+) -> Sequence[Video]:
+    """Return the owner's uploaded videos, oldest first: all of them, or `limit` after the first `offset`."""
     query = (
         select(Video).where(Video.user_id == owner_id, Video.status.in_(_OWNED)).order_by(Video.uploaded_at, Video.id)
     )
-    return session.scalars(query).all()
+    return session.scalars(query.limit(limit).offset(offset)).all()
 
 
 def delete_own(session: Session, *, owner_id: int, video_id: UUID) -> None:
@@ -353,11 +356,24 @@ class Cursor:
             raise Invalid("El cursor no es válido.", fields={"cursor": "No es un cursor de esta lista."}) from None
 
 
-def public_page(session: Session, *, limit: int, after: Cursor | None) -> tuple[Sequence[Columns], Cursor | None]:
+def public_page(
+    session: Session, *, limit: int, offset: int = 0, after: Cursor | None = None
+) -> tuple[Sequence[Columns], Cursor | None]:
     """Return up to `limit` videos open to votes, newest first, and the next page's cursor.
 
-    Each with its player's name and city, and with its votes, counted or not.
+    They come after the cursor, or after the first `offset`. Each with its player's name and city, and with its
+    votes, counted or not.
     """
+    order = (Video.processed_at.desc(), Video.id.desc())
+    # The places come from an index alone; only the videos of this page are looked up
+    page = select(Video.id).where(Video.status == Status.PROCESSED).order_by(*order).limit(limit + 1).offset(offset)
+    if after is not None:
+        # Written out, because MySQL reads no index range for a comparison of rows
+        page = page.where(
+            Video.processed_at <= after.processed_at,
+            or_(Video.processed_at < after.processed_at, Video.id < after.video_id),
+        )
+    chosen = page.subquery()
     query = (
         select(
             Video.id,
@@ -371,16 +387,9 @@ def public_page(session: Session, *, limit: int, after: Cursor | None) -> tuple[
             _votes,
         )
         .join(Video.owner)
-        .where(Video.status == Status.PROCESSED)
-        .order_by(Video.processed_at.desc(), Video.id.desc())
-        .limit(limit + 1)
+        .join(chosen, chosen.c.id == Video.id)
+        .order_by(*order)
     )
-    if after is not None:
-        # Written out, because MySQL reads no index range for a comparison of rows
-        query = query.where(
-            Video.processed_at <= after.processed_at,
-            or_(Video.processed_at < after.processed_at, Video.id < after.video_id),
-        )
     found = session.execute(query).all()
     if len(found) <= limit:
         return found, None

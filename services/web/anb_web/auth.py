@@ -1,6 +1,6 @@
 """`/api/auth`: sign-up and login."""
 
-from flask import Blueprint, request
+from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
 
 from anb import accounts
@@ -17,15 +17,19 @@ def sign_up() -> ResponseReturnValue:
     password_hash = accounts.hash_password(registration.password)
     with parts().sessions.begin() as session:
         user = accounts.sign_up(session, registration=registration, password_hash=password_hash)
-    return {
-        "message": "Usuario creado exitosamente.",
-        "id": str(user.id),
-        "email": user.email,
-        "first_name": user.first_name,
-        "last_name": user.last_name,
-        "city": user.city,
-        "country": user.country,
-    }, 201
+    return (
+        {
+            "message": "Usuario creado exitosamente.",
+            "id": str(user.id),
+            "email": user.email,
+            "first_name": user.first_name,
+            "last_name": user.last_name,
+            "city": user.city,
+            "country": user.country,
+        },
+        201,
+        {"Location": url_for("videos.list_own")},
+    )  # what the new player has; players themselves have no address
 
 
 @bp.post("/login")

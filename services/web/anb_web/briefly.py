@@ -14,11 +14,15 @@ View = Callable[[], Response]
 
 
 def remembered(view: View) -> View:
-    """Answer the same request within a second as before; of many at once, one computes the answer for all."""
+    """Answer the same request within a second as before; of many at once, one computes the answer for all.
+
+    Browsers and caches on the way may keep the answer for as long as we do.
+    """
 
     @cached(TTLCache(maxsize=_REMEMBERED_ANSWERS, ttl=REMEMBERED_SECONDS), key=_key, condition=Condition())
     def content() -> tuple[bytes, list[tuple[str, str]]]:
         response = view()
+        response.headers["Cache-Control"] = f"public, max-age={REMEMBERED_SECONDS}"
         return response.get_data(), list(response.headers)
 
     @wraps(view)
@@ -30,5 +34,4 @@ def remembered(view: View) -> View:
 
 
 def _key() -> tuple[object, ...]:
-    # The host stands in the links to further pages
-    return current_app._get_current_object(), request.host_url, request.full_path  # type: ignore[attr-defined] # noqa: SLF001 how Flask names the application behind its proxy
+    return current_app._get_current_object(), request.full_path  # type: ignore[attr-defined] # noqa: SLF001 how Flask names the application behind its proxy

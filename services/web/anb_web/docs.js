@@ -1,6 +1,6 @@
 // Shows this server's own description. Nothing is asked of, or told to, any other host.
 SwaggerUIBundle({
-  url: "openapi.json",
+  url: "/openapi.json",
   dom_id: "#api",
   deepLinking: true,
   validatorUrl: null,

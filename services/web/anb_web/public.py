@@ -1,37 +1,34 @@
 """`/api/public`: what everybody sees, and voting."""
 
-import re
-from collections.abc import Mapping
 from dataclasses import asdict
-from urllib.parse import urlencode
 
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from anb import texts, videos, voting
-from anb.errors import Invalid
 from anb.storage import processed_key, thumbnail_key
+from anb_web import paging
 from anb_web.briefly import remembered
 from anb_web.formats import utc
+from anb_web.paging import Page, Way
 from anb_web.parts import parts
 from anb_web.tokens import current_user_id, signed_in
 
 bp = Blueprint("public", __name__, url_prefix="/api/public")
 
-DEFAULT_LIMIT, LARGEST_LIMIT = 20, 100
-_LARGEST_POSITION = 10**9
-_NUMBER = re.compile(r"[0-9]{1,10}")
+# The database counts its way to an offset, so that there is a bound; a cursor goes on from there
+DEEPEST_VIDEO = 10_000
+DEEPEST_PLACE = 10**9
 
 
 @bp.get("/videos")
 @remembered
 def list_public() -> Response:
-    limit = number(request.args, "limit", default=DEFAULT_LIMIT, largest=LARGEST_LIMIT)
-    items, following = page_of_videos(limit=limit, cursor=request.args.get("cursor"))
+    page = paging.asked(request.args, ways=(Way.CURSOR, Way.PAGE, Way.OFFSET), deepest=DEEPEST_VIDEO) or Page()
+    items, following = page_of_videos(page)
     response = jsonify(items)
     if following is not None:
-        query = urlencode({"limit": limit, "cursor": following})
-        response.headers["Link"] = f'<{request.base_url}?{query}>; rel="next"'
+        paging.link_to_next(response, page, deepest=DEEPEST_VIDEO, cursor=following)
     return response
 
 
@@ -46,20 +43,18 @@ def vote(video_id: str) -> ResponseReturnValue:
 @bp.get("/rankings")
 @remembered
 def rankings() -> Response:
-    limit, offset = _page(request.args)
+    page = paging.asked(request.args, ways=(Way.POSITIONS, Way.PAGE, Way.OFFSET), deepest=DEEPEST_PLACE) or Page()
     city = texts.folded(request.args.get("city", "")) or None
     with parts().sessions() as session:
-        places = voting.ranking(session, limit=limit, offset=offset, city=city)
+        places = voting.ranking(session, limit=page.limit, offset=page.offset, city=city)
     return jsonify([asdict(place) for place in places])
 
 
-def page_of_videos(*, limit: int, cursor: str | None) -> tuple[list[dict[str, object]], str | None]:
-    """Return up to `limit` videos as everybody sees them, and the cursor of the next page."""
+def page_of_videos(page: Page) -> tuple[list[dict[str, object]], str | None]:
+    """Return a page of videos as everybody sees them, and the cursor of the next one."""
     with parts().sessions() as session:
-        page, following = videos.public_page(
-            session, limit=limit, after=videos.Cursor.from_text(cursor) if cursor is not None else None
-        )
-    items = [_item(video) for video in page]
+        found, following = videos.public_page(session, limit=page.limit, offset=page.offset, after=page.after)
+    items = [_item(video) for video in found]
     return items, following.to_text() if following is not None else None
 
 
@@ -76,44 +71,3 @@ def _item(video: videos.Columns) -> dict[str, object]:
         "processed_at": utc(video.processed_at),
         "votes": video.votes,
     }
-
-
-def _page(sent: Mapping[str, str]) -> tuple[int, int]:
-    """Return limit and offset from one of the three ways to ask: pages, an offset, or a range of positions."""
-    if "from" in sent or "to" in sent:
-        return _range(sent)
-    sizes = [name for name in ("limit", "page_size", "size") if name in sent]
-    if len(sizes) > 1 or ("page" in sent and "offset" in sent):
-        raise _wrong(sizes[-1] if len(sizes) > 1 else "offset", "No se puede combinar con los otros parámetros.")
-    limit = number(sent, sizes[0] if sizes else "limit", default=DEFAULT_LIMIT, largest=LARGEST_LIMIT)
-    if "offset" in sent:
-        return limit, number(sent, "offset", default=0, smallest=0)
-    return limit, (number(sent, "page", default=1) - 1) * limit
-
-
-def _range(sent: Mapping[str, str]) -> tuple[int, int]:
-    if mixed := {"page", "limit", "page_size", "size", "offset"} & set(sent):
-        raise _wrong(min(mixed), "No se puede combinar con from y to.")
-    first = number(sent, "from", default=1)
-    last = number(sent, "to", default=first + DEFAULT_LIMIT - 1)
-    if first > last:
-        raise _wrong("from", "Debe ser menor o igual que to.")
-    if last - first + 1 > LARGEST_LIMIT:
-        raise _wrong("to", f"El rango puede tener hasta {LARGEST_LIMIT} posiciones.")
-    return last - first + 1, first - 1
-
-
-def number(
-    sent: Mapping[str, str], name: str, *, default: int, smallest: int = 1, largest: int = _LARGEST_POSITION
-) -> int:
-    """Return the whole number that a parameter states, or the default; Invalid for anything else."""
-    if name not in sent:
-        return default
-    text = sent[name]
-    if not _NUMBER.fullmatch(text) or not smallest <= int(text) <= largest:
-        raise _wrong(name, f"Debe ser un número entero entre {smallest} y {largest}.")
-    return int(text)
-
-
-def _wrong(name: str, text: str) -> Invalid:
-    return Invalid("Los parámetros no son válidos.", fields={name: text})

@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from flask import Flask, Request, Response, g, request
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, NotFound
 
 from anb.errors import Invalid
 
@@ -52,6 +52,8 @@ def _begin() -> None:
     sent = request.headers.get(HEADER, "")
     g.request_id = sent if _ACCEPTED_ID.fullmatch(sent) else str(uuid.uuid4())
     g.started = time.perf_counter()
+    if request.environ["PATH_INFO"].startswith("//"):
+        raise NotFound  # Werkzeug would take them for one slash; those within a path name nothing anyway
 
 
 def _read_the_rest(sent: Request) -> None:

@@ -5,6 +5,7 @@ are clients of the API like any other.
 """
 
 import hashlib
+import re
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,7 @@ from jinja2 import StrictUndefined
 
 from anb import texts, videos, voting
 from anb.storage import MP4
-from anb_web import public
+from anb_web import paging, public
 from anb_web.briefly import remembered
 from anb_web.parts import Parts, parts
 
@@ -31,6 +32,8 @@ _STATIC = Path(__file__).parent / "static"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
 _FOREVER = "public, max-age=31536000, immutable"
 
+# Who writes repeated slashes puts addresses together in a program, and is told as the API tells it
+_API = re.compile(r"/api(/|\Z)|.*//")
 _MONTHS = ("ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic")
 # For pages, beside what every answer says of itself
 _HEADERS = {
@@ -54,16 +57,18 @@ def install(app: Flask) -> None:
 @bp.get("/")
 @remembered
 def gallery() -> Response:
-    items, following = public.page_of_videos(limit=VIDEOS_PER_PAGE, cursor=request.args.get("cursor"))
+    cursor = request.args.get("cursor")
+    after = videos.Cursor.from_text(cursor) if cursor is not None else None
+    items, following = public.page_of_videos(paging.Page(limit=VIDEOS_PER_PAGE, after=after))
     with parts().sessions() as session:
         places = voting.ranking(session, limit=PLACES_ON_FIRST_PAGE)
-    return _page("gallery.html", items=items, following=following, places=places, first="cursor" not in request.args)
+    return _page("gallery.html", items=items, following=following, places=places, first=cursor is None)
 
 
 @bp.get("/ranking")
 @remembered
 def ranking() -> Response:
-    number = public.number(request.args, "pagina", default=1)
+    number = paging.number(request.args, "pagina", largest=public.DEEPEST_PLACE)
     city = texts.folded(request.args.get("ciudad", ""))
     with parts().sessions() as session:
         places = voting.ranking(
@@ -164,7 +169,8 @@ def _store_origins(parts: Parts) -> list[str]:
 
 def _error_as_page(response: Response) -> Response:
     """Let a browser that asked for a page show the sentence which the error's JSON holds."""
-    if response.status_code < 400 or request.blueprint not in {None, bp.name} or request.path.startswith("/api/"):
+    is_ours = request.blueprint in {None, bp.name} and not _API.match(request.environ["PATH_INFO"])
+    if response.status_code < 400 or not is_ours:
         return response
     response.vary.add("Accept")
     if not response.is_json or request.accept_mimetypes.best_match(["application/json", "text/html"]) != "text/html":

@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 
 from cachetools import LRUCache
 from flask import Flask, current_app, g, request
-from flask_jwt_extended import JWTManager, create_access_token, get_jwt, verify_jwt_in_request
+from flask_jwt_extended import JWTManager, create_access_token, decode_token
 from jwt.exceptions import InvalidTokenError
 
 from anb.errors import Unauthenticated
@@ -44,7 +44,7 @@ class Bearer:
 
 
 class Accepted:
-    """The Authorization headers that were accepted lately.
+    """The tokens that were accepted lately.
 
     Checking one again takes as long as the database takes for the whole request. Nothing takes an accepted token
     back before it expires, so the first check holds until then.
@@ -58,27 +58,31 @@ class Accepted:
         self._bearers = LRUCache[str, Bearer](self._AT_MOST)
         self._lock = Lock()
 
-    def find(self, header: str) -> Bearer | None:
-        """Return the bearer, unless the header is unknown or its token has expired."""
+    def find(self, token: str) -> Bearer | None:
+        """Return the bearer, unless the token is unknown or has expired."""
         with self._lock:
-            bearer = self._bearers.get(header)
+            bearer = self._bearers.get(token)
         return bearer if bearer is not None and self._clock() < bearer.expires_at else None
 
-    def add(self, header: str, bearer: Bearer) -> None:
+    def add(self, token: str, bearer: Bearer) -> None:
         """Remember the bearer."""
         with self._lock:
-            self._bearers[header] = bearer
+            self._bearers[token] = bearer
 
 
 def _bearer() -> Bearer:
+    # Werkzeug reads the scheme in any case, as RFC 9110 has it in section 11.1; flask-jwt-extended only as `Bearer`
+    sent = request.authorization
+    if sent is None or sent.type != "bearer" or not sent.token:
+        raise Unauthenticated("Falta el token de acceso.")
     accepted: Accepted = current_app.extensions[_EXTENSION]
-    header = request.headers.get("Authorization", "")
-    bearer = accepted.find(header)
+    bearer = accepted.find(sent.token)
     if bearer is None:
-        verify_jwt_in_request()  # its refusals are answered by the loaders below
-        claims = get_jwt()
+        claims = decode_token(sent.token)  # its refusals are answered by the loaders below
+        if claims["type"] != "access":
+            raise InvalidTokenError("not an access token")
         bearer = Bearer(user_id=int(claims["sub"]), expires_at=claims.get("exp", 0))
-        accepted.add(header, bearer)
+        accepted.add(sent.token, bearer)
     return bearer
 
 
@@ -92,7 +96,6 @@ def install(app: Flask, *, secret: str, previous_secret: str = "") -> None:
         JWT_SECRET_KEY=secret,
         JWT_ALGORITHM="HS256",
         JWT_DECODE_ALGORITHMS=["HS256"],
-        JWT_TOKEN_LOCATION=["headers"],
         JWT_ACCESS_TOKEN_EXPIRES=timedelta(seconds=LIFETIME_SECONDS),
         JWT_ENCODE_ISSUER=ISSUER,
         JWT_DECODE_ISSUER=ISSUER,
@@ -104,7 +107,6 @@ def install(app: Flask, *, secret: str, previous_secret: str = "") -> None:
     manager = JWTManager(app)
     manager.additional_headers_loader(lambda _: {"kid": _key_id(secret)})
     manager.decode_key_loader(lambda header, _: keys.get(str(header.get("kid"))) or _unknown_key())
-    manager.unauthorized_loader(lambda _: answer(Unauthenticated("Falta el token de acceso.")))
     manager.invalid_token_loader(lambda _: answer(Unauthenticated("El token de acceso no es válido.")))
     manager.expired_token_loader(lambda _, __: answer(Unauthenticated("El token de acceso ha expirado.")))
 

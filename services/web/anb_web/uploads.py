@@ -2,7 +2,8 @@
 
 import logging
 import os
-from typing import BinaryIO, cast
+from collections.abc import Mapping
+from typing import Any, BinaryIO, cast
 from uuid import UUID
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -11,13 +12,14 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import DBAPIError
 
 from anb import relay, videos
-from anb.errors import Invalid
+from anb.errors import Invalid, WrongFields
 from anb.jobs import Job, SendFailed
 from anb.storage import MP4, ObjectChanged, ObjectMissing, incoming_key, new_source, source_key
 from anb.videos import Reservation
 from anb_web.parts import parts
 from anb_web.requests import json_object, request_id
 from anb_web.tokens import current_user_id, signed_in
+from anb_web.videos import location
 
 bp = Blueprint("uploads", __name__, url_prefix="/api/videos")
 
@@ -32,7 +34,6 @@ def upload() -> ResponseReturnValue:
     if done := _uploaded_before(key):
         return _accepted(done)
     title, file, size_bytes = _form()
-    videos.check_file(file, size_bytes=size_bytes)
     reservation = _reserve(title, size_bytes, key)
     if not reservation.is_accepted:
         file.seek(0)
@@ -47,23 +48,15 @@ def upload() -> ResponseReturnValue:
 def begin_direct_upload() -> ResponseReturnValue:
     """Hand out a form that uploads straight to the object store, past this server."""
     key = _idempotency_key()
-    sent = json_object()
-    title, size_bytes = videos.check_title(sent.get("title")), sent.get("size")
-    if isinstance(size_bytes, float) and size_bytes.is_integer():
-        size_bytes = int(size_bytes)  # in JSON 7.0 and 7 are the same number
-    if not isinstance(size_bytes, int) or isinstance(size_bytes, bool):
-        raise Invalid("El tamaño no es válido.", fields={"size": "Debe ser un número entero de bytes."})
-    try:
-        videos.check_size(size_bytes)
-    except Invalid as refusal:
-        raise Invalid(refusal.message, fields={"size": refusal.message}) from refusal
+    title, size_bytes = _title_and_size(json_object())
     reservation = _reserve(title, size_bytes, key)
     if reservation.is_accepted:
         return _accepted(reservation.video_id)
     form = parts().storage.upload_form(
         incoming_key(reservation.video_id), content_type=MP4, size_bytes=reservation.size_bytes
     )
-    return {"video_id": str(reservation.video_id), "url": form.url, "fields": form.fields}, 201
+    begun = {"video_id": str(reservation.video_id), "url": form.url, "fields": form.fields}
+    return begun, 201, location(reservation.video_id)
 
 
 @bp.post("/uploads/<video_id>/complete")
@@ -130,18 +123,49 @@ def _uploaded_before(key: str | None) -> UUID | None:
 
 
 def _form() -> tuple[str, BinaryIO, int]:
-    """Return title, file and its size; Invalid names both fields when both are wrong."""
-    files, wrong = request.files.getlist("video_file"), {}
-    if len(files) != 1:
-        wrong["video_file"] = "Envía un archivo." if files else "Este campo es obligatorio."
-    try:
+    """Return title, file and its size, all checked; Invalid names every field that is wrong."""
+    wrong = WrongFields()
+    with wrong:
         title = videos.check_title(request.form.get("title"))
-    except Invalid as refusal:
-        wrong |= refusal.fields
-    if wrong:
-        raise Invalid("Los datos enviados no son válidos.", fields=wrong)
+    with wrong:
+        file, size_bytes = _file()
+    wrong.refuse("Los datos enviados no son válidos.")
+    return title, file, size_bytes
+
+
+def _file() -> tuple[BinaryIO, int]:
+    files = request.files.getlist("video_file")
+    if len(files) != 1:
+        text = "Envía un archivo." if files else "Este campo es obligatorio."
+        raise Invalid(text, fields={"video_file": text})
     file = cast("BinaryIO", files[0].stream)
-    return title, file, file.seek(0, os.SEEK_END)
+    size_bytes = file.seek(0, os.SEEK_END)
+    videos.check_file(file, size_bytes=size_bytes)
+    return file, size_bytes
+
+
+def _title_and_size(sent: Mapping[str, Any]) -> tuple[str, int]:
+    """Return what a reservation needs, checked; Invalid names every field that is wrong."""
+    wrong = WrongFields()
+    with wrong:
+        title = videos.check_title(sent.get("title"))
+    with wrong:
+        size_bytes = _size(sent.get("size"))
+    wrong.refuse("Los datos enviados no son válidos.")
+    return title, size_bytes
+
+
+def _size(sent: object) -> int:
+    if isinstance(sent, float) and sent.is_integer():
+        sent = int(sent)  # in JSON 7.0 and 7 are the same number
+    if not isinstance(sent, int) or isinstance(sent, bool):
+        text = "Debe ser un número entero de bytes."
+        raise Invalid(text, fields={"size": text})
+    try:
+        videos.check_size(sent)
+    except Invalid as refusal:
+        raise Invalid(refusal.message, fields={"size": refusal.message}) from refusal
+    return sent
 
 
 def _reserve(title: str, size_bytes: int, key: str | None) -> Reservation:
@@ -184,8 +208,12 @@ def _tidy(key: str) -> None:
 
 
 def _accepted(video_id: UUID) -> ResponseReturnValue:
-    return {
-        "message": "Video subido correctamente. Procesamiento en curso.",
-        "task_id": str(video_id),
-        "video_id": str(video_id),
-    }, 201
+    return (
+        {
+            "message": "Video subido correctamente. Procesamiento en curso.",
+            "task_id": str(video_id),
+            "video_id": str(video_id),
+        },
+        201,
+        location(video_id),
+    )

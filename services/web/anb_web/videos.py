@@ -3,35 +3,51 @@
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, jsonify
+from flask import Blueprint, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import BaseConverter
 
 from anb import videos
 from anb.models import Status, Video
 from anb.storage import prefixes, processed_key, source_key
+from anb_web import paging
 from anb_web.formats import utc
+from anb_web.paging import Way
 from anb_web.parts import parts
 from anb_web.tokens import current_user_id, signed_in
 
 bp = Blueprint("videos", __name__, url_prefix="/api/videos")
 
+DEEPEST_VIDEO = 10_000  # players have fewer
+
 # The client's view: being worked on is still waiting for the result
 _SHOWN_STATUS = {Status.PROCESSING: Status.UPLOADED}
+
+
+def location(video_id: UUID) -> dict[str, str]:
+    """Return the header that says where the video is, or will be once its upload is complete."""
+    return {"Location": url_for("videos.detail", video_id=video_id)}
 
 
 class VideoId(BaseConverter):
     """A segment of a path that can be an id: not the name of another resource, which has methods of its own."""
 
     regex = r"(?!uploads?\Z)[^/]+"
+    part_isolating = True  # it matches no slash, whatever the expression looks like
 
 
 @bp.get("")
 @signed_in
 def list_own() -> ResponseReturnValue:
+    page = paging.asked(request.args, ways=(Way.PAGE, Way.OFFSET), deepest=DEEPEST_VIDEO)
     with parts().sessions() as session:
-        found = videos.list_own(session, owner_id=current_user_id())
-    return jsonify([_item(video.id, video) for video in found])
+        if page is None:  # what the list is to most
+            return jsonify([_item(v.id, v) for v in videos.list_own(session, owner_id=current_user_id())])
+        found = videos.list_own(session, owner_id=current_user_id(), limit=page.limit + 1, offset=page.offset)
+    response = jsonify([_item(video.id, video) for video in found[: page.limit]])
+    if len(found) > page.limit:
+        paging.link_to_next(response, page, deepest=DEEPEST_VIDEO)
+    return response
 
 
 @bp.get("/<video_id:video_id>")
