@@ -73,6 +73,7 @@ class Profile:
     flow_logs: bool = True
     firewall: bool = False
     certificate_arn: str | None = None
+    cors_origins: str = ""
     media_bucket: str | None = None
     database_snapshot: str | None = None
     alarm_mail: str | None = None
@@ -189,6 +190,8 @@ def _is_true(value: str) -> bool:
     return value == "true"
 
 
+# As browsers write it; the API itself refuses what this lets through
+_ORIGIN = r"https?://[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?"
 _FLAG = re.compile("true|false")
 _MAIL = re.compile(r"(?=.{6,254}$)[^@\s,;]+@[^@\s,;]+\.[^@\s,;.]+")
 _SIZE = re.compile("1-[1-3]|2-[23]|3-3")
@@ -234,6 +237,11 @@ OVERRIDES: dict[str, Override] = {
         allowed="the ARN of an ACM certificate",
         pattern=re.compile(r"arn:aws:acm:[a-z0-9-]+:\d{12}:certificate/[0-9a-f-]+"),
         put=_field("certificate_arn"),
+    ),
+    "corsOrigins": Override(
+        allowed="origins such as https://app.example.org, with commas between them",
+        pattern=re.compile(f"{_ORIGIN}(,{_ORIGIN})*"),
+        put=_field("cors_origins"),
     ),
     "firewall": Override(allowed="true or false", pattern=_FLAG, put=_field("firewall", _is_true)),
     "flowLogs": Override(allowed="true or false", pattern=_FLAG, put=_field("flow_logs", _is_true)),

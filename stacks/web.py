@@ -72,6 +72,7 @@ class WebStack(cdk.Stack):
                 "JWT_SECRET_ID": token_secret.secret_arn,
                 "PORT": str(PORT),
                 "TRUSTED_NETWORKS": network.vpc.vpc_cidr_block,
+                "CORS_ORIGINS": profile.cors_origins,
             },
         )
         artefact.grant_read(self.fleet.role)

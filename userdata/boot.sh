@@ -77,14 +77,15 @@ install_service() {
 write_settings() {
     local names=(AWS_REGION AWS_DEFAULT_REGION ANB_MEDIA_BUCKET ANB_QUEUE_URL ANB_DATABASE_PARAMETER ANB_DATABASE_CA)
     if is web; then
-        names+=(ANB_JWT_SECRET_ID ANB_WEB_BIND)
+        names+=(ANB_JWT_SECRET_ID ANB_WEB_BIND ANB_CORS_ORIGINS)
     else
         names+=(ANB_AUTO_SCALING_GROUP ANB_LIFECYCLE_HOOK)
     fi
     install -m 0640 /dev/null "$SETTINGS"
     local name
     for name in "${names[@]}"; do
-        [[ -n ${!name:-} ]] || die "the user data does not set $name"
+        # No other site has to be let in; everything else has to be there
+        [[ -n ${!name:-} || $name == ANB_CORS_ORIGINS ]] || die "the user data does not set $name"
         printf '%s="%s"\n' "$name" "${!name}" >>"$SETTINGS"
     done
 }

@@ -11,8 +11,8 @@ from aws_cdk import aws_ec2 as ec2
 LARGEST_BYTES = 16 * 1024
 
 _PLACEHOLDER = re.compile(r"@([A-Z][A-Z0-9_]*)@")
-# One word, or several, to the shell, whether the script quotes it or not
-_HARMLESS = re.compile(r"[A-Za-z0-9._:/=+@ -]+")
+# Words, or none, to the shell; where there may be none the script quotes them
+_HARMLESS = re.compile(r"[A-Za-z0-9._:/=+@, -]*")
 
 
 class UserDataError(Exception):
@@ -29,7 +29,7 @@ def user_data(script: Path, values: Mapping[str, str]) -> ec2.UserData:
         raise UserDataError(f"{script} is missing.")
     for name, value in values.items():
         if not cdk.Token.is_unresolved(value) and not _HARMLESS.fullmatch(value):
-            raise UserDataError(f"{name} must be letters, digits, spaces and . _ : / = + @ -, not {value!r}.")
+            raise UserDataError(f"{name} must be letters, digits, spaces and . _ : / = + @ , -, not {value!r}.")
     text = script.read_text(encoding="utf-8")
     unknown = sorted(set(_PLACEHOLDER.findall(text)) - values.keys())
     if unknown:

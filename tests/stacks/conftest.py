@@ -89,6 +89,7 @@ def production(synthesise: Callable[[Profile], Synthesis]) -> Synthesis:
         replace(
             PRODUCTION,
             certificate_arn=CERTIFICATE,
+            cors_origins="https://app.example.org,https://test.example.org",
             firewall=True,
             alarm_mail="ops@example.org",
             budget_mail="ops@example.org",

@@ -57,6 +57,12 @@ def test_a_script_gets_its_values(tmp_path):
     assert rendered == "bucket='videos' port=80"
 
 
+def test_a_value_may_be_empty(tmp_path):
+    (tmp_path / "x.sh").write_text("origins='@ORIGINS@'", encoding="utf-8")
+
+    assert user_data(tmp_path / "x.sh", {"ORIGINS": ""}).render() == "origins=''"
+
+
 def test_a_script_that_asks_for_too_much_is_refused(tmp_path):
     (tmp_path / "x.sh").write_text("@BUCKET@ @KEY@ @LOCK@", encoding="utf-8")
 

@@ -26,6 +26,7 @@ def test_whatever_a_person_must_choose_can_be_overridden():
             "databaseSnapshot": "rds:anb-database-2026-11-23",
             "mediaBucket": "anb-videos",
             "certificateArn": CERTIFICATE,
+            "corsOrigins": "https://app.example.org,http://localhost:5173",
             "firewall": "true",
             "flowLogs": "false",
             "alarmMail": "ops@example.org",
@@ -39,6 +40,7 @@ def test_whatever_a_person_must_choose_can_be_overridden():
     assert (chosen.database.instance_class, chosen.database.storage_gib) == ("db.r6g.large", 500)
     assert (chosen.database_snapshot, chosen.media_bucket) == ("rds:anb-database-2026-11-23", "anb-videos")
     assert (chosen.certificate_arn, chosen.firewall, chosen.flow_logs) == (CERTIFICATE, True, False)
+    assert chosen.cors_origins == "https://app.example.org,http://localhost:5173"
     assert (chosen.alarm_mail, chosen.budget_mail, chosen.budget_usd) == ("ops@example.org", "money@example.org", 75)
 
 
@@ -66,6 +68,9 @@ REFUSED = [
         {"certificateArn": CERTIFICATE},
         "certificateArn must be the ARN of an ACM certificate in us-east-1",
     ),
+    ("academy", {"corsOrigins": "*"}, "corsOrigins must be origins such as https://app.example.org, with commas"),
+    ("academy", {"corsOrigins": "https://a.org/, b.org"}, "corsOrigins must be origins such as"),
+    ("academy", {"corsOrigins": ""}, "corsOrigins must be origins such as"),
     ("production", {"firewall": "yes"}, "firewall must be true or false, not 'yes'."),
     ("academy", {"flowLogs": "1"}, "flowLogs must be true or false"),
     ("academy", {"alarmMail": "nobody"}, "alarmMail must be one mail address, not 'nobody'."),

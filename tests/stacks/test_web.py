@@ -1,5 +1,7 @@
 """The load balancer and the API's instances."""
 
+import json
+
 import pytest
 
 
@@ -75,6 +77,15 @@ def test_the_key_that_signs_tokens_outlives_the_database(synthesis):
     secret = only(synthesis, "AWS::SecretsManager::Secret").properties
 
     assert secret["GenerateSecretString"]["PasswordLength"] == 64
+
+
+@pytest.mark.parametrize(
+    ("which", "origins"), [("academy", ""), ("production", "https://app.example.org,https://test.example.org")]
+)
+def test_instances_are_told_which_sites_may_call(request, which, origins):
+    script = json.dumps(only(request.getfixturevalue(which), "AWS::EC2::LaunchTemplate").properties)
+
+    assert f"export ANB_CORS_ORIGINS='{origins}'" in script
 
 
 def test_the_firewall_counts_what_looks_into_videos(academy, production):

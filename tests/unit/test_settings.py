@@ -58,3 +58,31 @@ def test_secrets_do_not_show_when_settings_are_printed():
 
     assert "secret-word" not in printed
     assert "x" * 32 not in printed
+
+
+def test_the_sites_that_may_call_are_separated_by_commas():
+    sent = {**COMPLETE, "ANB_CORS_ORIGINS": "https://app.example.org, http://localhost:5173,"}
+
+    assert WebSettings.from_environment(COMPLETE).allowed_origins == []
+    assert WebSettings.from_environment(sent).allowed_origins == ["https://app.example.org", "http://localhost:5173"]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("*", "null", "app.example.org", "ftp://app.example.org", "https://*.example.org", "https://"),
+        *(
+            "https://app.example.org/",
+            "https://app.example.org/path",
+            "https://app.example.org:443",
+            "http://a.org:80",
+        ),
+        *("https://ana:secret@example.org", "https://App.example.org", "https://a b.org", "https://a.org:x"),
+    ],
+)
+def test_what_no_browser_sends_as_an_origin_is_refused(origin):
+    with pytest.raises(SettingsError, match="ANB_CORS_ORIGINS must be origins like") as refusal:
+        WebSettings.from_environment({**COMPLETE, "ANB_CORS_ORIGINS": f"https://good.example.org,{origin}"})
+
+    assert repr(origin) in str(refusal.value)
+    assert "good.example.org" not in str(refusal.value)

@@ -36,6 +36,7 @@ LONGEST = {
     "LOG_GROUP": f"AnbRisingStarsWorker-FleetLogs{'A' * 8}-{'a' * 12}",
     "PORT": "80",
     "TRUSTED_NETWORKS": "10.20.0.0/16",
+    "CORS_ORIGINS": "https://app.example.org,http://localhost:5173",
     "GROUP_NAME": "anb-workers",
     "HOOK_NAME": "finish-job",
 }

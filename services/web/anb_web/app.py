@@ -6,7 +6,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from anb import logs, videos
-from anb_web import auth, bulkheads, docs, errors, health, public, requests, site, tokens, uploads
+from anb_web import auth, bulkheads, cors, docs, errors, health, public, requests, site, tokens, uploads
 from anb_web import videos as own_videos
 from anb_web.parts import Parts
 from anb_web.settings import WebSettings
@@ -34,6 +34,7 @@ def create_app(settings: WebSettings | None = None, *, parts: Parts | None = Non
     requests.install(app)
     bulkheads.install(app)
     errors.install(app)
+    cors.install(app, origins=settings.allowed_origins)
     app.url_map.converters["video_id"] = own_videos.VideoId
     for blueprint in (auth.bp, own_videos.bp, uploads.bp, public.bp, health.bp, docs.bp):
         app.register_blueprint(blueprint)

@@ -1,22 +1,29 @@
 """What the web tier is told by its environment."""
 
+import re
 from dataclasses import dataclass, field
 
 from anb.settings import Settings
 from anb.videos import UploadLimits
 
+# As browsers write it: no path, no port that the scheme has anyway. https://www.rfc-editor.org/rfc/rfc6454#section-6.2
+_ORIGIN = re.compile(
+    r"(?!http://[^:]*:80\Z|https://[^:]*:443\Z)https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?"
+)
 _SHORTEST_SECRET_BYTES = 32  # HS256 wants a key as long as its hash: RFC 7518, section 3.2
 
 
 @dataclass(frozen=True, kw_only=True)
 class WebSettings(Settings):
-    """The product's settings, the secret that signs tokens and, while it is being replaced, the one before.
+    """The product's settings, and what the API alone needs.
 
-    The limits are for load tests to raise.
+    `jwt_secret` signs tokens; `jwt_previous_secret` is the one before, while it is being replaced. `cors_origins`
+    are the sites that may call the API from a browser, separated by commas. The limits are for load tests to raise.
     """
 
     jwt_secret: str = field(repr=False)
     jwt_previous_secret: str = field(default="", repr=False)
+    cors_origins: str = ""
     max_open_reservations: int = UploadLimits.open_reservations
     max_waiting_bytes: int = UploadLimits.waiting_bytes
     max_uploads_an_hour: int = UploadLimits.uploads_an_hour
@@ -30,9 +37,20 @@ class WebSettings(Settings):
             uploads_an_hour=self.max_uploads_an_hour,
         )
 
+    @property
+    def allowed_origins(self) -> list[str]:
+        """The sites that may call the API from a browser."""
+        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+
     def complaints(self) -> list[str]:
         """Return a sentence for each setting that cannot be used."""
         short = len(self.jwt_secret.encode()) < _SHORTEST_SECRET_BYTES
-        return super().complaints() + (
-            [f"ANB_JWT_SECRET must have at least {_SHORTEST_SECRET_BYTES} bytes"] if short else []
-        )
+        return [
+            *super().complaints(),
+            *([f"ANB_JWT_SECRET must have at least {_SHORTEST_SECRET_BYTES} bytes"] if short else []),
+            *(
+                f"ANB_CORS_ORIGINS must be origins like https://app.example.org, separated by commas, not {origin!r}"
+                for origin in self.allowed_origins
+                if not _ORIGIN.fullmatch(origin)
+            ),
+        ]
