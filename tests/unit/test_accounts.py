@@ -38,7 +38,15 @@ def test_every_wrong_field_is_named():
     with pytest.raises(Invalid) as refusal:
         Registration.from_fields({})
 
-    assert set(refusal.value.fields) == {"first_name", "last_name", "email", "city", "country", "password1"}
+    assert set(refusal.value.fields) == {
+        "first_name",
+        "last_name",
+        "email",
+        "city",
+        "country",
+        "password1",
+        "password2",
+    }
 
 
 @pytest.mark.parametrize("name", ["first_name", "last_name", "email", "city", "country"])
@@ -55,7 +63,12 @@ def test_what_is_no_email_address_is_refused(email):
     assert set(refused(email=email)) == {"email"}
 
 
-@pytest.mark.parametrize("password", [None, "", "short12", "x" * 129, 12345678, ["StrongPass123"], "abc\ud800defgh"])
+@pytest.mark.parametrize("password", [None, ""])
+def test_both_passwords_have_to_be_there(password):
+    assert set(refused(password1=password, password2=password)) == {"password1", "password2"}
+
+
+@pytest.mark.parametrize("password", ["short12", "x" * 129, 12345678, ["StrongPass123"], "abc\ud800defgh"])
 def test_a_password_has_8_to_128_characters(password):
     assert set(refused(password1=password, password2=password)) == {"password1"}
 

@@ -134,7 +134,7 @@ def _password_complaints(password1: object, password2: object) -> dict[str, str]
         wrong["password1"] = f"Debe tener entre {_SHORTEST_PASSWORD} y {_LONGEST_PASSWORD} caracteres."
     elif texts.holds_refused_characters(password1):
         wrong["password1"] = "Contiene caracteres no permitidos."
-    if not isinstance(password2, str) or not password2:
+    if password2 is None or password2 == "":
         wrong["password2"] = "Este campo es obligatorio."
     elif password1 and password1 != password2:
         wrong["password2"] = "Las contraseñas no coinciden."
