@@ -116,7 +116,6 @@ def _parameters(scope: Construct) -> rds.ParameterGroup:
             "transaction_isolation": "READ-COMMITTED",
             "character_set_server": "utf8mb4",
             "time_zone": "UTC",
-            "slow_query_log": "1",
-            "long_query_time": "1",
+            "slow_query_log": "0",  # it quotes statements with their values, such as those of a sign-up
         },
     )

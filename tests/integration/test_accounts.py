@@ -5,7 +5,8 @@ import pytest
 from sqlalchemy import text
 
 from anb import accounts, throttle
-from anb.errors import Conflict, TooManyRequests, Unauthenticated, Unavailable
+from anb.bulkhead import Bulkhead
+from anb.errors import Conflict, Overloaded, TooManyRequests, Unauthenticated, Unavailable
 
 OWN, OTHER = "10.0.0.1", "10.0.0.2"
 RIVALS = [f"203.0.{number // 256}.{number % 256}" for number in range(1000)]
@@ -271,6 +272,14 @@ class TestGuessing:
                 session.commit()
 
         assert look(OWN) == 0
+
+    def test_who_finds_no_place_to_be_checked_has_not_failed(self, sessions, guess, monkeypatch):
+        sign_up(sessions)
+        with monkeypatch.context() as crowded:
+            crowded.setattr(accounts, "_hashing", Bulkhead(running=0))
+            assert all(isinstance(guess(), Overloaded) for _ in range(12))
+
+        assert isinstance(guess(), Unauthenticated)
 
     def test_a_right_password_does_not_end_the_wait_of_somebody_else(self, sessions, look):
         with sessions() as session:

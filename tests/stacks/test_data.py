@@ -25,6 +25,14 @@ def test_it_speaks_tls_alone(synthesis):
     assert parameters["Parameters"]["require_secure_transport"] == "1"
 
 
+def test_it_writes_no_statement_to_a_log(synthesis):
+    """Statements hold what people signed up with."""
+    parameters = synthesis.assembly.only("AnbData", "AWS::RDS::DBParameterGroup").properties["Parameters"]
+
+    assert parameters.get("slow_query_log") == "0"
+    assert parameters.get("general_log", "0") == "0"
+
+
 def test_its_password_is_generated(synthesis):
     password = str(database(synthesis).properties["MasterUserPassword"])
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from anb import texts, throttle
 from anb.bulkhead import Bulkhead
 from anb.database import DUPLICATE_KEY
-from anb.errors import Conflict, Invalid, Unauthenticated
+from anb.errors import Conflict, Invalid, Overloaded, Unauthenticated
 from anb.models import User
 
 # What browsers accept in an e-mail field: https://html.spec.whatwg.org/#valid-e-mail-address
@@ -108,7 +108,12 @@ def authenticate(session: Session, *, email: object, password: object, client_ad
     found = session.execute(query).one_or_none() if _EMAIL.fullmatch(email) else None
     attempt = throttle.begin(session, email=email, client_address=client_address)
     session.commit()  # hand the connection back before the CPU is busy with the hash
-    is_right = _verified(found.password_hash if found else _NOBODYS_HASH, password)
+    try:
+        is_right = _verified(found.password_hash if found else _NOBODYS_HASH, password)
+    except Overloaded:
+        attempt.withdraw(session)
+        session.commit()
+        raise
     if found is None or not is_right:
         attempt.fail(session)
         session.commit()

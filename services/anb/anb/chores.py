@@ -46,7 +46,7 @@ def _every(
             try:
                 catch_up(sessions, chore, full_batch=_FULL_BATCH[name], stop=stop)
             except Exception as error:  # noqa: BLE001 whatever went wrong, the next round may succeed
-                log.warning("chore failed", extra={"chore": name, "error": str(error)})
+                log.warning("chore failed", extra={"chore": name, "error": error})
 
     threading.Thread(target=loop, name=name, daemon=True).start()
 

@@ -43,6 +43,7 @@ def connect(url: str, *, pool_size: int, timeout_seconds: int = 10, idle_seconds
         pool_reset_on_return=None,
         pool_timeout=2,
         pool_recycle=1800,
+        hide_parameters=True,  # of statements, in the text of errors: they are people's
         connect_args={
             "charset": "utf8mb4",
             "connect_timeout": 3,

@@ -77,7 +77,7 @@ def _of_framework(error: HTTPException) -> Response:
 
 
 def _of_part_away(error: Exception) -> Response:
-    log.warning("a part is away", extra={"error": f"{type(error).__name__}: {error}"})
+    log.warning("a part is away", extra={"error": error})
     return answer(errors.Unavailable("El servicio no está disponible por el momento. Inténtalo de nuevo."))
 
 

@@ -3,11 +3,15 @@
 Settings: https://docs.gunicorn.org/en/stable/settings.html
 """
 
+import logging
 import os
+import sys
 import threading
 from typing import Any
 
-from anb import chores
+from gunicorn.glogging import Logger
+
+from anb import chores, logs
 from anb_web import bulkheads
 from anb_web.parts import parts
 
@@ -23,8 +27,26 @@ limit_request_line = 0
 limit_request_field_size = 16 * 1024
 limit_request_fields = 32768
 control_socket_disable = True
-errorlog = "-"
 loglevel = "warning"
+
+
+class logger_class(Logger):  # type: ignore[misc] # noqa: N801 without types; the setting's name
+    """gunicorn's own log, as lines like ours that quote no request."""
+
+    def setup(self, cfg: Any) -> None:
+        """Take the level from the settings; the rest is the same for all our logs."""
+        super().setup(cfg)
+        handler = logs.handler(service="web", stream=sys.stderr)
+        handler.addFilter(_without_the_request)
+        self.error_log.handlers = [handler]
+
+
+def _without_the_request(record: logging.LogRecord) -> bool:
+    what, quotes, _ = str(record.msg).partition(" request ")
+    if quotes:
+        record.msg, record.args = f"{what} request", ()
+    return True
+
 
 _stop = threading.Event()
 

@@ -196,7 +196,7 @@ def _accept(video_id: UUID, source: str, size_bytes: int) -> None:
         with parts().engine.begin() as connection:
             relay.sent(connection, job)
     except (BotoCoreError, ClientError, SendFailed, DBAPIError) as error:
-        log.warning("could not ring", extra={"video_id": str(video_id), "error": str(error)})
+        log.warning("could not ring", extra={"video_id": str(video_id), "error": error})
 
 
 def _tidy(key: str) -> None:
@@ -204,7 +204,7 @@ def _tidy(key: str) -> None:
     try:
         parts().storage.remove(key)
     except (BotoCoreError, ClientError) as error:
-        log.warning("could not remove", extra={"key": key, "error": str(error)})
+        log.warning("could not remove", extra={"key": key, "error": error})
 
 
 def _accepted(video_id: UUID) -> ResponseReturnValue:

@@ -61,7 +61,7 @@ class Heartbeat:
             with self._sessions.begin() as session:
                 ours = leases.extend(session, self._lease)
         except (DBAPIError, PoolTimeout) as error:
-            log.warning("could not extend the lease", extra={"error": str(error)})
+            log.warning("could not extend the lease", extra={"error": error})
             if self.expired():
                 self.lost.set()
             return False
@@ -77,4 +77,4 @@ class Heartbeat:
             self._jobs.hide(self._message, seconds=VISIBILITY_SECONDS)
         except (BotoCoreError, ClientError) as error:
             # The lease protects the work; a message that shows up again finds it held
-            log.warning("could not hide the message", extra={"error": str(error)})
+            log.warning("could not hide the message", extra={"error": error})

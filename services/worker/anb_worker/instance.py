@@ -121,10 +121,10 @@ class Group:
             is_final = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == _FORBIDDEN
             if is_final:
                 self._refused.add(action)
-            log.warning("the group refuses", extra={"action": action, "again": not is_final, "error": str(error)})
+            log.warning("the group refuses", extra={"action": action, "again": not is_final, "error": error})
             return is_final
         except (BotoCoreError, MetadataAway) as error:
-            log.warning("the group cannot be asked", extra={"action": action, "error": str(error)})
+            log.warning("the group cannot be asked", extra={"action": action, "error": error})
             return False
         log.info("asked the group", extra={"action": action, **wanted})
         return True

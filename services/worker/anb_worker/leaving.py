@@ -75,7 +75,7 @@ class Leaving:
             state = self._metadata.get("autoscaling/target-lifecycle-state")
         except MetadataAway as error:
             if not self._is_away:
-                log.warning("no metadata: only a signal can end this worker", extra={"error": str(error)})
+                log.warning("no metadata: only a signal can end this worker", extra={"error": error})
             self._is_away = True
             return
         self._is_away = False

@@ -80,7 +80,7 @@ class Worker:
                 elif not self._is_ending():
                     self._busy(False)
             except _AWAY as error:
-                log.warning("a part is away", extra={"error": str(error)})
+                log.warning("a part is away", extra={"error": error})
                 self._stop.wait(_RETRY_SECONDS)
         log.info("stopped")
 
@@ -91,7 +91,7 @@ class Worker:
             return
         if message.job is None:
             # SQS moves it to the dead-letter queue, body intact, once it has come back often enough
-            log.error("unreadable message", extra={"body": message.body[:200]})
+            log.error("unreadable message", extra={"characters": len(message.body)})
             self._jobs.hide(message, seconds=0)
             return
         with logs.bound(video_id=str(message.job.video_id), request_id=message.job.request_id):
@@ -137,10 +137,10 @@ class Worker:
             else:
                 self._release(lease, message, heartbeat, crashed=False, delay_seconds=0)
         except Crashed as error:
-            log.warning("crashed", extra={"error": str(error)})
+            log.warning("crashed", extra={"error": error})
             self._release(lease, message, heartbeat, crashed=True, delay_seconds=_SHORTEST_DELAY_SECONDS)
         except (*_AWAY, OSError) as error:
-            log.warning("could not be processed now", extra={"error": f"{type(error).__name__}: {error}"})
+            log.warning("could not be processed now", extra={"error": error})
             self._release(lease, message, heartbeat, crashed=False, delay_seconds=_delay_seconds(lease.attempt))
         else:
             if not self._end(message, heartbeat, "processed", lambda s: leases.finish(s, lease)):
@@ -194,7 +194,7 @@ class Worker:
             except (DBAPIError, PoolTimeout) as error:
                 if last or heartbeat.expired():
                     raise
-                log.warning("waiting for the database", extra={"error": str(error)})
+                log.warning("waiting for the database", extra={"error": error})
                 self._stop.wait(_RETRY_SECONDS)
 
     def _discard(self, lease: Lease, message: Message) -> None:
