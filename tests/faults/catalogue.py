@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.faults import accidents, crashes, outages
+from tests.faults import accidents, crashes, outages, races
 from tests.faults.stage import Stage
 
 
@@ -61,6 +61,10 @@ TENTH = [
             outages.store_hangs,
             outages.disk_full,
             outages.ffmpeg_misbehaves,
+            races.completed_twice,
+            races.killed_between_copy_and_commit,
+            races.posted_during_complete,
+            races.posted_after_complete,
             accidents.random_kills,
             accidents.cleaned,
         )

@@ -59,12 +59,12 @@ class Clients:
             data={"title": "Mi mejor tiro"},
             files={"video_file": ("clip.mp4", content)},
         )
-        return self._accept(answer, wanted)
+        return self.accepted(answer, wanted)
 
     def upload_directly(self, *, wanted: str = "processed") -> str:
         """Upload a video straight to the object store."""
         form = self.begin(self.clip.read_bytes())
-        return self._accept(self.complete(form), wanted)
+        return self.accepted(self.complete(form), wanted)
 
     def upload_in_vain(self, clip: Path) -> None:
         """Upload what the contest does not accept straight to the object store."""
@@ -107,7 +107,8 @@ class Clients:
         """Do something that often, from several threads, while the block goes on."""
         return Load(number, do, threads)
 
-    def _accept(self, answer: requests.Response, wanted: str) -> str:
+    def accepted(self, answer: requests.Response, wanted: str = "processed") -> str:
+        """Note that the answer promises a video, and how that must end; return its id."""
         video_id = str(answer.json()["video_id"])
         self.history.accepted[video_id] = wanted
         return video_id

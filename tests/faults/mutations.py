@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.console import say
-from tests.faults import accidents, crashes, outages
+from tests.faults import accidents, crashes, outages, races
 from tests.faults.stage import Stage, stage
 from tests.faults.world import copy_services
 
@@ -54,6 +54,16 @@ MUTATIONS = [
             ),
         ),
         crashes.message_outlives_outcome,
+    ),
+    Mutation(
+        "copied whatever is there by then",
+        (("anb/anb/storage.py", "                CopySourceIfMatch=opened.etag,\n", ""),),
+        races.posted_during_complete,
+    ),
+    Mutation(
+        "one key for every copy of a source",
+        (("anb/anb/storage.py", "    return uuid.uuid4().hex\n", '    return "0" * 32\n'),),
+        races.completed_twice,
     ),
     Mutation(
         "no relay",

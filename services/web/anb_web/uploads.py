@@ -103,6 +103,7 @@ def _keep_what_arrived(video_id: UUID) -> tuple[str, int]:
     except Invalid as refusal:
         with parts().engine.begin() as connection:
             videos.refuse(connection, video_id=video_id, reason=refusal.message)
+        _tidy(incoming_key(video_id))
         raise
     return source, opened.size_bytes
 
