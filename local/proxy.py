@@ -5,6 +5,7 @@ import os
 import pwd
 import re
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +37,10 @@ class Proxy:
         return status(self.port, "/readyz") == 200
 
 
-def prepare(state: State, *, nginx: Program, port: int, upstream_port: int) -> tuple[Proxy, Part]:
-    """The proxy on a port, and the part that serves it."""
+def prepare(
+    state: State, *, nginx: Program, port: int, upstream_port: int, trusted_networks: Sequence[str] = ()
+) -> tuple[Proxy, Part]:
+    """The proxy on a port, and the part that serves it; from the networks come proxies that say who the client is."""
     folder = state.folder("nginx")
     configuration = folder / "nginx.conf"
     configuration.write_text(
@@ -48,7 +51,7 @@ def prepare(state: State, *, nginx: Program, port: int, upstream_port: int) -> t
             upstream=f"{ADDRESS}:{upstream_port}",
             run=str(folder),
             access_log="/dev/stdout",
-            trusted="",
+            trusted=" ".join(f"set_real_ip_from {network};" for network in trusted_networks),
         )
     )
     proxy = Proxy(port=port)

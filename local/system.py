@@ -112,12 +112,20 @@ def running_emulator(state: Path, *, echo: Write = console.ignore) -> Iterator[E
 
 
 @contextmanager
-def running_proxy(state: Path, *, upstream_port: int, echo: Write = console.ignore) -> Iterator[Proxy]:
+def running_proxy(
+    state: Path, *, upstream_port: int, trusted_networks: Sequence[str] = (), echo: Write = console.ignore
+) -> Iterator[Proxy]:
     """nginx in front of a port, until the block ends."""
     here = State(state)
     with here.locked():
         nginx = packages.find("nginx")["nginx"]
-        found, part = proxy.prepare(here, nginx=nginx, port=here.port("nginx"), upstream_port=upstream_port)
+        found, part = proxy.prepare(
+            here,
+            nginx=nginx,
+            port=here.port("nginx"),
+            upstream_port=upstream_port,
+            trusted_networks=trusted_networks,
+        )
         with _running(part, echo=echo):
             yield found
 

@@ -1,8 +1,9 @@
 """Shows that clients who send a byte a second are nobody else's problem: `make slow-clients`.
 
 200 connections drip their headers, a login or an upload into nginx, which keeps what it has of a request to itself
-until it has all of it. Meanwhile a few ordinary clients do what players do. Their times go to docs/performance.md;
-the exit status is 1 when the 95th percentile is over a second, or anything answers with a server's error.
+until it has all of it, but for uploads: these hold places of their own until they are sent away. Meanwhile a few
+ordinary clients do what players do. Their times go to docs/performance.md; the exit status is 1 when the 95th
+percentile is over a second, or anything answers with a server's error.
 """
 
 import argparse
@@ -49,7 +50,7 @@ class Observed:
 
 
 class SlowConnections:
-    """Connections that send a byte each second, and are opened again whenever the server closes them."""
+    """Connections that send a byte each second, and are opened again whenever the server closes or answers them."""
 
     def __init__(self, url: str, token: str, *, count: int) -> None:
         address = urlsplit(url)
@@ -104,14 +105,15 @@ def _beginnings(token: str) -> list[bytes]:
 
 
 def _send_one_byte(connection: socket.socket) -> bool:
-    """Send it; False when the server has closed the connection."""
+    """Send it; False when the server has closed the connection, or has answered already."""
     try:
         connection.send(b" ")
-        return bool(connection.recv(1000))
+        connection.recv(1000)
     except BlockingIOError:
         return True  # nothing to read: it is still listening
     except OSError:
-        return False
+        pass
+    return False
 
 
 def main() -> int:
@@ -253,7 +255,7 @@ def _report(observed: Observed, slow: SlowConnections, arguments: argparse.Names
         [
             (
                 f"Measured on {datetime.now(UTC):%Y-%m-%d} with `make slow-clients` ({arguments.connections} slow"
-                f" connections for {arguments.seconds} s, of which nginx closed {slow.closed} that were opened"
+                f" connections for {arguments.seconds} s, of which {slow.closed} were sent away and opened"
                 f" again): {performance_page.machine()}."
             ),
             "",

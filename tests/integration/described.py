@@ -13,8 +13,8 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 import anb_web
 
 PATH = Path(anb_web.__file__).with_name("openapi.json")
-# Pages for people and the description itself
-NOT_THE_API = {"docs", "site"}
+# Pages for people, the description itself, and what nginx alone asks
+NOT_THE_API = {"auth_request", "docs", "site"}
 _NAME = "urn:openapi"
 # What any path may answer, documented or not, is described once for all of them
 _ANYWHERE = {404: "NotFound", 405: "MethodNotAllowed", 500: "InternalError"}

@@ -267,15 +267,31 @@ class Upstream(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+def upstream_port() -> Iterator[int]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    with running_proxy(tmp_path_factory.mktemp("nginx"), upstream_port=server.server_port) as proxy:
-        yield proxy
+    yield server.server_port
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture(scope="module")
+def proxy(upstream_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    with running_proxy(tmp_path_factory.mktemp("nginx"), upstream_port=upstream_port) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def behind_proxies(upstream_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """Another one, whose load balancer is at 127.0.0.1 and whose content delivery network is 10.1.0.0/16."""
+    with running_proxy(
+        tmp_path_factory.mktemp("nginx"),
+        upstream_port=upstream_port,
+        trusted_networks=("127.0.0.1/32", "10.1.0.0/16"),
+    ) as another:
+        yield another
 
 
 def talk(proxy: Proxy, request: bytes) -> HTTPResponse:
@@ -350,6 +366,44 @@ def test_errors_of_the_application_pass_unchanged(proxy: Proxy) -> None:
 
     assert answer.status_code == 502
     assert "padding" in answer.json()
+
+
+ONLY_A_PROXY_SAYS = (
+    *("Forwarded", "Proxy", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Protocol", "X-Forwarded-Server"),
+    *("X-Forwarded-Ssl", "X-Raw-Target", "X-Real-IP", "X-Script-Name", "X_Forwarded_For", "SCRIPT_NAME"),
+)
+
+
+@pytest.mark.parametrize("name", ONLY_A_PROXY_SAYS)
+def test_what_only_a_proxy_may_say_is_not_passed_on(proxy: Proxy, name: str) -> None:
+    answer = requests.get(f"{proxy.url}/api/public/videos", headers={name: "forged"}, timeout=5)
+
+    assert "forged" not in answer.json().values()
+
+
+@pytest.mark.parametrize(
+    ("said", "client"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("6.6.6.6, 203.0.113.9", "203.0.113.9"),
+        ("6.6.6.6, 10.1.0.7, 203.0.113.9, 10.1.0.8", "203.0.113.9"),  # the last is the second proxy's
+        ("6.6.6.6, 127.0.0.1, 203.0.113.9", "203.0.113.9"),
+        ("nonsense, 203.0.113.9, 10.1.0.8", "203.0.113.9"),
+        ("203.0.113.9, nonsense", "127.0.0.1"),
+    ],
+)
+def test_behind_proxies_the_client_is_the_viewer_whatever_was_forged(
+    behind_proxies: Proxy, said: str, client: str
+) -> None:
+    answer = requests.get(behind_proxies.url, headers={"X-Forwarded-For": said}, timeout=5)
+
+    assert answer.json()["x-forwarded-for"] == client
+
+
+def test_a_proxy_that_repeats_the_header_changes_nothing(behind_proxies: Proxy) -> None:
+    request = b"GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n"
+
+    assert json.load(talk(behind_proxies, request))["x-forwarded-for"] == "203.0.113.9"
 
 
 def test_the_application_learns_who_asks_and_how(proxy: Proxy) -> None:

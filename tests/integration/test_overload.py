@@ -76,13 +76,14 @@ def serving(environment, held, released):
 
 @contextmanager
 def flood(url, count, *kinds):
-    """Send so many requests of each kind at once, each on a connection of its own; yield the connections."""
+    """Send so many requests of each kind, each from an address and on a connection of its own; yield these."""
     with ExitStack() as stack:
         connections = []
-        for kind in kinds * count:
+        for number, kind in enumerate(kinds * count):
             connections.append(stack.enter_context(connected(url)))
             connections[-1].sendall(
                 f"{kind} HTTP/1.1\r\nHost: flood\r\nContent-Type: application/json\r\n"
+                f"X-Forwarded-For: 10.0.{number // 250}.{number % 250}\r\n"
                 "Content-Length: 2\r\n\r\n{}".encode()
             )
         yield connections

@@ -6,9 +6,24 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from anb import logs, videos
-from anb_web import auth, bulkheads, cors, docs, errors, health, public, requests, site, tokens, uploads
+from anb_web import (
+    auth,
+    auth_request,
+    bodies,
+    bulkheads,
+    cors,
+    docs,
+    errors,
+    health,
+    public,
+    requests,
+    site,
+    tokens,
+    uploads,
+)
 from anb_web import videos as own_videos
 from anb_web.parts import Parts
+from anb_web.raw_targets import RawTargets
 from anb_web.settings import WebSettings
 
 _FORM_OVERHEAD_BYTES = 64 * 1024  # what a multipart body may hold beside its file
@@ -27,16 +42,17 @@ def create_app(settings: WebSettings | None = None, *, parts: Parts | None = Non
     # A slash at the end names the same resource; two in a row name none
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
     app.config.update(MAX_CONTENT_LENGTH=videos.LARGEST_BYTES + _FORM_OVERHEAD_BYTES, MAX_FORM_PARTS=20)
-    # nginx in front of us tells the client's address and scheme
-    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign] # Flask's documented way
+    # nginx in front of us tells the client's address and scheme, and what gunicorn would not let through
+    app.wsgi_app = RawTargets(ProxyFix(app.wsgi_app, x_for=1, x_proto=1))  # type: ignore[method-assign] # Flask's documented way
     (parts or Parts.from_settings(settings)).attach(app)
     tokens.install(app, secret=settings.jwt_secret, previous_secret=settings.jwt_previous_secret)
     requests.install(app)
     bulkheads.install(app)
+    bodies.install(app)
     errors.install(app)
     cors.install(app, origins=settings.allowed_origins)
     app.url_map.converters["video_id"] = own_videos.VideoId
-    for blueprint in (auth.bp, own_videos.bp, uploads.bp, public.bp, health.bp, docs.bp):
+    for blueprint in (auth.bp, auth_request.bp, own_videos.bp, uploads.bp, public.bp, health.bp, docs.bp):
         app.register_blueprint(blueprint)
     site.install(app)
     return app

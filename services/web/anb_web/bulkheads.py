@@ -1,11 +1,15 @@
 """How many requests of each kind a process takes at once: what floods one kind leaves the others their places.
 
 There are fewer places than threads. Health checks and refusals need no place, so that they always find a thread.
+An upload takes its place in bodies.py, before its body is read, and waits for its turn here when it is whole.
 """
+
+from typing import cast
 
 from flask import Flask, current_app, g, request
 
 from anb.bulkhead import Bulkhead
+from anb_web import bodies
 
 _EXTENSION = "anb-bulkheads"
 _SPARE_THREADS = 8
@@ -16,10 +20,9 @@ _KINDS = {
     "auth.sign_up": _ACCOUNTS,
     "auth.login": _ACCOUNTS,
     "uploads.complete_direct_upload": _LOOKS,
-    "uploads.upload": _UPLOADS,
     "health.ready": _READINESS,
 }
-_WITHOUT_PLACE = {"health.alive"}
+_WITHOUT_PLACE = {"auth_request.check", "health.alive", "uploads.upload"}
 
 
 def _bulkheads() -> dict[str, Bulkhead]:
@@ -27,10 +30,16 @@ def _bulkheads() -> dict[str, Bulkhead]:
     return {
         _ACCOUNTS: Bulkhead(running=32),  # which wait for the hashing, bounded by itself
         _LOOKS: Bulkhead(running=4, waiting=28, longest_wait_seconds=10),
-        _UPLOADS: Bulkhead(running=8, waiting=24, longest_wait_seconds=20),
+        # After all that was sent, waiting is better than a refusal; nginx waits a minute for the answer
+        _UPLOADS: Bulkhead(running=8, waiting=bodies.PLACES - 8, longest_wait_seconds=30),
         _READINESS: Bulkhead(running=2),  # each asks from three threads, for 2 s when a part is away
         _REST: Bulkhead(running=16, waiting=48),  # a browser asks for half a dozen files at once
     }
+
+
+def uploads() -> Bulkhead:
+    """Return where an upload that is whole waits until it is checked and stored."""
+    return _bulkhead(_UPLOADS)
 
 
 def places() -> int:
@@ -50,10 +59,14 @@ def install(app: Flask) -> None:
     app.teardown_request(_leave)
 
 
+def _bulkhead(kind: str) -> Bulkhead:
+    return cast("Bulkhead", current_app.extensions[_EXTENSION][kind])
+
+
 def _enter() -> None:
     if request.endpoint in _WITHOUT_PLACE:
         return
-    bulkhead: Bulkhead = current_app.extensions[_EXTENSION][_KINDS.get(request.endpoint or "", _REST)]
+    bulkhead = _bulkhead(_KINDS.get(request.endpoint or "", _REST))
     bulkhead.enter()
     g.bulkhead = bulkhead
 

@@ -1,4 +1,4 @@
-"""How gunicorn serves the API, here and on the instances. nginx in front of it buffers slow clients.
+"""How gunicorn serves the API, here and on the instances. nginx in front of it buffers slow clients, but for uploads.
 
 Settings: https://docs.gunicorn.org/en/stable/settings.html
 """
@@ -12,13 +12,13 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 from anb import chores, logs
-from anb_web import bulkheads
+from anb_web import bodies, bulkheads
 from anb_web.parts import parts
 
 bind = os.environ.get("ANB_WEB_BIND", "127.0.0.1:8000")
 workers = 2  # one per vCPU of an instance
-worker_class = "gthread"
-threads = bulkheads.threads()  # most of which wait for their turn, or for the object store
+worker_class = "anb_web.gunicorn_worker.Worker"
+threads = bulkheads.threads()  # most of which wait: for their turn, for the object store, for the rest of an upload
 timeout = 60
 graceful_timeout = 30
 keepalive = 75  # outlasts nginx's idle upstream connections, so that it never meets a closing one
@@ -26,6 +26,9 @@ keepalive = 75  # outlasts nginx's idle upstream connections, so that it never m
 limit_request_line = 0
 limit_request_field_size = 16 * 1024
 limit_request_fields = 32768
+# What a proxy says is read in one place, by the application; two that contradict each other would be refused here
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
 control_socket_disable = True
 loglevel = "warning"
 
@@ -57,6 +60,7 @@ def post_worker_init(worker: Any) -> None:
     chores.start_relay(p.sessions, p.jobs, _stop)
     chores.start_tally(p.sessions, _stop)
     chores.start_purge(p.sessions, _stop)
+    bodies.start_watch(worker.wsgi, _stop)
 
 
 def worker_exit(_server: Any, _worker: Any) -> None:

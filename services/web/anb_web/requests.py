@@ -4,12 +4,13 @@ import logging
 import re
 import time
 import uuid
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import BadRequest, NotFound
 
-from anb.errors import Invalid
+from anb.errors import Invalid, Refusal
 
 HEADER = "X-Request-Id"
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -62,8 +63,9 @@ def _read_the_rest(sent: Request) -> None:
     gunicorn closes a connection on which more than 64 KiB are left, and nginx, still sending, loses the answer:
     one in four large uploads without a token got a 503 instead of its 401.
     """
-    while sent.environ["wsgi.input"].read(_READ_BYTES):
-        pass
+    with suppress(OSError, Refusal):  # the client has gone, or is too slow for anybody to wait for
+        while sent.environ["wsgi.input"].read(_READ_BYTES):
+            pass
 
 
 def _finish(response: Response) -> Response:

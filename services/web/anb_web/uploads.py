@@ -16,6 +16,7 @@ from anb.errors import Invalid, WrongFields
 from anb.jobs import Job, SendFailed
 from anb.storage import MP4, ObjectChanged, ObjectMissing, incoming_key, new_source, source_key
 from anb.videos import Reservation
+from anb_web import bulkheads
 from anb_web.parts import parts
 from anb_web.requests import json_object, request_id
 from anb_web.tokens import current_user_id, signed_in
@@ -34,6 +35,11 @@ def upload() -> ResponseReturnValue:
     if done := _uploaded_before(key):
         return _accepted(done)
     title, file, size_bytes = _form()
+    with bulkheads.uploads():
+        return _take(title, file, size_bytes=size_bytes, key=key)
+
+
+def _take(title: str, file: BinaryIO, *, size_bytes: int, key: str | None) -> ResponseReturnValue:
     reservation = _reserve(title, size_bytes, key)
     if not reservation.is_accepted:
         file.seek(0)
