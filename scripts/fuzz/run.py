@@ -1,6 +1,7 @@
 """Send the whole system, but for its worker, what openapi.json allows and what it does not.
 
-Schemathesis makes the requests and holds every answer to the description; it comes in through nginx, as everybody.
+A twentieth of the time goes to requests that no client library would send, see raw.py. Schemathesis makes the others
+and holds every answer to the description; all come in through nginx, as everybody.
 Before it begins there are two players with videos that are open to votes, so that rules about other people's
 videos and about votes are met too.
 
@@ -8,11 +9,13 @@ Usage: make fuzz, or python scripts/fuzz/run.py [--seconds 600 | --examples N] [
 """
 
 import argparse
+import random
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import requests
@@ -27,6 +30,7 @@ sys.path.insert(0, str(ROOT))  # `local` is a folder of the project and not an i
 from local import services  # noqa: E402 after the path to it
 from local.samples import make_sample  # noqa: E402 the same
 from local.system import PARTS, System, running_system  # noqa: E402 the same
+from scripts.fuzz import raw  # noqa: E402 the same
 
 HERE = Path(__file__).parent
 # The same in players.json, with which Schemathesis signs in
@@ -51,12 +55,31 @@ def main() -> int:
         with running_system(folder / "state", parts=set(PARTS) - {"worker"}, settings=limits) as system:
             for email in PLAYERS.values():
                 _publish_a_video(system, email=email, sample=sample)
-            return _schemathesis(system.url, folder, sample, options=_options(arguments))
+            raw_seconds = (arguments.seconds if arguments.examples is None else 20) / 20
+            broke = _send_raw(system, seconds=raw_seconds, seed=arguments.seed)
+            return _schemathesis(system.url, folder, sample, options=_options(arguments)) or broke
+
+
+def _send_raw(system: System, *, seconds: float, seed: int | None) -> int:
+    """Return 1 after telling what was not answered properly, else 0."""
+    seed = random.SystemRandom().randrange(1 << 32) if seed is None else seed
+    print(f"raw requests for {seconds:.0f} s, seed {seed}")
+    sent = raw.requests(random.Random(seed))  # noqa: S311 so that it can be repeated
+    found = list(raw.findings(urlsplit(system.url).port or 80, sent, seconds=seconds))
+    for finding in found:
+        print(finding)
+    if requests.get(f"{system.url}/readyz", timeout=10).status_code != 200:
+        print("the system is not ready any more")
+        return 1
+    print(f"raw requests: {len(found)} findings")
+    return 1 if found else 0
 
 
 def _options(arguments: argparse.Namespace) -> list[str]:
     bound = (
-        ["--max-time", arguments.seconds] if arguments.examples is None else ["--max-examples", arguments.examples]
+        ["--max-time", arguments.seconds - arguments.seconds // 20]
+        if arguments.examples is None
+        else ["--max-examples", arguments.examples]
     )
     seed = [] if arguments.seed is None else ["--seed", arguments.seed]
     return [str(word) for word in (*bound, *seed)]
