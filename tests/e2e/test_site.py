@@ -669,6 +669,6 @@ def test_an_error_is_a_page_for_browsers_and_json_for_everybody_else(system):
 
     browser = "text/html,application/xhtml+xml,*/*;q=0.8"
     assert "Fuera de la cancha" in get("/no-existe", browser).text
-    assert "Los parámetros no son válidos." in get("/ranking?pagina=x", browser).text
+    assert "Debe ser un número entero" in get("/ranking?pagina=x", browser).text
     assert get("/no-existe", "*/*").json()["error"] == "not_found"
     assert get("/api/no-existe", browser).json()["error"] == "not_found"
