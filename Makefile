@@ -121,6 +121,10 @@ bench-api: setup ## measure what the API's requests cost against the least that 
 slow-clients: setup ## have 200 clients send a byte a second for a minute, and measure what others notice
 	$(BIN)/python -m scripts.slow_clients
 
+.PHONY: abuse
+abuse: setup ## flood the system with logins and more, and measure what others notice: some four minutes
+	$(BIN)/python -m scripts.abuse
+
 .PHONY: branding
 branding: $(VENV) ## draw the logo and the bumpers again
 	$(BIN)/python scripts/draw_branding.py

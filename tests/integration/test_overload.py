@@ -5,7 +5,9 @@ import selectors
 import socket
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +16,7 @@ from uuid import uuid4
 import pytest
 import requests
 
+from anb import voting
 from anb_web import bulkheads, create_app
 from anb_web.gunicorn_conf import workers
 from local import loopback
@@ -171,3 +174,29 @@ def test_a_place_is_given_back_however_a_request_ends(app, client):
 
     assert client.get("/api/public/rankings").status_code == 200
     assert client.post("/api/auth/login", json={}).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/api/public/rankings?page={}&page_size=100", "/ranking?pagina={}"])
+def test_a_flood_of_deep_pages_leaves_places_to_those_who_look_at_the_top(app, monkeypatch, path):
+    released, ended, genuine = threading.Event(), threading.Semaphore(0), voting.ranking
+
+    def held_when_deep(session, *, offset=0, **page):
+        if offset:
+            released.wait(30)
+        return genuine(session, offset=offset, **page)
+
+    def ask(number):
+        status = app.test_client().get(path.format(1000 + number)).status_code
+        ended.release()
+        return status
+
+    monkeypatch.setattr(voting, "ranking", held_when_deep)
+    with ThreadPoolExecutor(40) as threads:
+        deep = [threads.submit(ask, number) for number in range(40)]
+        for _ in range(36):
+            assert ended.acquire(timeout=30)
+        top = app.test_client().get("/api/public/rankings").status_code
+        released.set()
+
+    assert top == 200
+    assert sorted(each.result() for each in deep) == [200] * 4 + [503] * 36

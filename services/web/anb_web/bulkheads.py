@@ -4,6 +4,7 @@ There are fewer places than threads. Health checks and refusals need no place, s
 An upload takes its place in bodies.py, before its body is read, and waits for its turn here when it is whole.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import cast
 
 from flask import Flask, current_app, g, request
@@ -11,7 +12,8 @@ from flask import Flask, current_app, g, request
 from anb.bulkhead import Bulkhead
 from anb_web import bodies
 
-_EXTENSION = "anb-bulkheads"
+_EXTENSION, _DEEP_PAGES = "anb-bulkheads", "anb-deep-pages"
+_DEEP_OFFSET = 1000
 _SPARE_THREADS = 8
 
 _ACCOUNTS, _LOOKS, _UPLOADS, _READINESS, _REST = "accounts", "looks", "uploads", "readiness", "rest"
@@ -55,8 +57,19 @@ def threads() -> int:
 def install(app: Flask) -> None:
     """Let every request but health checks take a place of its kind; who finds none is refused at once."""
     app.extensions[_EXTENSION] = _bulkheads()
+    app.extensions[_DEEP_PAGES] = Bulkhead(running=1, waiting=3)
     app.before_request(_enter)
     app.teardown_request(_leave)
+
+
+def deep_page(offset: int) -> AbstractContextManager[object]:
+    """Bound how many rows are read at once that lie far down a list: the database counts its way there.
+
+    Those who read them have a place already, most of which have to stay free for whoever looks at the top.
+    """
+    if offset <= _DEEP_OFFSET:
+        return nullcontext()
+    return cast("Bulkhead", current_app.extensions[_DEEP_PAGES])
 
 
 def _bulkhead(kind: str) -> Bulkhead:
