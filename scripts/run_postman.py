@@ -22,6 +22,7 @@ COLLECTIONS = ROOT / "collections"
 SAMPLES = ROOT / "build" / "postman"
 NEWMAN = ROOT / "node_modules" / ".bin" / "newman"
 TOO_MANY_BYTES = 100 * 1024 * 1024 + 1
+VALID_BYTES = 16_000_000  # what the collection declares for its direct upload, whose size has to be exact
 
 
 def main() -> int:
@@ -55,10 +56,19 @@ def _make_samples() -> None:
         path = SAMPLES / f"{name}.mp4"
         if not path.exists():
             make_sample(path, seconds=seconds, width=width, height=height, fps=5)
+    _pad(SAMPLES / "valido.mp4", VALID_BYTES)
     (SAMPLES / "no_es_video.mp4").write_text("Esto es un texto.\n")
     (SAMPLES / "vacio.mp4").write_bytes(b"")
     with (SAMPLES / "enorme.mp4").open("wb") as file:
         file.truncate(TOO_MANY_BYTES)
+
+
+def _pad(path: Path, size_bytes: int) -> None:
+    """Let the MP4 end with a box of nothing, so that it has the size on every machine."""
+    missing = size_bytes - path.stat().st_size
+    if missing:
+        with path.open("ab") as file:
+            file.write(missing.to_bytes(4) + b"free" + bytes(missing - 8))
 
 
 def _newman(base_url: str) -> int:

@@ -14,7 +14,7 @@ from anb import texts
 # A real cursor, of a video that nobody has
 CURSOR = "MjAyNS0wMy0xMFQxNDozNTowMHw3YjBmNGMzZS05ZDU1LTRhNGUtOGYwZS0yZjZhMWM5YjdkMTA="
 MOST_PLACES = 100
-DEEPEST_VIDEO = 10_000
+DEEPEST_VIDEO, DEEPEST_PLACE = 10_000, 1_000_000
 SAMPLE = Path(os.environ["FUZZ_SAMPLE"]).read_bytes()
 
 _taken: set[str] = set()
@@ -46,10 +46,11 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
             if "cursor" in query:
                 query["cursor"] = CURSOR
             _page_in_one_way(query)
-            _stay_above_the_deepest(query)
+            _stay_above(DEEPEST_VIDEO, query)
             case.query = query
         case "/api/public/rankings":
             _page_in_one_way(query)
+            _stay_above(DEEPEST_PLACE, query)
             case.query = query
 
 
@@ -93,8 +94,8 @@ def _page_in_one_way(query: dict[str, Any]) -> None:
         query.pop(name, None)
 
 
-def _stay_above_the_deepest(query: dict[str, Any]) -> None:
+def _stay_above(deepest: int, query: dict[str, Any]) -> None:
     """Ask for a page that is not too deep, whatever its size is."""
     limit = int(next((query[name] for name in ("limit", "page_size", "size") if name in query), 20))
     if "page" in query:
-        query["page"] = min(int(query["page"]), DEEPEST_VIDEO // limit + 1)
+        query["page"] = min(int(query["page"]), deepest // limit + 1)

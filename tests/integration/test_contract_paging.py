@@ -121,6 +121,8 @@ def test_beyond_the_deepest_offset_the_link_goes_on_by_cursor(get, published, mo
         (PUBLIC, f"cursor={CURSOR}&offset=1", {"offset"}),
         (PUBLIC, "offset=10001", {"offset"}),
         (PUBLIC, "page=502&limit=20", {"page"}),
+        (RANKINGS, "page=50002&limit=20", {"page"}),
+        (RANKINGS, "offset=1000001", {"offset"}),
         (RANKINGS, "from=x&to=y", {"from", "to"}),
         (RANKINGS, "from=1&limit=5&offset=2", {"limit", "offset"}),
     ],

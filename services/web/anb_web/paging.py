@@ -111,8 +111,9 @@ def _page(sent: Mapping[str, str], way: Way | None, *, limit: int, deepest: int)
         case Way.POSITIONS:
             return _positions(sent, deepest=deepest)
         case Way.PAGE:
-            # Counted in pages of this size, so that all of them end at the same depth
-            page = number(sent, "page", largest=deepest // limit + 1)
+            page, last = number(sent, "page", largest=deepest), deepest // limit + 1
+            if page > last:
+                raise _wrong({"page": f"Con {limit} por página, la última es la {last}."})
             return Page(limit=limit, offset=(page - 1) * limit, way=way)
         case Way.OFFSET:
             return Page(limit=limit, offset=number(sent, "offset", smallest=0, largest=deepest), way=way)

@@ -18,7 +18,7 @@ bp = Blueprint("public", __name__, url_prefix="/api/public")
 
 # The database counts its way to an offset, so that there is a bound; a cursor goes on from there
 DEEPEST_VIDEO = 10_000
-DEEPEST_PLACE = 10**9
+DEEPEST_PLACE = 1_000_000
 
 
 @bp.get("/videos")
