@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 LONGEST_POLL_SECONDS = 20  # SQS's own limit
 CONNECT_SECONDS, READ_SECONDS = 3, 20
-POOLED_CONNECTIONS = 32  # twice the threads of a web process
+POOLED_CONNECTIONS = 32  # as many requests of a web process may talk to the store at once
 # botocore's own name tells its version and the machine's, and takes a tenth of each call to put together
 _USER_AGENT = "anb-rising-stars"
 

@@ -1,0 +1,107 @@
+"""A class that does everything at once is served, and health says whether the application serves."""
+
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from uuid import uuid4
+
+import pytest
+import requests
+
+from anb.database import connect, sessions
+from anb.models import Standing, Status, User, Video, now
+from local.system import PARTS, running_system
+
+CLASS = 30
+PASSWORD = "StrongPass123"
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory):
+    """Everything but the worker: nobody waits for a video."""
+    with running_system(tmp_path_factory.mktemp("system"), parts=set(PARTS) - {"worker"}) as system:
+        yield system
+
+
+@pytest.fixture
+def published(system):
+    """The id of a video that is open to votes."""
+    engine = connect(system.environment["ANB_DATABASE_URL"], pool_size=1)
+    names = {"first_name": "Ana", "last_name": "Gil", "city": "Bogotá", "country": "Colombia"}
+    with sessions(engine).begin() as session:
+        player = User(**names, email=f"{uuid4().hex}@example.com", password_hash="nobody's")
+        session.add(player)
+        session.flush()
+        video = Video(id=uuid4(), user_id=player.id, title="x", status=Status.PROCESSED, request_id="x", attempt=1)
+        video.uploaded_at = video.processed_at = now()
+        session.add_all([video, Standing(user_id=player.id, city=player.city)])
+        video_id = video.id
+    engine.dispose()
+    return video_id
+
+
+def test_a_class_behind_one_address_does_everything_at_once_and_nobody_is_refused(system, clips, published):
+    clip = clips["good"].read_bytes()
+    together = threading.Barrier(CLASS)
+
+    def send(method, path, **sent):
+        together.wait(60)
+        return requests.request(method, f"{system.url}{path}", timeout=30, **sent)
+
+    def take_part(number):
+        email = f"{uuid4().hex}@example.com"
+        names = {"first_name": "Ana", "last_name": f"Gil {number}", "city": "Bogotá", "country": "Colombia"}
+        passwords = {"password1": PASSWORD, "password2": PASSWORD}
+        signed_up = send("POST", "/api/auth/signup", json={**names, **passwords, "email": email})
+        login = send("POST", "/api/auth/login", json={"email": email, "password": PASSWORD})
+        bearer = {"headers": {"Authorization": f"Bearer {login.json().get('access_token')}"}}
+        begun = send("POST", "/api/videos/uploads", json={"title": "Tiro", "size": len(clip)}, **bearer)
+        form = begun.json()
+        stored = requests.post(form["url"], data=form["fields"], files={"file": clip}, timeout=60)
+        complete = send("POST", f"/api/videos/uploads/{form['video_id']}/complete", **bearer)
+        through_us = send(
+            "POST", "/api/videos/upload", data={"title": "Tiro"}, files={"video_file": ("clip.mp4", clip)}, **bearer
+        )
+        vote = send("POST", f"/api/public/videos/{published}/vote", **bearer)
+        page, ranking = send("GET", "/"), send("GET", "/api/public/rankings")
+        answers = (signed_up, login, begun, stored, complete, through_us, vote, page, ranking)
+        return [answer.status_code for answer in answers]
+
+    with ThreadPoolExecutor(CLASS) as players:
+        statuses = list(players.map(take_part, range(CLASS)))
+
+    assert statuses == [[201, 200, 201, 204, 201, 201, 200, 200, 200]] * CLASS
+
+
+def health(system):
+    return requests.get(f"{system.url}/healthz", timeout=30)
+
+
+@contextmanager
+def frozen(system, part):
+    """Let all processes of a part stand still."""
+    os.killpg(system.pid(part), signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(system.pid(part), signal.SIGCONT)
+
+
+def test_health_fails_within_seconds_when_the_application_hangs(system, until):
+    with frozen(system, "web"):
+        hanging = health(system)
+
+    assert hanging.status_code == 503
+    assert hanging.elapsed.total_seconds() < 8
+    until(lambda: health(system).status_code == 200)
+
+
+def test_health_fails_when_the_application_is_gone(system):
+    system.stop("web")
+    try:
+        assert health(system).status_code == 503
+    finally:
+        system.start("web")
+    assert health(system).status_code == 200
