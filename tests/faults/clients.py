@@ -1,7 +1,7 @@
 """The clients of one scenario: players who upload and voters who vote, and who try again as they are told to."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +68,7 @@ class Clients:
 
     def upload_in_vain(self, clip: Path) -> None:
         """Upload what the contest does not accept straight to the object store."""
-        self.complete(self.begin(clip.read_bytes()), final=400)
+        self.complete(self.begin(clip.read_bytes()), final=[400])
 
     def begin(self, content: bytes) -> dict[str, Any]:
         """Reserve for a file and post it straight to the object store; return the form."""
@@ -84,10 +84,10 @@ class Clients:
         answer = requests.post(form["url"], data=form["fields"], files={"file": ("clip.mp4", content)}, timeout=60)
         answer.raise_for_status()
 
-    def complete(self, form: dict[str, Any], *, final: int = 201) -> requests.Response:
-        """Say that a file has arrived, again and again until that is answered in the way that is final."""
+    def complete(self, form: dict[str, Any], *, final: Collection[int] = (201,)) -> requests.Response:
+        """Say that a file has arrived, again and again until that is answered in a way that is final."""
         path = f"/api/videos/uploads/{form['video_id']}/complete"
-        return self._insist("POST", path, {final}, headers=self.player.headers)
+        return self._insist("POST", path, set(final), headers=self.player.headers)
 
     def delete(self, video_id: str) -> int:
         """Ask for a video's deletion until there is an answer that is final; return its status."""
