@@ -1,13 +1,18 @@
 import threading
+from uuid import UUID
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
+from sqlalchemy.orm import Session
 
 from anb.database import connect
-from anb.migrations import upgrade
+from anb.migrations import configuration, upgrade
 from anb.models import Base
+from anb.storage import source_key
+from anb_worker.lease import claim
 
 
 def _is_comparable(_object, name, *_):
@@ -27,6 +32,32 @@ def test_migrations_and_models_agree(engine):
         context = MigrationContext.configure(connection, opts={"include_object": _is_comparable})
 
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_videos_from_before_keep_their_source_where_it_is(empty_schema):
+    engine = connect(empty_schema, pool_size=2)
+    with engine.begin() as connection:
+        command.upgrade(configuration(connection), "0002")
+        connection.execute(
+            text(
+                "INSERT INTO users (id, email, first_name, last_name, city, country, password_hash)"
+                " VALUES (1, 'a@example.com', 'Ana', 'Gil', 'Cali', 'Colombia', '')"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO videos (id, user_id, title, status, request_id, uploaded_at)"
+                " VALUES (:id, 1, 'Tiro', 'uploaded', 'before', UTC_TIMESTAMP(6))"
+            ),
+            {"id": UUID(int=7).hex},
+        )
+
+    upgrade(engine)
+
+    with Session(engine) as session:
+        lease = claim(session, video_id=UUID(int=7), owner="test")
+    assert source_key(lease.video_id, lease.source) == f"uploads/{UUID(int=7)}/source.mp4"
+    engine.dispose()
 
 
 def test_three_instances_that_start_together_migrate_once(empty_schema):
