@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from anb.errors import Overloaded
 from anb.models import Status
 from anb_web import create_app
 from anb_web.parts import Parts
@@ -95,6 +96,19 @@ def test_so_can_a_failure_of_ours(open_client, monkeypatch):
 
     assert response.status_code == 500
     assert allowed(response) == [OURS]
+
+
+def test_so_can_a_refusal_for_want_of_room(open_client, monkeypatch):
+    def full(_):
+        raise Overloaded
+
+    monkeypatch.setattr("anb.bulkhead.Bulkhead.enter", full)
+
+    response = open_client.post("/api/auth/login", json={}, headers={"Origin": OURS})
+
+    assert response.status_code == 503
+    assert allowed(response) == [OURS]
+    assert "Retry-After" in words(response, "Access-Control-Expose-Headers")
 
 
 @pytest.mark.parametrize(
