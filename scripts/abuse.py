@@ -3,6 +3,7 @@
 Each attack floods the real system, while a prober asks for the health check and reads. The table goes to
 docs/performance.md; the exit status is 1 when a target is missed: the 99th percentile of the health check at most a
 second, no failed read, every refusal a 503 that says when to come back, and a login within 2 s of the attack's end.
+slow_bodies.py adds the one that takes places and disk rather than CPU.
 """
 
 import argparse
@@ -30,11 +31,12 @@ from anb import accounts
 from local import loopback
 from local.samples import make_sample
 from local.system import PARTS, System, running_system
-from scripts import flood, performance_page
+from scripts import flood, performance_page, slow_bodies
 
 HEALTH_P99_SECONDS, LOGIN_SECONDS = 1.0, 2.0
 PLAYERS, PLACES, VIDEOS = 200_000, 200_000, 2_000
 LOOKS = 90
+SLOW_BODIES = "slow bodies"
 PASSWORD = "StrongPass123"  # noqa: S105 of invented players
 PROBE_EVERY_SECONDS = 0.1
 _BOX_BYTES, _BOXES = 70_000, 25  # of padding in a clip that is looked at: each box asks for a read of its own
@@ -47,6 +49,7 @@ class World:
     url: str
     token: str  # of the player who has all the videos
     clip: Path
+    processes: tuple[int, int]  # gunicorn's and nginx's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +119,10 @@ def main() -> int:
     generator = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
     with generator, _world() as world:
         rows = [_attack(world, attack, generator) for attack in attacks]
-    return _report(rows, write=not arguments.only)
+        slow = None
+        if arguments.only in {None, SLOW_BODIES}:
+            slow = slow_bodies.attack(world.url, _token(world.url, 2 + LOOKS), world.clip, processes=world.processes)
+    return _report(rows, slow, write=not arguments.only)
 
 
 # --- the system ---------------------------------------------------------------------------------------------
@@ -131,7 +137,12 @@ def _world() -> Iterator[World]:
         while requests.get(f"{system.url}/readyz", timeout=10).status_code != 200:
             time.sleep(0.1)
         _fill(system)
-        yield World(url=system.url, token=_token(system.url, 1), clip=_padded_clip(Path(folder)))
+        yield World(
+            url=system.url,
+            token=_token(system.url, 1),
+            clip=_padded_clip(Path(folder)),
+            processes=(system.pid("web"), system.pid("nginx")),
+        )
 
 
 def _fill(system: System) -> None:
@@ -293,8 +304,9 @@ def _probe(world: World, path: str, probes: Probes, seconds: list[float]) -> Non
 # --- the report ---------------------------------------------------------------------------------------------
 
 
-def _report(rows: Sequence[Row], *, write: bool) -> int:
+def _report(rows: Sequence[Row], slow: slow_bodies.Observed | None, *, write: bool) -> int:
     complaints = [complaint for row in rows for complaint in row.complaints()]
+    complaints += slow.complaints() if slow else []
     text = "\n".join(
         [
             f"Measured on {datetime.now(UTC):%Y-%m-%d} with `make abuse`: {performance_page.machine()}.",
@@ -306,6 +318,7 @@ def _report(rows: Sequence[Row], *, write: bool) -> int:
             "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
             *(row.to_markdown() for row in rows),
             "",
+            *([slow.to_markdown(), ""] if slow else []),
             ("Every target was met." if not complaints else "Missed: " + "; ".join(complaints) + "."),
         ]
     )
