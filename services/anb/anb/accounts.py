@@ -31,8 +31,8 @@ _hasher = PasswordHasher(time_cost=5, memory_cost=7 * 1024, parallelism=1)
 # An unknown e-mail must cost as much time as a wrong password; nobody's password has this hash
 _NOBODYS_HASH = _hasher.hash("nobody")
 # Per process, of which there is one per core: more at once would only take the CPU from everybody else. A class that
-# signs in at the same moment finds places, and waits for less than a second.
-_hashing = Bulkhead(running=1, waiting=31)
+# signs in at the same moment finds places, and waits for a second; for some when the CPU is short.
+_hashing = Bulkhead(running=1, waiting=31, longest_wait_seconds=10)
 
 
 @dataclass(frozen=True, kw_only=True)
