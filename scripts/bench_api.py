@@ -63,8 +63,7 @@ class Server:
 
     def workers(self) -> list[int]:
         """Return the processes that handle requests."""
-        found = subprocess.run(["pgrep", "--parent", str(self.pid)], capture_output=True, text=True, check=True)
-        return [int(pid) for pid in found.stdout.split()]
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
 
     def peak_kib(self) -> int:
         """Return the largest peak of a worker's memory, as the kernel has recorded it since the last reset."""

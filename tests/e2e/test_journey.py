@@ -4,7 +4,7 @@ import json
 import re
 import signal
 import struct
-import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import boto3
@@ -39,8 +39,12 @@ def working_on(system, video_id):
 
 def encoders():
     """Return the processes that encode a body."""
-    found = subprocess.run(["pgrep", "-f", "body.mp4"], capture_output=True, text=True, check=False).stdout
-    return [int(pid) for pid in found.split()]
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has just ended, or it conceals itself
+            if b"body.mp4" in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+    return found
 
 
 def test_a_video_goes_from_sign_up_to_the_ranking(system, make_player, clips, tmp_path, until):
@@ -155,9 +159,8 @@ def test_while_the_object_store_is_away_an_upload_is_refused_and_can_be_repeated
 def web_memory_kib(system):
     """Return the peak memory of each web process."""
     peaks = []
-    for pid in subprocess.run(
-        ["pgrep", "--parent", str(system.pid("web"))], capture_output=True, text=True, check=True
-    ).stdout.split():
+    web = system.pid("web")
+    for pid in Path(f"/proc/{web}/task/{web}/children").read_text().split():
         status = Path(f"/proc/{pid}/status").read_text()
         peaks.append(int(re.search(r"VmHWM:\s+(\d+)", status)[1]))
     return peaks

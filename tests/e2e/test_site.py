@@ -6,6 +6,7 @@ Screenshots of every page, wide and narrow, land in `build/site`.
 import io
 import json
 import re
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,6 +51,13 @@ def browser():
         chromium = packages.find("chromium")["chromium"]
     except ProgramMissing as reason:
         pytest.skip(str(reason))
+    with pytest.MonkeyPatch.context() as patch:
+        # The Node.js that the driver brings wants a library that a bare Debian lacks; our environment's does not
+        patch.setenv("PLAYWRIGHT_NODEJS_PATH", str(Path(sys.executable).with_name("node")))
+        yield from launched(chromium)
+
+
+def launched(chromium):
     flags = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
