@@ -51,6 +51,10 @@ test-deploy: setup $(NODE) ## deploy everything to an emulated AWS with the real
 test-boot: artefacts $(NODE) ## boot instances from the user data that an emulated deployment leaves: needs root
 	$(BIN)/pytest tests/boot
 
+.PHONY: test-fresh
+test-fresh: ## both commands of the README on a bare Debian 12 and 13; RELEASE=12 chooses: needs root
+	@$(PYTHON) -m scripts.fresh_machine $(RELEASE)
+
 .PHONY: test-faults
 test-faults: setup ## the short form of `make faults`: some two minutes
 	$(BIN)/pytest tests/faults

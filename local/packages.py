@@ -1,4 +1,5 @@
-"""Finds the system programs that Python packages do not carry: MariaDB, nginx and, for the tests, Chromium.
+"""Finds the system programs that Python packages do not carry: MariaDB, nginx and, for tests, Chromium and
+debootstrap.
 
 What is not on PATH is taken from the distribution's packages and unpacked below `.local/packages`. Unpacked,
 not installed: that needs no root, and Debian's nginx package would start a server on port 80.
@@ -19,7 +20,12 @@ from typing import NoReturn
 from local.errors import ProgramMissing
 
 STORE = Path(__file__).resolve().parent.parent / ".local" / "packages"
-PACKAGES = {"mariadbd": "mariadb-server-core", "nginx": "nginx", "chromium": "chromium"}
+PACKAGES = {
+    "mariadbd": "mariadb-server-core",
+    "nginx": "nginx",
+    "chromium": "chromium",
+    "debootstrap": "debootstrap",
+}
 SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # servers live there; users' PATHs often do not have them
 
 
@@ -168,8 +174,10 @@ def _apt() -> Iterator[_Apt]:
 
 
 def _refuse(name: str, reason: str) -> NoReturn:
-    # Only the tests want the browser
-    programs, packages = ("it", name) if name == "chromium" else ("MariaDB and nginx", "mariadb-server-core nginx")
+    # Only tests want the browser and the bare machine
+    programs, packages = (
+        ("it", name) if name in {"chromium", "debootstrap"} else ("MariaDB and nginx", "mariadb-server-core nginx")
+    )
     raise ProgramMissing(
         f"{name} is missing and could not be unpacked ({reason}); install {programs}, "
         f"for example: sudo apt-get install --no-install-recommends {packages}"
