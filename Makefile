@@ -22,7 +22,7 @@ run: setup ## run the whole system on this machine at http://127.0.0.1:$PORT (80
 
 .PHONY: demo
 demo: setup ## drive the whole journey with sample videos and put the results in build/demo
-	@$(BIN)/python -m local demo
+	@exec $(BIN)/python -m local demo
 
 .PHONY: check
 check: lint ## format, lint, types and unit tests: before each commit
@@ -147,9 +147,8 @@ clean: ## remove environments, build results and the state of local runs
 setup: $(VENV) $(EMULATOR)
 
 $(VENV): requirements.txt local/uv.txt $(wildcard services/*/pyproject.toml)
-	@local/venv.sh .venv requirements.txt
-	@.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --offline \
-		--editable services/anb --editable services/web --editable services/worker
+	@command -v $(PYTHON) >/dev/null || { echo "setup: there is no $(PYTHON); install Python 3.11 or newer" >&2; exit 1; }
+	@$(PYTHON) -m local.venv .venv requirements.txt services/anb services/web services/worker
 	@touch $@
 
 $(NODE): package-lock.json $(VENV)
@@ -157,6 +156,6 @@ $(NODE): package-lock.json $(VENV)
 	@touch $@
 
 # The emulator pins its own botocore, so it lives apart
-$(EMULATOR): local/emulator.txt local/uv.txt
-	@local/venv.sh .venv-emulator local/emulator.txt
+$(EMULATOR): local/emulator.txt | $(VENV)
+	@$(PYTHON) -m local.venv .venv-emulator local/emulator.txt
 	@touch $@

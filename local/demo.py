@@ -1,7 +1,6 @@
 """The whole journey on a system of its own: players, real videos, votes, and a picture of what came out."""
 
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,11 +20,11 @@ from local.contact_sheet import Row, draw_contact_sheet
 from local.errors import CannotRun
 from local.inspection import complaints, expected_frames, read_file
 from local.journey import FILTERED_CITY, Entry, Journey
+from local.signals import INTERRUPTED
 from local.state import State
 from local.supervisor import Write
 from local.system import System, running_system
 
-INTERRUPTED = 130  # as of a program that SIGINT has ended
 SHEET = "contact-sheet.png"
 PIPE_WIDTH = 120  # columns, where there is no terminal to ask
 STAGES = 2  # of a file: made and sent, and then processed or refused
@@ -36,13 +35,13 @@ CODECS = {"h264": "H.264", "hevc": "HEVC"}
 def run(folder: Path) -> int:
     """Go through the journey and leave its videos and pictures in `folder`.
 
-    The exit status: 0 when all of it held, 1 when something did not, 130 when it was told to stop. Raises
+    The exit status: 0 when all of it held, 1 when something did not, 130 when a KeyboardInterrupt ended it. Raises
     CannotRun when the system does not run here.
     """
     console = _console()
     started = time.monotonic()
     try:
-        with _unwinding_on_signals(), State(folder).locked():
+        with State(folder).locked():
             problems = _Demo(folder, console).run()
     except KeyboardInterrupt:
         console.print("stopped")
@@ -284,21 +283,3 @@ def _written_to(log: IO[str]) -> Write:
         log.write(f"{name:<10} | {line}\n")
 
     return write
-
-
-@contextmanager
-def _unwinding_on_signals() -> Iterator[None]:
-    """The first signal to stop becomes a KeyboardInterrupt; while that unwinds, further ones change nothing."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def stop(*_: object) -> None:
-        for number in numbers:
-            signal.signal(number, lambda *_: None)
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

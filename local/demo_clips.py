@@ -173,7 +173,8 @@ def _make(sample: Sample, folder: Path) -> None:
 
 
 def main() -> None:
-    """Make all samples, in their order."""
+    """Make all samples, in their order; SIGTERM ends the whole session, with every ffmpeg in it."""
+    signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
     folder = Path(sys.argv[1])
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for done in [pool.submit(_make, sample, folder) for sample in SAMPLES]:

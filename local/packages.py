@@ -98,7 +98,8 @@ def _unpack(packages: set[str]) -> None:
         missing = sorted(package for package in packages if not _folder(package).exists())
         if not missing:
             return
-        print(f"setup: unpacking {', '.join(missing)} below .local (once)", file=sys.stderr, flush=True)
+        names = ", ".join(missing)
+        print(f"setup: fetching {names} from the network, to unpack below .local (once)", file=sys.stderr, flush=True)
         with _apt() as apt:
             apt.update()
             for package in missing:
@@ -121,7 +122,10 @@ class _Apt:
     folder: Path
 
     def update(self) -> None:
+        """Fetch the lists of packages; one of several sources may be away."""
         self._run("update")
+        if not any((self.folder / "state" / "lists").glob("*Packages*")):
+            _refuse("a system program", "no list of packages could be fetched; the first run needs the network")
 
     def unpack(self, package: str, *, into: Path) -> None:
         """Lay out a package and what it needs that is not installed; `into` appears whole or not at all."""

@@ -19,6 +19,10 @@ from local.errors import PartFailed, Stopped
 RESTART_AFTER_SECONDS = 1.0
 DEATHS_ALLOWED = 5
 DEATHS_WITHIN_SECONDS = 60.0
+STOP_WITHIN_SECONDS = 8.5  # all of them; who pressed Ctrl-C waits
+STOP_SHARE_SECONDS = (
+    0.7  # of which each part that is still to stop has at least; most goes to the worker, which polls
+)
 PROBE_EVERY_SECONDS = 0.05
 
 Write = Callable[[str, str], None]
@@ -45,7 +49,7 @@ class Part:
     """It is ready when it has ended well, and is not kept running."""
     stop_signal: signal.Signals = signal.SIGTERM
     stop_within_seconds: float = 10.0
-    """After which it is killed."""
+    """After which it is killed; sooner where all stop."""
 
 
 class Supervisor:
@@ -61,6 +65,7 @@ class Supervisor:
         self._keepers: dict[str, _Keeper] = {}
         self._over = threading.Event()
         self._killing = threading.Event()
+        self._asked_at: float | None = None
 
     def start_all(self) -> None:
         """Start each part when the one before it is ready; raises PartFailed or Stopped."""
@@ -97,24 +102,49 @@ class Supervisor:
 
     def ask_to_end(self) -> None:
         """Make `wait` return and starting parts give up."""
+        self._asked_at = self._asked_at or time.monotonic()
         self._over.set()
 
     def stop_all(self) -> None:
-        """Stop the parts in reverse order, each before the next."""
-        self._over.set()
-        for name in reversed(self._parts):
-            self.stop(name)
+        """Stop the parts in reverse order, each before the next, within 8.5 s of when the end was asked for.
+
+        A KeyboardInterrupt makes it hurry, and is raised when all have stopped.
+        """
+        self.ask_to_end()
+        try:
+            self._stop_in_reverse()
+        except KeyboardInterrupt:
+            self.kill_all()
+            self._stop_in_reverse()
+            raise
+
+    def _stop_in_reverse(self) -> None:
+        deadline = (self._asked_at or time.monotonic()) + STOP_WITHIN_SECONDS
+        running = [name for name in reversed(self._parts) if name in self._keepers]
+        for still_to_stop, name in zip(range(len(running) - 1, -1, -1), running, strict=True):
+            left = deadline - still_to_stop * STOP_SHARE_SECONDS - time.monotonic()
+            self._stop(name, within_seconds=max(left, 0))
 
     def stop(self, name: str) -> None:
         """Stop a part and wait for its end; it stays down until it is started."""
-        keeper = self._keepers.pop(name, None)
-        if keeper:
-            keeper.stop(at_once=self._killing)
+        if name in self._keepers:
+            self._stop(name, within_seconds=self._parts[name].stop_within_seconds)
+
+    def _stop(self, name: str, *, within_seconds: float) -> None:
+        self._keepers[name].stop(
+            within_seconds=min(within_seconds, self._parts[name].stop_within_seconds), at_once=self._killing
+        )
+        del self._keepers[name]
 
     def kill_all(self) -> None:
         """Let `stop_all` wait for nobody."""
-        self._over.set()
+        self.ask_to_end()
         self._killing.set()
+
+    @property
+    def is_killed(self) -> bool:
+        """Whether somebody could not wait."""
+        return self._killing.is_set()
 
     def pid(self, name: str) -> int:
         """The process that runs a part, or ran it last."""
@@ -166,10 +196,10 @@ class _Keeper:
         assert self._process is not None  # noqa: S101 - what `_started` says
         return self._process.pid
 
-    def stop(self, *, at_once: threading.Event) -> None:
+    def stop(self, *, within_seconds: float, at_once: threading.Event) -> None:
         with self._lock:
             self._stopping.set()
-        deadline = time.monotonic() + self._part.stop_within_seconds
+        deadline = time.monotonic() + within_seconds
         self._send(self._part.stop_signal)
         while self._thread.is_alive() and time.monotonic() < deadline and not at_once.is_set():
             self._thread.join(PROBE_EVERY_SECONDS)

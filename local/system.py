@@ -1,14 +1,12 @@
 """The system as a whole, from its parts."""
 
-import signal
-import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
-from local import console, database, emulator, packages, proxy, services
+from local import console, database, emulator, logs, packages, proxy, services, signals
 from local.database import Database
 from local.emulator import Emulator
 from local.errors import PartFailed, PortTaken, Stopped
@@ -76,19 +74,54 @@ def running_system(
         yield system
 
 
-def run(state: Path, *, port: int) -> None:
-    """Run the system until it is told to stop; raises CannotRun when it fails."""
-    with _prepared_system(state, port=port, parts=PARTS, echo=console.show) as system:
-        _stop_on_signals(system)
+def run(state: Path, *, port: int, as_json: bool) -> bool:
+    """Run the system until it is told to stop; raises CannotRun when it fails.
+
+    What its parts print goes to files in the state folder, and to the terminal as JSON or as people like to read it.
+    The result tells whether it was killed, because somebody did not want to wait for the end.
+    """
+    files = logs.LogFiles(state / "logs")
+    show = console.show_raw if as_json else console.show
+
+    def echo(name: str, line: str) -> None:
+        files.write(name, line)
+        show(name, line)
+
+    with (
+        closing(files),
+        _prepared_system(state, port=port, parts=PARTS, echo=echo) as system,
+        _ending_on_signals(system),
+    ):
         try:
             _start(system, PARTS)
+            console.say(_what_next(system.url, logs=files.folder))
+            system.wait()
         except Stopped:
-            return
-        console.say(f"ready {system.url}")
-        system.wait()
+            pass
+        finally:
+            system.stop_all()
         if system.failure:
             raise system.failure
-        console.say("stopping; once more to stop at once")
+    return system.is_killed
+
+
+def _what_next(url: str, *, logs: Path) -> str:
+    return f"""ready {url}
+  site      {url}/
+  account   {url}/registro
+  API       {url}/docs
+  logs      {logs} (here as JSON: LOGS=json)
+  stop      Ctrl-C"""
+
+
+@contextmanager
+def _ending_on_signals(system: System) -> Iterator[None]:
+    def end() -> None:
+        system.ask_to_end()
+        console.say(f"{signals.STOPPING} (Ctrl-C once more: at once)")
+
+    with signals.calling(end, again=system.kill_all):
+        yield
 
 
 @contextmanager
@@ -198,20 +231,3 @@ def _start(system: System, parts: Collection[str]) -> None:
     system.start_all()
     if {"web", "nginx", "worker"} <= set(parts):
         system.wait_until_it_serves()
-
-
-def _stop_on_signals(system: System) -> None:
-    """The first signal to stop ends the system in order, the second at once.
-
-    A thread waits for them, because a handler would run between any two instructions of the main thread.
-    """
-    numbers = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-
-    def watch() -> None:
-        signal.sigwait(numbers)
-        system.ask_to_end()
-        signal.sigwait(numbers)
-        system.kill_all()
-
-    threading.Thread(target=watch, name="signals", daemon=True).start()

@@ -164,7 +164,7 @@ def test_a_port_in_use_is_one_clear_line_before_anything_starts(tmp_path: Path) 
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(PortTaken, match=rf"^port {port}: address already in use; stop what listens"):
-            run(tmp_path, port=port)
+            run(tmp_path, port=port, as_json=False)
 
     assert not (tmp_path / "database").exists()
 
