@@ -3,7 +3,7 @@
 Usage: python -m scripts.fresh_machine RELEASE…    (Debian's numbers: 12, 13)
 
 The machine is a folder that debootstrap fills from Debian's packages; it is gone afterwards, and so is whatever ran
-in it. It shares this machine's network, and its settings for apt, pip and uv: machines behind mirrors need them.
+in it. It shares this machine's network, and its settings for apt, pip, uv and npm: machines behind mirrors need them.
 """
 
 import os
@@ -35,8 +35,12 @@ LONGEST_START_SECONDS = 180
 LONGEST_STOP_SECONDS = 10
 LONGEST_TESTS_SECONDS = 30 * 60
 
-SETTINGS = re.compile(r"(PIP|UV)_\w+|\w+_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE", re.IGNORECASE)
-SETTINGS_FILES = ("/etc/hosts", "/etc/resolv.conf", "/etc/pip.conf", "/etc/xdg/pip", "/etc/uv")
+SETTINGS = re.compile(
+    r"(PIP|UV|NPM_CONFIG)_\w+|\w+_proxy|SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE|NODE_EXTRA_CA_CERTS",
+    re.IGNORECASE,
+)
+NPM_SETTINGS = "/etc/npmrc"
+SETTINGS_FILES = ("/etc/hosts", "/etc/resolv.conf", "/etc/pip.conf", "/etc/xdg/pip", "/etc/uv", NPM_SETTINGS)
 ENVIRONMENT = {
     "HOME": f"/home/{USER}",
     "USER": USER,
@@ -203,6 +207,8 @@ def hand_settings(root: Path) -> dict[str, str]:
         elif source.is_absolute() and source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
+    if Path(NPM_SETTINGS).exists():  # where the environment's npm does not look by itself
+        settings = {"NPM_CONFIG_GLOBALCONFIG": NPM_SETTINGS, **settings}
     transport = subprocess.run(
         ["apt-config", "dump"], capture_output=True, text=True, check=False
     ).stdout.splitlines()
