@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
+from xml.sax.saxutils import escape
 
 from local.errors import ProgramMissing
 
@@ -68,8 +69,18 @@ def _unpacked(name: str) -> Program | None:
 def _environment(prefix: Path) -> dict[str, str]:
     environment = {"LD_LIBRARY_PATH": _library_path(prefix)}
     if not Path("/etc/fonts").exists() and (prefix.parent / "etc" / "fonts").exists():
-        environment["FONTCONFIG_SYSROOT"] = str(prefix.parent)
+        environment["FONTCONFIG_FILE"] = str(_fonts(prefix.parent))
     return environment
+
+
+def _fonts(root: Path) -> Path:
+    """Where fontconfig reads which fonts were unpacked; with FONTCONFIG_SYSROOT, Debian 12's finds none."""
+    description = root / "fonts.conf"
+    description.write_text(
+        f"<fontconfig><dir>{escape(str(root))}/usr/share/fonts</dir><cachedir>{escape(str(root))}/var/cache/fontconfig"
+        f'</cachedir><include ignore_missing="yes">{escape(str(root))}/etc/fonts/conf.d</include></fontconfig>\n'
+    )
+    return description
 
 
 def _library_path(prefix: Path) -> str:
