@@ -116,14 +116,20 @@ def processes_of(folder: Path) -> dict[int, str]:
     mark, found = str(folder).encode(), {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                command, cwd = (entry / "cmdline").read_bytes(), os.fsencode((entry / "cwd").readlink())
-                environment = (entry / "environ").read_bytes()
-            except OSError:
-                continue  # it has ended, or is none of ours
+            command = seen((entry / "cmdline").read_bytes)
+            cwd = seen(lambda entry=entry: os.fsencode((entry / "cwd").readlink()))
+            environment = seen((entry / "environ").read_bytes)
             if command and mark in command + cwd + environment:
                 found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")
     return found
+
+
+def seen(look: Callable[[], bytes]) -> bytes:
+    """What /proc shows; nothing where a process has ended, is none of ours, or conceals itself as workers do."""
+    try:
+        return look()
+    except OSError:
+        return b""
 
 
 def freeze(folder: Path, part: str) -> None:
