@@ -191,8 +191,8 @@ def test_a_second_ctrl_c_ends_make_run_at_once(start, checkout):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_a_script_runs_in_the_background_ends_by(start, checkout, number):
-    # A script's shell starts such commands with SIGINT ignored
-    terminal = start("sh", "-c", "make run & wait; wait")
+    # A script's shell starts such commands with SIGINT ignored; it outlives the signal here, lest its end hang up
+    terminal = start("sh", "-c", "trap : INT TERM; make run & wait; wait")
     terminal.wait_for(RUNNING)
 
     os.killpg(terminal.process.pid, number)
@@ -242,7 +242,7 @@ def test_ctrl_c_ends_the_setup(start, checkout):
 
 def test_signals_end_a_setup_that_a_script_started(start, checkout):
     (checkout / ".venv").unlink()
-    terminal = start("sh", "-c", "make setup & wait; wait", PYTHON=sys.executable)
+    terminal = start("sh", "-c", "trap : INT TERM; make setup & wait; wait", PYTHON=sys.executable)
     eventually(lambda: any("-m venv" in each for each in processes_of(checkout).values()), within_seconds=30)
 
     os.killpg(terminal.process.pid, signal.SIGINT)
