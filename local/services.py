@@ -15,6 +15,13 @@ RAISED_LIMITS = {
     "ANB_MAX_UPLOADS_AN_HOUR": "100000",
     "ANB_MAX_WAITING_BYTES": str(10**15),
 }
+# What whoever starts the system may choose by the environment
+CHOICES = ("ANB_CORS_ORIGINS", *RAISED_LIMITS)
+
+
+def chosen(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings that an environment chooses."""
+    return {name: environment[name] for name in CHOICES if name in environment}
 
 
 def raised_limits() -> str:

@@ -74,8 +74,8 @@ def running_system(
         yield system
 
 
-def run(state: Path, *, port: int, as_json: bool) -> bool:
-    """Run the system until it is told to stop; raises CannotRun when it fails.
+def run(state: Path, *, port: int, as_json: bool, settings: Mapping[str, str] = MappingProxyType({})) -> bool:
+    """Run the system, with more `settings` for web and worker, until it is told to stop; raises CannotRun.
 
     What its parts print goes to files in the state folder, and to the terminal as JSON or as people like to read it.
     The result tells whether it was killed, because somebody did not want to wait for the end.
@@ -89,12 +89,12 @@ def run(state: Path, *, port: int, as_json: bool) -> bool:
 
     with (
         closing(files),
-        _prepared_system(state, port=port, parts=PARTS, echo=echo) as system,
+        _prepared_system(state, port=port, parts=PARTS, echo=echo, settings=settings) as system,
         _ending_on_signals(system),
     ):
         try:
             _start(system, PARTS)
-            console.say(_what_next(system.url, logs=files.folder))
+            console.say(_what_next(system.url, logs=files.folder, settings=settings))
             system.wait()
         except Stopped:
             pass
@@ -105,8 +105,9 @@ def run(state: Path, *, port: int, as_json: bool) -> bool:
     return system.is_killed
 
 
-def _what_next(url: str, *, logs: Path) -> str:
-    return f"""ready {url}
+def _what_next(url: str, *, logs: Path, settings: Mapping[str, str]) -> str:
+    chosen = "".join(f"\n  setting   {name}={value}" for name, value in settings.items())
+    return f"""ready {url}{chosen}
   site      {url}/
   account   {url}/registro
   API       {url}/docs

@@ -186,6 +186,29 @@ def test_a_second_run_in_the_same_folder_is_one_clear_line(tmp_path: Path) -> No
     )
 
 
+def test_who_runs_the_system_chooses_its_optional_settings_by_the_environment(tmp_path: Path) -> None:
+    origin = "https://app.example.org"
+    port = State(tmp_path).port("test")
+    with subprocess.Popen(
+        [sys.executable, "-m", "local", "run", "--state", str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "ANB_CORS_ORIGINS": origin, "PORT": str(port)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout
+        try:
+            assert f"  setting   ANB_CORS_ORIGINS={origin}\n" in running.stdout
+            answer = requests.get(
+                f"http://127.0.0.1:{port}/api/public/rankings", headers={"Origin": origin}, timeout=5
+            )
+        finally:
+            running.terminate()
+            running.stdout.read()
+
+    assert answer.headers["Access-Control-Allow-Origin"] == origin
+
+
 def test_the_lock_of_a_folder_goes_with_its_holder(tmp_path: Path) -> None:
     with State(tmp_path).locked(), pytest.raises(AlreadyRunning), State(tmp_path).locked():
         pass
