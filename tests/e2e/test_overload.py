@@ -47,8 +47,8 @@ def test_a_class_behind_one_address_does_everything_at_once_and_nobody_is_refuse
     together = threading.Barrier(CLASS)
 
     def send(method, path, **sent):
-        together.wait(60)
-        return requests.request(method, f"{system.url}{path}", timeout=30, **sent)
+        together.wait()
+        return requests.request(method, f"{system.url}{path}", timeout=60, **sent)
 
     def take_part(number):
         email = f"{uuid4().hex}@example.com"
@@ -58,6 +58,7 @@ def test_a_class_behind_one_address_does_everything_at_once_and_nobody_is_refuse
         login = send("POST", "/api/auth/login", json={"email": email, "password": PASSWORD})
         bearer = {"headers": {"Authorization": f"Bearer {login.json().get('access_token')}"}}
         begun = send("POST", "/api/videos/uploads", json={"title": "Tiro", "size": len(clip)}, **bearer)
+        assert begun.status_code == 201, begun.text
         form = begun.json()
         stored = requests.post(form["url"], data=form["fields"], files={"file": clip}, timeout=60)
         complete = send("POST", f"/api/videos/uploads/{form['video_id']}/complete", **bearer)
@@ -69,8 +70,17 @@ def test_a_class_behind_one_address_does_everything_at_once_and_nobody_is_refuse
         answers = (signed_up, login, begun, stored, complete, through_us, vote, page, ranking)
         return [answer.status_code for answer in answers]
 
+    def take_part_or_let_the_others_go(number):
+        try:
+            return take_part(number)
+        except threading.BrokenBarrierError:
+            return "let go"
+        except Exception as error:  # noqa: BLE001 whatever it was, the test is to tell it
+            together.abort()
+            return repr(error)
+
     with ThreadPoolExecutor(CLASS) as players:
-        statuses = list(players.map(take_part, range(CLASS)))
+        statuses = list(players.map(take_part_or_let_the_others_go, range(CLASS)))
 
     assert statuses == [[201, 200, 201, 204, 201, 201, 200, 200, 200]] * CLASS
 
