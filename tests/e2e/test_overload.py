@@ -58,7 +58,9 @@ def test_a_class_behind_one_address_does_everything_at_once_and_nobody_is_refuse
         login = send("POST", "/api/auth/login", json={"email": email, "password": PASSWORD})
         bearer = {"headers": {"Authorization": f"Bearer {login.json().get('access_token')}"}}
         begun = send("POST", "/api/videos/uploads", json={"title": "Tiro", "size": len(clip)}, **bearer)
-        assert begun.status_code == 201, begun.text
+        assert (signed_up.status_code, login.status_code, begun.status_code) == (201, 200, 201), (
+            signed_up.text + login.text + begun.text
+        )
         form = begun.json()
         stored = requests.post(form["url"], data=form["fields"], files={"file": clip}, timeout=60)
         complete = send("POST", f"/api/videos/uploads/{form['video_id']}/complete", **bearer)
@@ -82,7 +84,9 @@ def test_a_class_behind_one_address_does_everything_at_once_and_nobody_is_refuse
     with ThreadPoolExecutor(CLASS) as players:
         statuses = list(players.map(take_part_or_let_the_others_go, range(CLASS)))
 
-    assert statuses == [[201, 200, 201, 204, 201, 201, 200, 200, 200]] * CLASS
+    assert [status for status in statuses if status != "let go"] == [
+        [201, 200, 201, 204, 201, 201, 200, 200, 200]
+    ] * CLASS
 
 
 def health(system):

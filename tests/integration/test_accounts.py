@@ -167,6 +167,16 @@ class TestGuessing:
         assert looked <= 10
         assert sum(isinstance(answer, TooManyRequests | Unavailable) for answer in answers) == 60 - looked
 
+    def test_nobody_waits_for_those_who_sign_in_at_the_same_moment(self, sessions, enter, log_in, let_pass):
+        user = sign_up(sessions)
+        enter()
+
+        # What others count who have begun later than we, and have had the rows before us, lies ahead of our time
+        let_pass(-30)
+
+        assert enter() == user.id
+        assert isinstance(log_in("WrongPass123", email="another@example.com"), Unauthenticated)
+
     def test_sixty_addresses_at_once_get_no_more_looks_than_sixty_in_turn(self, sessions, guess):
         sign_up(sessions)
 

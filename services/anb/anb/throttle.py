@@ -163,7 +163,7 @@ def begin(session: Session, *, email: str, client_address: str) -> Attempt:
         limits = {subjects.pair: _OF_KNOWN_PAIR}
     else:
         limits = {subjects.pair: _OF_PAIR, subjects.account: _OF_ACCOUNT, subjects.address: _OF_ADDRESS}
-    blocked_until = [rows[subject].blocked_until for subject in limits]
+    blocked_until = [pair.now, *(_waits_until(rows[subject]) for subject in limits)]
     if not is_known:
         blocked_until.append(_yields_until(pair, rows[subjects.account]))
     if (until := max(blocked_until)) > pair.now:
@@ -216,6 +216,14 @@ def _with_another_failure(row: Row[Any], limit: Limit) -> dict[str, Any]:
         "has_signed_in": _is_known(row),
         "expires_at": max(row.expires_at, row.now + _KEPT),
     }
+
+
+def _waits_until(row: Row[Any]) -> datetime:
+    """Return until when a subject waits; without a wait that is no later than now.
+
+    Who has counted while we waited for the row may have asked for the time after us: that is no wait of ours.
+    """
+    return row.blocked_until if row.blocked_until > row.last_at else row.now  # type: ignore[no-any-return] # columns of ours
 
 
 def _yields_until(pair: Row[Any], account: Row[Any]) -> datetime:
