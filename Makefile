@@ -41,7 +41,7 @@ format: $(VENV) ## let the formatter and the linter mend what they can
 
 .PHONY: test
 test: setup lint ## lint, types, unit, template, integration and end-to-end tests
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/stacks tests/unit
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/stacks tests/unit
 
 .PHONY: test-deploy
 test-deploy: setup $(NODE) ## deploy everything to an emulated AWS with the real command line, and destroy it
