@@ -176,6 +176,24 @@ def test_a_place_is_given_back_however_a_request_ends(app, client):
     assert client.post("/api/auth/login", json={}).status_code == 401
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/public/rankings?page=1000&page_size=100",
+        "/api/public/rankings?from=5000&to=5010",
+        "/api/public/videos?offset=9000",
+        "/ranking?pagina=1000",
+    ],
+)
+def test_deep_pages_take_no_place_of_those_who_look_at_the_top(app, path):
+    rest = app.extensions["anb-bulkheads"]["rest"]
+    with ExitStack() as held:
+        for _ in range(16):  # as many as run at once: the next one would wait
+            held.enter_context(rest)
+
+        assert app.test_client().get(path).status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/api/public/rankings?page={}&page_size=100", "/ranking?pagina={}"])
 def test_a_flood_of_deep_pages_leaves_places_to_those_who_look_at_the_top(app, monkeypatch, path):
     released, ended, genuine = threading.Event(), threading.Semaphore(0), voting.ranking

@@ -4,19 +4,19 @@ There are fewer places than threads. Health checks and refusals need no place, s
 An upload takes its place in bodies.py, before its body is read, and waits for its turn here when it is whole.
 """
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import cast
 
 from flask import Flask, current_app, g, request
 
 from anb.bulkhead import Bulkhead
-from anb_web import bodies
+from anb_web import bodies, paging
 
-_EXTENSION, _DEEP_PAGES = "anb-bulkheads", "anb-deep-pages"
+_EXTENSION = "anb-bulkheads"
 _DEEP_OFFSET = 1000
 _SPARE_THREADS = 8
 
-_ACCOUNTS, _LOOKS, _UPLOADS, _READINESS, _REST = "accounts", "looks", "uploads", "readiness", "rest"
+_ACCOUNTS, _LOOKS, _UPLOADS, _READINESS = "accounts", "looks", "uploads", "readiness"
+_DEEP_PAGES, _REST = "deep pages", "rest"
 # By what the router finds, which no way of writing an address evades
 _KINDS = {
     "auth.sign_up": _ACCOUNTS,
@@ -28,12 +28,14 @@ _WITHOUT_PLACE = {"auth_request.check", "health.alive", "uploads.upload"}
 
 
 def _bulkheads() -> dict[str, Bulkhead]:
-    """Return a process's bulkheads. Each has room for a class of thirty that does the same at once."""
+    """Return a process's bulkheads. What a class of thirty does at once has room for it."""
     return {
         _ACCOUNTS: Bulkhead(running=32),  # which wait for the hashing, bounded by itself
         _LOOKS: Bulkhead(running=4, waiting=28, longest_wait_seconds=10),
         # After all that was sent, waiting is better than a refusal; nginx waits a minute for the answer
         _UPLOADS: Bulkhead(running=8, waiting=bodies.PLACES - 8, longest_wait_seconds=30),
+        # The database counts its way to what lies far down a list; who looks at the top is to notice nothing of it
+        _DEEP_PAGES: Bulkhead(running=1, waiting=3),
         _READINESS: Bulkhead(running=2),  # each asks from three threads, for 2 s when a part is away
         _REST: Bulkhead(running=16, waiting=48),  # a browser asks for half a dozen files at once
     }
@@ -57,19 +59,8 @@ def threads() -> int:
 def install(app: Flask) -> None:
     """Let every request but health checks take a place of its kind; who finds none is refused at once."""
     app.extensions[_EXTENSION] = _bulkheads()
-    app.extensions[_DEEP_PAGES] = Bulkhead(running=1, waiting=3)
     app.before_request(_enter)
     app.teardown_request(_leave)
-
-
-def deep_page(offset: int) -> AbstractContextManager[object]:
-    """Bound how many rows are read at once that lie far down a list: the database counts its way there.
-
-    Those who read them have a place already, most of which have to stay free for whoever looks at the top.
-    """
-    if offset <= _DEEP_OFFSET:
-        return nullcontext()
-    return cast("Bulkhead", current_app.extensions[_DEEP_PAGES])
 
 
 def _bulkhead(kind: str) -> Bulkhead:
@@ -79,9 +70,14 @@ def _bulkhead(kind: str) -> Bulkhead:
 def _enter() -> None:
     if request.endpoint in _WITHOUT_PLACE:
         return
-    bulkhead = _bulkhead(_KINDS.get(request.endpoint or "", _REST))
+    bulkhead = _bulkhead(_kind())
     bulkhead.enter()
     g.bulkhead = bulkhead
+
+
+def _kind() -> str:
+    kind = _KINDS.get(request.endpoint or "", _REST)
+    return _DEEP_PAGES if kind == _REST and paging.depth(request.args) > _DEEP_OFFSET else kind
 
 
 def _leave(_: BaseException | None) -> None:

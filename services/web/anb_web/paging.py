@@ -79,6 +79,17 @@ def asked(sent: MultiDict[str, str], *, ways: Sequence[Way], deepest: int) -> Pa
     return page if chosen or sizes else None
 
 
+def depth(sent: Mapping[str, str]) -> int:
+    """Return how far down a list an unchecked query asks, in items; what is no number asks for the top."""
+    of_pages = (_stated(sent, "page", "pagina", otherwise=1) - 1) * _stated(sent, *_SIZES, otherwise=DEFAULT_LIMIT)
+    return max(of_pages, _stated(sent, "offset", otherwise=0), _stated(sent, "from", otherwise=0))
+
+
+def _stated(sent: Mapping[str, str], *names: str, otherwise: int) -> int:
+    text = next((sent[name] for name in names if name in sent), "")
+    return int(text) if _NUMBER.fullmatch(text) else otherwise
+
+
 def link_to_next(response: Response, page: Page, *, deepest: int, cursor: str | None = None) -> None:
     """Say in `Link` where the page after this one is; `cursor` is where that begins, if the list has such.
 

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from anb import texts, videos, voting
 from anb.storage import processed_key, thumbnail_key
-from anb_web import bulkheads, paging
+from anb_web import paging
 from anb_web.briefly import remembered
 from anb_web.formats import utc
 from anb_web.paging import Page, Way
@@ -45,14 +45,14 @@ def vote(video_id: str) -> ResponseReturnValue:
 def rankings() -> Response:
     page = paging.asked(request.args, ways=(Way.POSITIONS, Way.PAGE, Way.OFFSET), deepest=DEEPEST_PLACE) or Page()
     city = texts.folded(request.args.get("city", "")) or None
-    with bulkheads.deep_page(page.offset), parts().sessions() as session:
+    with parts().sessions() as session:
         places = voting.ranking(session, limit=page.limit, offset=page.offset, city=city)
     return jsonify([asdict(place) for place in places])
 
 
 def page_of_videos(page: Page) -> tuple[list[dict[str, object]], str | None]:
     """Return a page of videos as everybody sees them, and the cursor of the next one."""
-    with bulkheads.deep_page(page.offset), parts().sessions() as session:
+    with parts().sessions() as session:
         found, following = videos.public_page(session, limit=page.limit, offset=page.offset, after=page.after)
     items = [_item(video) for video in found]
     return items, following.to_text() if following is not None else None

@@ -16,7 +16,7 @@ from jinja2 import StrictUndefined
 
 from anb import texts, videos, voting
 from anb.storage import MP4
-from anb_web import bulkheads, paging, public
+from anb_web import paging, public
 from anb_web.briefly import remembered
 from anb_web.parts import Parts, parts
 
@@ -71,7 +71,7 @@ def ranking() -> Response:
     number = paging.number(request.args, "pagina", largest=public.DEEPEST_PLACE)
     city = texts.folded(request.args.get("ciudad", ""))
     offset = (number - 1) * PLACES_PER_PAGE
-    with bulkheads.deep_page(offset), parts().sessions() as session:
+    with parts().sessions() as session:
         places = voting.ranking(session, limit=PLACES_PER_PAGE + 1, offset=offset, city=city or None)
         cities = voting.cities(session, limit=CITIES_SUGGESTED)
     return _page(
