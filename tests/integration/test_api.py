@@ -808,7 +808,7 @@ class TestOwnVideos:
         assert is_error(client.post(f"/api/public/videos/{video_id}/vote", headers=user), 404, "not_found")
 
     @pytest.mark.parametrize("status", [Status.UPLOADED, Status.PROCESSING, Status.FAILED])
-    def test_deleting_leaves_no_object_and_no_row(
+    def test_what_is_deleted_leaves_no_object_and_is_found_no_more(
         self, client, signed_in, make_user, make_video, store, keys, status
     ):
         user = make_user()

@@ -238,7 +238,7 @@ def test_a_worker_that_shall_stop_while_the_database_is_away_hands_its_message_b
     assert (row(video).status, row(video).attempt) == (Status.PROCESSING, 1)
 
 
-def test_a_video_deleted_while_it_is_processed_leaves_no_object_and_no_row(
+def test_a_video_deleted_while_it_is_processed_leaves_no_object(
     ring, work, row, keys, sessions, storage, jobs, long_clip, tmp_path
 ):
     video = ring(long_clip)
