@@ -137,21 +137,25 @@ def _data(folder: Path, *, mariadbd: Program) -> Path:
     data = folder / "data"
     if not data.exists():
         draft = folder / "data.new"
-        shutil.rmtree(draft, ignore_errors=True)  # what an interrupted run left
-        draft.mkdir(mode=0o700)
-        _make_system_tables(draft, mariadbd=mariadbd)
+        try:
+            _make_system_tables(draft, mariadbd=mariadbd)
+        except CannotRun:
+            # Where several servers began at once, one was seen to miss a table that it had just made
+            _make_system_tables(draft, mariadbd=mariadbd)
         draft.rename(data)
     return data
 
 
 def _make_system_tables(folder: Path, *, mariadbd: Program) -> None:
+    shutil.rmtree(folder, ignore_errors=True)  # what an interrupted run left
+    folder.mkdir(mode=0o700)
     scripts = [script for name in SYSTEM_TABLES for script in sorted(_scripts(mariadbd).glob(name))]
     done = subprocess.run(
         [*_command(mariadbd, folder=folder), "--bootstrap", "--enforce-storage-engine=", "--log-warnings=0"],
         input=b"create database mysql;\nuse mysql;\nset @auth_root_socket='root';\n"
         + b"".join(script.read_bytes() for script in scripts)
         + b"\ndelete from proxies_priv;\n",  # names this machine, which it would complain about
-        env={**os.environ, **mariadbd.environment},
+        env={**os.environ, "TMPDIR": str(folder.parent), **mariadbd.environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         check=False,
