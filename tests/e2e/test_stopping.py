@@ -234,8 +234,9 @@ def test_ctrl_c_ends_the_setup(start, checkout):
 
     assert terminal.wait_for_end() != 0
     assert "stopping…" in terminal.text
-    assert "Traceback" not in terminal.text
-    assert terminal.text.count("***") <= 1
+    # What make itself says of its end differs: a child may end before make has seen the same signal
+    said = terminal.text.partition("stopping…")[2].split("\r\n")
+    assert [line for line in said if line and not line.startswith("make")] == []
     assert not (checkout / ".venv" / ".installed").exists()
     assert_nothing_is_left(checkout)
 
