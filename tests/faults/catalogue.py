@@ -24,11 +24,11 @@ TENTH = [
     Scenario("workers-die-once", lambda stage: crashes.workers_die(stage, 1)),
     Scenario("other-ends-die-once", lambda stage: crashes.workers_die_at_other_ends(stage, 1)),
     Scenario("web-dies-once", lambda stage: crashes.web_dies(stage, 1)),
-    Scenario("chores-die-once", lambda stage: crashes.chores_die(stage, 1)),
+    Scenario("periodic-tasks-die-once", lambda stage: crashes.periodic_tasks_die(stage, 1)),
     Scenario("workers-die-twice", lambda stage: crashes.workers_die(stage, 2)),
     Scenario("other-ends-die-twice", lambda stage: crashes.workers_die_at_other_ends(stage, 2)),
     Scenario("web-dies-twice", lambda stage: crashes.web_dies(stage, 2)),
-    Scenario("chores-die-twice", lambda stage: crashes.chores_die(stage, 2)),
+    Scenario("periodic-tasks-die-twice", lambda stage: crashes.periodic_tasks_die(stage, 2)),
     _scenario(crashes.poison),
     _scenario(crashes.message_outlives_outcome),
     *(

@@ -42,12 +42,12 @@ DIRECTLY = both("storage.upload_form", "storage.open", "storage.copy", "storage.
 REFUSING = both("commit.refuse")
 DELETING = both("commit.delete_own", "storage.delete")
 VOTING = both("commit.cast_vote")
-CHORES = [*both("jobs.backlog", "jobs.send", "commit.relay", "commit.tally")]
+PERIODIC_TASKS = [*both("jobs.backlog", "jobs.send", "commit.relay", "commit.tally")]
 POLLING = [Step("jobs.receive", "before")]
 
 EVERY = [
     *(WORKER + HEARTBEAT + GIVING_UP + RELEASING + DISCARDING),
-    *(UPLOADING + DIRECTLY + REFUSING + DELETING + VOTING + CHORES + POLLING),
+    *(UPLOADING + DIRECTLY + REFUSING + DELETING + VOTING + PERIODIC_TASKS + POLLING),
 ]
 ESSENTIAL = [
     Step("commit.claim", "after"),
@@ -157,13 +157,13 @@ def web_dies(
     stage.end(f"a web process dies at each step of upload, delete and vote, {often(times)}", clients, runs=crashes)
 
 
-def chores_die(stage: Stage, times: int) -> None:
+def periodic_tasks_die(stage: Stage, times: int) -> None:
     """The relay and the tally die at each of their steps, wherever they run; so does a poll."""
     clients = stage.begin(workers=0)
     for _ in range(3):
         clients.upload()
     (video_id,) = stage.publish(clients, 1)
-    orders = [_order(stage, step, times) for step in CHORES]
+    orders = [_order(stage, step, times) for step in PERIODIC_TASKS]
     stage.world.sqs.purge_queue(QueueUrl=stage.world.queue_url())
     voters = [clients.join() for _ in range(2)]
     for voter in voters:
@@ -175,10 +175,10 @@ def chores_die(stage: Stage, times: int) -> None:
         """A tally crosses its commit only while there is something to count."""
         clients.vote(video_id, clients.join())
         return {(crash["step"], crash["side"]) for crash in stage.world.obeyed()} >= {
-            (step.name, step.side) for step in CHORES + POLLING
+            (step.name, step.side) for step in PERIODIC_TASKS + POLLING
         }
 
-    until(vote_on, seconds=200, what=f"a death at each of {CHORES + POLLING}")
+    until(vote_on, seconds=200, what=f"a death at each of {PERIODIC_TASKS + POLLING}")
     # What was sent a moment before a death is on the queue, and so not sent a second time
     for order in orders:
         order.path.unlink(missing_ok=True)

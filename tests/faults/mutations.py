@@ -69,7 +69,7 @@ MUTATIONS = [
         "no relay",
         (
             (
-                "anb/anb/chores.py",
+                "anb/anb/periodic_tasks.py",
                 '"relay", sessions, lambda session: relay.relay(session, jobs), stop)',
                 '"relay", sessions, lambda _: 0, stop)',
             ),

@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 CLOCKS: dict[str, dict[str, dict[str, str]]] = {
     "true": {},
     "tenth": {
-        "anb.chores": {"TALLY_EVERY_SECONDS": "0.3"},
+        "anb.periodic_tasks": {"TALLY_EVERY_SECONDS": "0.3"},
         "anb.database": {"IDLE_SECONDS": "6"},
         "anb.relay": {
             "EVERY_SECONDS": "1",

@@ -11,7 +11,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from anb import chores, logs
+from anb import logs, periodic_tasks
 from anb_web import bodies, bulkheads
 from anb_web.parts import parts
 
@@ -55,14 +55,14 @@ _stop = threading.Event()
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start the chores in the process that serves, after the fork."""
+    """Start the periodic tasks in the process that serves, after the fork."""
     p = parts(worker.wsgi)
-    chores.start_relay(p.sessions, p.jobs, _stop)
-    chores.start_tally(p.sessions, _stop)
-    chores.start_purge(p.sessions, _stop)
+    periodic_tasks.start_relay(p.sessions, p.jobs, _stop)
+    periodic_tasks.start_tally(p.sessions, _stop)
+    periodic_tasks.start_purge(p.sessions, _stop)
     bodies.start_watch(worker.wsgi, _stop)
 
 
 def worker_exit(_server: Any, _worker: Any) -> None:
-    """Let the chores end with their process."""
+    """Let the periodic tasks end with their process."""
     _stop.set()

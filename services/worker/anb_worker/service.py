@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from anb import aws, chores, logs
+from anb import aws, logs, periodic_tasks
 from anb.database import connect, sessions
 from anb.jobs import SqsJobs
 from anb.settings import SettingsError
@@ -43,8 +43,8 @@ def run() -> int:
     factory = sessions(connect(settings.database_url, pool_size=LOOP_CONNECTIONS))
     jobs = SqsJobs(aws.polling_sqs_client(), settings.queue_url)
     leaving, protection = _of_the_group(settings, stop)
-    # With the client that gives up soon, since a chore keeps its connection while it sends
-    chores.start_relay(factory, SqsJobs(aws.sending_sqs_client(), settings.queue_url), stop)
+    # With the client that gives up soon, since a periodic task keeps its connection while it sends
+    periodic_tasks.start_relay(factory, SqsJobs(aws.sending_sqs_client(), settings.queue_url), stop)
     worker = Worker(
         sessions=factory,
         heartbeat_sessions=sessions(connect(settings.database_url, pool_size=HEARTBEAT_CONNECTIONS)),

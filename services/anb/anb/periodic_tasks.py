@@ -1,4 +1,4 @@
-"""Small recurring work that any number of processes may do: web and workers relay, web tallies and tidies."""
+"""Small periodic work that any number of processes may do: web and workers relay, web tallies and purges."""
 
 import logging
 import random
@@ -37,24 +37,24 @@ def _every(
     seconds: float,
     name: str,
     sessions: Sessions,
-    chore: Callable[[Session], int],
+    task: Callable[[Session], int],
     stop: threading.Event,
 ) -> None:
     def loop() -> None:
         # Jitter keeps many processes from doing the same at the same moment
         while not stop.wait(seconds * random.uniform(0.5, 1)):  # noqa: S311 no secret depends on it
             try:
-                catch_up(sessions, chore, full_batch=_FULL_BATCH[name], stop=stop)
+                catch_up(sessions, task, full_batch=_FULL_BATCH[name], stop=stop)
             except Exception as error:  # noqa: BLE001 whatever went wrong, the next round may succeed
-                log.warning("chore failed", extra={"chore": name, "error": error})
+                log.warning("periodic task failed", extra={"task": name, "error": error})
 
     threading.Thread(target=loop, name=name, daemon=True).start()
 
 
-def catch_up(sessions: Sessions, chore: Callable[[Session], int], *, full_batch: int, stop: threading.Event) -> None:
-    """Repeat the chore while it finds full batches: more would count each vote of a steady stream by itself."""
+def catch_up(sessions: Sessions, task: Callable[[Session], int], *, full_batch: int, stop: threading.Event) -> None:
+    """Repeat the task while it finds full batches: more would count each vote of a steady stream by itself."""
     while not stop.is_set():
         with sessions.begin() as session:
-            found = chore(session)
+            found = task(session)
         if found < full_batch:
             return

@@ -1,21 +1,21 @@
 import threading
 
-from anb.chores import catch_up
+from anb.periodic_tasks import catch_up
 
 
 def rounds_of(*batches):
     """Return how many batches are taken in one round when so many rows are waiting at each look."""
     waiting = list(batches)
 
-    def chore(_):
+    def task(_):
         return waiting.pop(0)
 
-    catch_up(NoSessions(), chore, full_batch=10, stop=threading.Event())
+    catch_up(NoSessions(), task, full_batch=10, stop=threading.Event())
     return len(batches) - len(waiting)
 
 
 class NoSessions:
-    """Hands out nothing, for a chore that asks no database."""
+    """Hands out nothing, for a task that asks no database."""
 
     def begin(self):
         return self
