@@ -7,7 +7,7 @@ from pathlib import Path
 
 from local import signals
 from local.errors import CannotRun
-from local.tether import end_with_parent
+from local.parent_death import die_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE, DEMO = ROOT / ".local", ROOT / "build" / "demo"
@@ -24,7 +24,7 @@ def main() -> int:
     command.set_defaults(do=_demo)
     arguments = parser.parse_args()
     if "MAKELEVEL" in os.environ:
-        end_with_parent()  # make does not always take us along
+        die_with_parent()  # make does not always take us along
     try:
         with signals.interrupting():
             status: int = arguments.do(arguments)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from local import tether
+from local import parent_death
 from local.errors import CannotRun
 from local.samples import make_sample
 
@@ -142,10 +142,7 @@ def being_made(folder: Path, *, temporary: Path, log: Path) -> Iterator[Callable
     """
     with log.open("wb") as errors:
         maker = subprocess.Popen(
-            [
-                *(sys.executable, "-I", "-S", tether.__file__, str(os.getpid())),
-                *(sys.executable, "-m", "local.demo_clips", str(folder)),
-            ],
+            parent_death.dying_with_us([sys.executable, "-m", "local.demo_clips", str(folder)]),
             cwd=ROOT,
             env={**os.environ, "TMPDIR": str(temporary)},
             stdin=subprocess.DEVNULL,

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from local import tether
+from local import parent_death
 from local.errors import PartFailed, Stopped
 
 RESTART_AFTER_SECONDS = 1.0
@@ -232,7 +231,7 @@ class _Keeper:
             if self._stopping.is_set():
                 return None
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *self._part.command],
+                parent_death.dying_with_us(self._part.command),
                 env=dict(self._part.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local import signals, tether
+from local import parent_death, signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +46,7 @@ def main() -> int:
     """Do what the command line says; the exit status."""
     folder, requirements, *projects = sys.argv[1:]
     if "MAKELEVEL" in os.environ:
-        tether.end_with_parent()
+        parent_death.die_with_parent()
     try:
         with signals.interrupting():
             _check_python()
@@ -159,7 +159,7 @@ def _fetch(command: Sequence[str], *, environment: Mapping[str, str] | None = No
 def _started(command: Sequence[str], *, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     """A process in a session of its own, so that Ctrl-C reaches us alone; it ends with the block."""
     with subprocess.Popen(
-        [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *command],
+        parent_death.dying_with_us(command),
         cwd=ROOT,
         env={**os.environ, "LC_ALL": "C", **environment},
         stdin=subprocess.DEVNULL,

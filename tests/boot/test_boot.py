@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from local import database, emulator, packages, tether
+from local import database, emulator, packages, parent_death
 from local.client import Client
 from local.errors import ProgramMissing
 from local.loopback import check_free, status
@@ -141,12 +141,13 @@ class Machine:
             self.write("var/lib/user-data", user_data)
         with (self._folder / "console.log").open("ab") as console:
             self._process = subprocess.Popen(
-                [
-                    *(sys.executable, "-I", "-S", str(Path(tether.__file__)), str(os.getpid())),
-                    *("unshare", "--mount", "bash", "-ec", BOOT, "boot", str(self._nspawn.path)),
-                    *("--register=no", "--keep-unit", "--quiet", "--link-journal=no", "--console=pipe"),
-                    *("-D", str(self._folder / "root"), "-b", "systemd.unit=multi-user.target"),
-                ],
+                parent_death.dying_with_us(
+                    (
+                        *("unshare", "--mount", "bash", "-ec", BOOT, "boot", str(self._nspawn.path)),
+                        *("--register=no", "--keep-unit", "--quiet", "--link-journal=no", "--console=pipe"),
+                        *("-D", str(self._folder / "root"), "-b", "systemd.unit=multi-user.target"),
+                    )
+                ),
                 env={
                     **os.environ,
                     **self._nspawn.environment,

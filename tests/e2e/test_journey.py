@@ -35,7 +35,7 @@ def encoders():
     """Return the processes that encode a body."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it has just ended, or it conceals itself
+        with suppress(OSError):  # it has just ended, or is undumpable
             if b"body.mp4" in (process / "cmdline").read_bytes():
                 found.append(int(process.name))
     return found

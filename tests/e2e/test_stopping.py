@@ -125,7 +125,7 @@ def processes_of(folder: Path) -> dict[int, str]:
 
 
 def seen(look: Callable[[], bytes]) -> bytes:
-    """What /proc shows; nothing where a process has ended, is none of ours, or conceals itself as workers do."""
+    """What /proc shows; nothing where a process has ended, is none of ours, or is undumpable as workers are."""
     try:
         return look()
     except OSError:

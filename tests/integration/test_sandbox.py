@@ -96,10 +96,10 @@ def test_nothing_of_our_environment_is_handed_down(tmp_path, monkeypatch):
     assert ended.errors == "LC_ALL MALLOC_ARENA_MAX PATH"
 
 
-def test_a_process_that_conceals_itself_is_closed_to_its_own_user():
+def test_an_undumpable_process_is_closed_to_its_own_user():
     # Root may look at everything, so that only the kernel's flag (PR_GET_DUMPABLE) can be asked for everywhere
     code = "import ctypes; from anb_worker import sandbox; libc = ctypes.CDLL(None); print(libc.prctl(3))"
-    code += "; sandbox.conceal(); print(libc.prctl(3))"
+    code += "; sandbox.make_undumpable(); print(libc.prctl(3))"
 
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 

@@ -64,10 +64,10 @@ def process(
     puts into the folder `scratch` is gone when it returns or raises. Raises Unprocessable, Crashed or
     Cancelled, and OSError for a path that is missing or not ours to use.
     """
-    clip = _admit(source)
+    clip = _read_source(source)
     with tempfile.TemporaryDirectory(dir=scratch, prefix="clip-") as name:
         folder = Path(name)
-        _lay_out(folder, source=source, branding=branding)
+        _prepare_folder(folder, source=source, branding=branding)
         _encode_body(folder, clip, progress, cancelled)
         joined = _join(folder, cancelled)
         _publish(folder / encoding.THUMBNAIL, thumbnail)
@@ -78,7 +78,7 @@ def process(
     )
 
 
-def _admit(source: Path) -> Clip:
+def _read_source(source: Path) -> Clip:
     try:
         return _read(source)
     except Invalid as refusal:
@@ -90,7 +90,7 @@ def _read(path: Path) -> Clip:
         return mp4.read_clip(file, size_bytes=path.stat().st_size)
 
 
-def _lay_out(folder: Path, *, source: Path, branding: Path) -> None:
+def _prepare_folder(folder: Path, *, source: Path, branding: Path) -> None:
     """Give everything that ffmpeg reads the name under which it looks for it."""
     inputs = {encoding.SOURCE: source}
     inputs |= {name: branding / name for name in (encoding.LOGO, encoding.INTRO, encoding.OUTRO)}
@@ -107,7 +107,7 @@ def _encode_body(folder: Path, clip: Clip, progress: Callable[[float], None], ca
         on_frame=lambda frame: progress(min(frame / expected, 1.0)),
         cancelled=cancelled,
     )
-    _blame(ended)
+    _raise_for_exit_code(ended)
     if _frames_of(folder / encoding.BODY) < expected / 2:
         # The fps filter fills small holes; this much is missing only where most of the video is unreadable
         raise Unprocessable(_UNDECODABLE)
@@ -170,7 +170,7 @@ def _ffmpeg(arguments: Sequence[str]) -> tuple[str, ...]:
     return (imageio_ffmpeg.get_ffmpeg_exe(), *arguments)
 
 
-def _blame(ended: sandbox.Ended) -> None:
+def _raise_for_exit_code(ended: sandbox.Ended) -> None:
     """Tell a file that ffmpeg refuses from a machine that let ffmpeg down."""
     if ended.code == 0:
         return

@@ -76,7 +76,7 @@ def run(
     return Ended(code=child.returncode, errors=errors)
 
 
-def conceal() -> None:
+def make_undumpable() -> None:
     """Keep other programs of our user, those that run here included, from reading our memory and our environment.
 
     Both hold secrets, and the kernel would show them to whoever has our user: PR_SET_DUMPABLE in prctl(2).

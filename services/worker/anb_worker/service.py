@@ -30,7 +30,7 @@ def run() -> int:
     When its group wants to end the instance, finish the job and wait for the signal.
     """
     logs.configure(service="worker")
-    sandbox.conceal()
+    sandbox.make_undumpable()
     try:
         settings = WorkerSettings.from_environment(os.environ)
     except SettingsError as error:
