@@ -18,7 +18,7 @@ INCOMING, SOURCES, RESULTS, PICTURES = "incoming/*", "uploads/*", "processed/*",
 
 
 class MediaStack(cdk.Stack):
-    """The bucket with originals and results, and the queue that rings for work."""
+    """The bucket with originals and results, and the queue of jobs."""
 
     def __init__(
         self,
@@ -42,13 +42,13 @@ class MediaStack(cdk.Stack):
         cdk.CfnOutput(self, "Queue", value=self.jobs.queue.queue_url, description="The job queue")
 
     def grant_web(self, role: iam.IRole) -> None:
-        """Allow what the API does: sign forms and links, copy what was posted, delete videos, ring for work."""
+        """Allow what the API does: sign forms and links, copy what was posted, delete videos, enqueue jobs."""
         everything = [INCOMING, SOURCES, RESULTS, PICTURES]
         self._grant(role, reads=everything, writes=[INCOMING, SOURCES], deletes=everything)
         self.jobs.queue.grant_send_messages(role)
 
     def grant_worker(self, role: iam.IRole) -> None:
-        """Allow what a worker does: read sources, keep results and discard its own, take work and ring again."""
+        """Allow what a worker does: read sources, keep results and discard its own, receive and enqueue jobs."""
         self._grant(role, reads=[SOURCES], writes=[RESULTS, PICTURES], deletes=[RESULTS, PICTURES])
         self.jobs.queue.grant_consume_messages(role)
         self.jobs.queue.grant_send_messages(role)

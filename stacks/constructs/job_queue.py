@@ -1,4 +1,4 @@
-"""The queue that rings for work, and where a message goes that nobody can work on."""
+"""The queue of jobs, and where a message goes that nobody can work on."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_sqs as sqs

@@ -31,9 +31,9 @@ WORKER = [
     *(Step("process", side) for side in steps.PROCESS_SIDES),
     *both("storage.put"),
     *both("storage.put", skip=1),  # the thumbnail
-    *both("commit.finish", "jobs.done"),
+    *both("commit.finish", "jobs.delete"),
 ]
-HEARTBEAT = both("commit.extend", "jobs.hide")
+HEARTBEAT = both("commit.extend", "jobs.change_visibility")
 GIVING_UP = both("commit.give_up")
 RELEASING = both("commit.release")
 DISCARDING = both("storage.delete")

@@ -50,7 +50,7 @@ MUTATIONS = [
             (
                 "worker/anb_worker/loop.py",
                 "        if not self._settle(heartbeat, write):\n",
-                "        self._jobs.done(message)\n        if not self._settle(heartbeat, write):\n",
+                "        self._jobs.delete(message)\n        if not self._settle(heartbeat, write):\n",
             ),
         ),
         crashes.message_outlives_outcome,

@@ -9,7 +9,7 @@ from tests.faults.stage import Stage
 from tests.faults.tcp import Loss
 from tests.faults.world import until
 
-ACCEPTS_WITHIN_SECONDS = 6  # of which the ring may take 3
+ACCEPTS_WITHIN_SECONDS = 6  # of which the sending may take 3
 
 # The statement by which a transaction is known on the wire
 STATEMENTS = {

@@ -12,7 +12,7 @@ STORAGE_HARMLESS = {
     "ping": "asks and changes nothing",
     "size_bytes": "the same",
 }
-JOBS_STEPS = ("send", "receive", "hide", "done", "backlog")
+JOBS_STEPS = ("send", "receive", "change_visibility", "delete", "backlog")
 JOBS_HARMLESS = {"ping": "asks and changes nothing"}
 
 # Transactions, by the function that fills them

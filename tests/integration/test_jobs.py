@@ -36,14 +36,14 @@ def test_a_received_message_is_hidden_until_it_is_handed_back(jobs):
     message = jobs.receive(wait_seconds=1)
 
     assert jobs.receive(wait_seconds=0) is None
-    jobs.hide(message, seconds=0)
+    jobs.change_visibility(message, seconds=0)
     assert jobs.receive(wait_seconds=1).job == message.job
 
 
-def test_a_message_that_is_done_is_gone(jobs):
+def test_a_deleted_message_is_gone(jobs):
     jobs.send([make_job()])
 
-    jobs.done(jobs.receive(wait_seconds=1))
+    jobs.delete(jobs.receive(wait_seconds=1))
 
     assert jobs.backlog() == 0
 
@@ -68,7 +68,7 @@ def test_an_unreadable_body_arrives_untouched_and_without_a_job(jobs, aws, body)
 def test_a_message_that_keeps_coming_back_becomes_a_dead_letter(jobs):
     jobs.send([make_job()])
     for _ in range(MAX_RECEIVES):
-        jobs.hide(jobs.receive(wait_seconds=1), seconds=0)
+        jobs.change_visibility(jobs.receive(wait_seconds=1), seconds=0)
 
     assert jobs.receive(wait_seconds=0) is None
     assert jobs.backlog() == 0

@@ -321,7 +321,7 @@ def long_clip(tmp_path_factory):
 
 
 @pytest.fixture
-def ring(make_video, store, jobs):
+def enqueue(make_video, store, jobs):
     def make(content):
         video = make_video()
         store(video.id, content)
@@ -364,9 +364,9 @@ def worker_on_instance(sessions, storage, jobs, tmp_path, stop, make_leaving, ma
 
 
 def test_a_busy_worker_finishes_its_job_takes_no_other_and_lets_the_instance_end(
-    ring, row, jobs, cloud, worker_on_instance, tmp_path, long_clip
+    enqueue, row, jobs, cloud, worker_on_instance, tmp_path, long_clip
 ):
-    first, second = ring(long_clip), ring(long_clip)
+    first, second = enqueue(long_clip), enqueue(long_clip)
     worker_on_instance.start()
     until(lambda: list((tmp_path / "scratch").rglob("*body*")))
 
@@ -382,9 +382,11 @@ def test_a_busy_worker_finishes_its_job_takes_no_other_and_lets_the_instance_end
     assert cloud.actions()[-1] == "CompleteLifecycleAction"
 
 
-def test_a_refusing_account_costs_a_leaving_worker_nothing(ring, row, cloud, worker_on_instance, tmp_path, long_clip):
+def test_a_refusing_account_costs_a_leaving_worker_nothing(
+    enqueue, row, cloud, worker_on_instance, tmp_path, long_clip
+):
     cloud.forbidden |= {"SetInstanceProtection", "RecordLifecycleActionHeartbeat", "CompleteLifecycleAction"}
-    video = ring(long_clip)
+    video = enqueue(long_clip)
     worker_on_instance.start()
     until(lambda: list((tmp_path / "scratch").rglob("*body*")))
 
@@ -395,8 +397,8 @@ def test_a_refusing_account_costs_a_leaving_worker_nothing(ring, row, cloud, wor
     assert sorted(cloud.actions()) == sorted(cloud.forbidden)
 
 
-def test_a_message_that_arrives_while_leaving_is_handed_back(ring, row, jobs, sessions, storage, tmp_path, stop):
-    video, leaving = ring(b"never read"), threading.Event()
+def test_a_message_that_arrives_while_leaving_is_handed_back(enqueue, row, jobs, sessions, storage, tmp_path, stop):
+    video, leaving = enqueue(b"never read"), threading.Event()
     leaving.set()
 
     Worker(
@@ -512,8 +514,10 @@ def test_a_systemd_that_has_gone_away_is_no_trouble(tmp_path):
     Watchdog(address=str(tmp_path / "nobody"), watchdog_seconds=1).ready()
 
 
-def test_a_worker_gives_signs_of_life_while_it_works(ring, row, jobs, sessions, storage, tmp_path, stop, long_clip):
-    signs, video = [], ring(long_clip)
+def test_a_worker_gives_signs_of_life_while_it_works(
+    enqueue, row, jobs, sessions, storage, tmp_path, stop, long_clip
+):
+    signs, video = [], enqueue(long_clip)
 
     Worker(
         sessions=sessions,

@@ -272,7 +272,7 @@ def bury(aws, jobs):
     def dead(body):
         boto3.client("sqs").send_message(QueueUrl=aws.environment["ANB_QUEUE_URL"], MessageBody=body)
         for _ in range(MAX_RECEIVES):
-            jobs.hide(jobs.receive(wait_seconds=1), seconds=0)
+            jobs.change_visibility(jobs.receive(wait_seconds=1), seconds=0)
         assert jobs.receive(wait_seconds=0) is None
         return body
 
@@ -306,7 +306,7 @@ def test_redriving_sends_jobs_again_and_leaves_what_no_worker_can_read(ops, bury
     assert said.endswith("sent 1 to the job queue, left 1\n")
     message = jobs.receive(wait_seconds=1)
     assert message.job == job
-    jobs.done(message)
+    jobs.delete(message)
     assert "1 dead letters" in ops("dlq", "show")[1]
 
 

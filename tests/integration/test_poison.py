@@ -54,7 +54,7 @@ def fake_ffmpeg(tmp_path, ffmpeg):
 
 
 @pytest.fixture
-def ring(make_video, store, jobs, clip):
+def enqueue(make_video, store, jobs, clip):
     def make(video=None):
         if video is None:
             video = make_video()
@@ -95,10 +95,10 @@ def test_a_minute_without_a_frame_is_a_stall():
 
 @pytest.mark.parametrize("accident", ACCIDENTS, ids=NAMES)
 def test_an_ffmpeg_that_goes_wrong_is_a_crash_and_the_video_waits_for_another_attempt(
-    fake_ffmpeg, ring, work, row, jobs, tmp_path, accident
+    fake_ffmpeg, enqueue, work, row, jobs, tmp_path, accident
 ):
     fake_ffmpeg(accident)
-    video = ring()
+    video = enqueue()
 
     work()
 
@@ -110,13 +110,13 @@ def test_an_ffmpeg_that_goes_wrong_is_a_crash_and_the_video_waits_for_another_at
 
 @pytest.mark.parametrize("accident", ACCIDENTS, ids=NAMES)
 def test_three_of_them_fail_the_video_with_a_reason_and_nothing_is_left(
-    fake_ffmpeg, ring, work, row, keys, tmp_path, accident
+    fake_ffmpeg, enqueue, work, row, keys, tmp_path, accident
 ):
     fake_ffmpeg(accident)
-    video = ring()
+    video = enqueue()
     for _ in range(MAX_CRASHES):
         work()
-        ring(video)  # instead of waiting for the message that was put off
+        enqueue(video)  # instead of waiting for the message that was put off
 
     work()
 
@@ -125,24 +125,24 @@ def test_three_of_them_fail_the_video_with_a_reason_and_nothing_is_left(
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
-def test_the_videos_behind_a_poisoned_one_are_processed_meanwhile(fake_ffmpeg, ring, work, row, ffmpeg):
+def test_the_videos_behind_a_poisoned_one_are_processed_meanwhile(fake_ffmpeg, enqueue, work, row, ffmpeg):
     fake_ffmpeg(IS_KILLED)
-    poisoned = ring()
+    poisoned = enqueue()
     work()
     ffmpeg.undo()
-    healthy = ring()
+    healthy = enqueue()
 
     work()
 
     assert (row(poisoned).status, row(healthy).status) == (Status.UPLOADED, Status.PROCESSED)
 
 
-def test_a_crash_is_forgiven_when_a_later_attempt_succeeds(fake_ffmpeg, ring, work, row, ffmpeg):
+def test_a_crash_is_forgiven_when_a_later_attempt_succeeds(fake_ffmpeg, enqueue, work, row, ffmpeg):
     fake_ffmpeg(IS_KILLED)
-    video = ring()
+    video = enqueue()
     work()
     ffmpeg.undo()
-    ring(video)
+    enqueue(video)
 
     work()
 

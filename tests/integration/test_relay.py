@@ -34,7 +34,7 @@ def received(jobs):
     found = []
     while message := jobs.receive(wait_seconds=0):
         found.append(message.job.video_id)
-        jobs.done(message)
+        jobs.delete(message)
     return found
 
 

@@ -57,8 +57,8 @@ def row(sessions):
 
 
 @pytest.fixture
-def ring(make_video, store, jobs):
-    """Make an uploaded video with this content, and ring for it."""
+def enqueue(make_video, store, jobs):
+    """Make an uploaded video with this content, and enqueue its job."""
 
     def make(content=None):
         video = make_video()
@@ -90,8 +90,8 @@ def until(condition):
     raise AssertionError("it never happened")
 
 
-def test_a_job_ends_with_a_public_video_and_an_empty_queue(ring, work, row, keys, jobs, short_clip, tmp_path):
-    video = ring(short_clip)
+def test_a_job_ends_with_a_public_video_and_an_empty_queue(enqueue, work, row, keys, jobs, short_clip, tmp_path):
+    video = enqueue(short_clip)
 
     work()
 
@@ -104,8 +104,8 @@ def test_a_job_ends_with_a_public_video_and_an_empty_queue(ring, work, row, keys
 @pytest.mark.parametrize(
     ("content", "reason"), [(b"just text", "MP4"), (None, "El archivo original ya no está en el almacenamiento.")]
 )
-def test_what_can_never_work_fails_at_once_with_a_reason(ring, work, row, jobs, content, reason):
-    video = ring(content)
+def test_what_can_never_work_fails_at_once_with_a_reason(enqueue, work, row, jobs, content, reason):
+    video = enqueue(content)
 
     work()
 
@@ -144,9 +144,9 @@ def test_the_source_that_was_accepted_is_what_is_processed(make_video, storage, 
     assert row(video).status == Status.PROCESSED
 
 
-def test_a_file_with_good_boxes_and_garbage_in_them_fails_with_a_reason(ring, work, row, short_clip):
+def test_a_file_with_good_boxes_and_garbage_in_them_fails_with_a_reason(enqueue, work, row, short_clip):
     start = short_clip.index(b"mdat") + 4
-    video = ring(short_clip[:start] + b"\xff" * (len(short_clip) - start))
+    video = enqueue(short_clip[:start] + b"\xff" * (len(short_clip) - start))
 
     work()
 
@@ -154,8 +154,8 @@ def test_a_file_with_good_boxes_and_garbage_in_them_fails_with_a_reason(ring, wo
     assert row(video).error
 
 
-def test_a_repeated_message_does_nothing(ring, work, row, keys, jobs, short_clip):
-    video = ring(short_clip)
+def test_a_repeated_message_does_nothing(enqueue, work, row, keys, jobs, short_clip):
+    video = enqueue(short_clip)
     jobs.send([Job(video_id=video.id, request_id="request-1")])
     work()
     before = (row(video), keys())
@@ -166,8 +166,8 @@ def test_a_repeated_message_does_nothing(ring, work, row, keys, jobs, short_clip
     assert jobs.backlog() == 0
 
 
-def test_a_message_for_a_video_that_somebody_works_on_is_hidden(ring, work, row, sessions, jobs, short_clip):
-    video = ring(short_clip)
+def test_a_message_for_a_video_that_somebody_works_on_is_hidden(enqueue, work, row, sessions, jobs, short_clip):
+    video = enqueue(short_clip)
     with sessions.begin() as session:
         leases.claim(session, video_id=video.id, owner="other")
 
@@ -187,8 +187,8 @@ def test_an_unreadable_message_becomes_a_dead_letter(aws, work, jobs):
     assert jobs.backlog() == 0
 
 
-def test_a_message_that_arrives_while_stopping_is_handed_back(ring, work, row, stop, jobs, short_clip):
-    video = ring(short_clip)
+def test_a_message_that_arrives_while_stopping_is_handed_back(enqueue, work, row, stop, jobs, short_clip):
+    video = enqueue(short_clip)
     stop.set()
 
     work()
@@ -198,9 +198,9 @@ def test_a_message_that_arrives_while_stopping_is_handed_back(ring, work, row, s
 
 
 def test_a_job_that_stopping_interrupts_is_released_and_is_no_crash(
-    ring, work, row, keys, stop, jobs, long_clip, tmp_path
+    enqueue, work, row, keys, stop, jobs, long_clip, tmp_path
 ):
-    video = ring(long_clip)
+    video = enqueue(long_clip)
     thread = threading.Thread(target=work)
     thread.start()
     until(lambda: list((tmp_path / "scratch").rglob("*body*")))
@@ -215,9 +215,9 @@ def test_a_job_that_stopping_interrupts_is_released_and_is_no_crash(
 
 
 def test_a_worker_that_shall_stop_while_the_database_is_away_hands_its_message_back_and_stops(
-    ring, worker, row, stop, jobs, long_clip, tmp_path
+    enqueue, worker, row, stop, jobs, long_clip, tmp_path
 ):
-    video, errors = ring(long_clip), []
+    video, errors = enqueue(long_clip), []
 
     def work():
         try:
@@ -239,9 +239,9 @@ def test_a_worker_that_shall_stop_while_the_database_is_away_hands_its_message_b
 
 
 def test_a_video_deleted_while_it_is_processed_leaves_no_object(
-    ring, work, row, keys, sessions, storage, jobs, long_clip, tmp_path
+    enqueue, work, row, keys, sessions, storage, jobs, long_clip, tmp_path
 ):
-    video = ring(long_clip)
+    video = enqueue(long_clip)
     thread = threading.Thread(target=work)
     thread.start()
     until(lambda: list((tmp_path / "scratch").rglob("*body*")))
@@ -257,8 +257,8 @@ def test_a_video_deleted_while_it_is_processed_leaves_no_object(
     assert jobs.backlog() == 0
 
 
-def test_a_worker_that_was_overtaken_removes_its_own_result(ring, work, row, keys, sessions, long_clip, tmp_path):
-    video = ring(long_clip)
+def test_a_worker_that_was_overtaken_removes_its_own_result(enqueue, work, row, keys, sessions, long_clip, tmp_path):
+    video = enqueue(long_clip)
     thread = threading.Thread(target=work)
     thread.start()
     until(lambda: list((tmp_path / "scratch").rglob("*body*")))
@@ -272,12 +272,12 @@ def test_a_worker_that_was_overtaken_removes_its_own_result(ring, work, row, key
     assert keys() == {source_key(video.id, None)}
 
 
-def test_an_absent_object_store_costs_the_video_no_attempt(ring, worker, row, jobs, storage, short_clip):
+def test_an_absent_object_store_costs_the_video_no_attempt(enqueue, worker, row, jobs, storage, short_clip):
     class Away(type(storage)):
         def download(self, _key, _path):
             raise ConnectionError("the store is away")
 
-    video = ring(short_clip)
+    video = enqueue(short_clip)
     worker._storage = Away(storage._client, storage._bucket)
 
     worker.handle(jobs.receive(wait_seconds=2))

@@ -1,4 +1,4 @@
-"""The queue that rings for work: the port and its SQS adapter.
+"""The queue of jobs: the port and its SQS adapter.
 
 A message carries ids alone; the truth about a video is in its row, so that losing or repeating a message loses
 and repeats nothing.
@@ -56,16 +56,16 @@ class Jobs(Protocol):
     """The queue. Every method may raise botocore's errors when it is away."""
 
     def send(self, jobs: Sequence[Job]) -> None:
-        """Ring for up to ten jobs; raise SendFailed unless the queue took all of them."""
+        """Enqueue up to ten jobs; raise SendFailed unless the queue took all of them."""
 
     def receive(self, *, wait_seconds: int) -> Message | None:
         """Return the next message, waiting up to `wait_seconds` for one."""
 
-    def hide(self, message: Message, *, seconds: int) -> None:
+    def change_visibility(self, message: Message, *, seconds: int) -> None:
         """Let nobody else receive the message for so many seconds from now; 0 hands it back at once."""
 
-    def done(self, message: Message) -> None:
-        """Take the message off the queue for good."""
+    def delete(self, message: Message) -> None:
+        """Remove the message from the queue for good."""
 
     def backlog(self) -> int:
         """Return roughly how many messages wait or are being worked on."""
@@ -96,12 +96,12 @@ class SqsJobs:
             return Message(body=body, receipt=received["ReceiptHandle"], job=Job.from_body(body))
         return None
 
-    def hide(self, message: Message, *, seconds: int) -> None:
+    def change_visibility(self, message: Message, *, seconds: int) -> None:
         self._client.change_message_visibility(
             QueueUrl=self._url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
         )
 
-    def done(self, message: Message) -> None:
+    def delete(self, message: Message) -> None:
         self._client.delete_message(QueueUrl=self._url, ReceiptHandle=message.receipt)
 
     def backlog(self) -> int:

@@ -74,7 +74,7 @@ class Heartbeat:
 
     def _keep_message(self) -> None:
         try:
-            self._jobs.hide(self._message, seconds=VISIBILITY_SECONDS)
+            self._jobs.change_visibility(self._message, seconds=VISIBILITY_SECONDS)
         except (BotoCoreError, ClientError) as error:
             # The lease protects the work; a message that shows up again finds it held
-            log.warning("could not hide the message", extra={"error": error})
+            log.warning("could not extend the visibility of the message", extra={"error": error})

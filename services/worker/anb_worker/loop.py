@@ -87,12 +87,12 @@ class Worker:
     def handle(self, message: Message) -> None:
         """Do what the message asks for, if its row says that there is something to do."""
         if self._is_ending():
-            self._jobs.hide(message, seconds=0)
+            self._jobs.change_visibility(message, seconds=0)
             return
         if message.job is None:
             # SQS moves it to the dead-letter queue, body intact, once it has come back often enough
             log.error("unreadable message", extra={"characters": len(message.body)})
-            self._jobs.hide(message, seconds=0)
+            self._jobs.change_visibility(message, seconds=0)
             return
         with logs.bound(video_id=str(message.job.video_id), request_id=message.job.request_id):
             self._take(message, message.job)
@@ -102,9 +102,9 @@ class Worker:
             claimed = leases.claim(session, video_id=job.video_id, owner=self._owner)
         if claimed is None:
             log.info("nothing to do")
-            self._jobs.done(message)
+            self._jobs.delete(message)
         elif isinstance(claimed, Held):
-            self._jobs.hide(message, seconds=claimed.seconds + 5)
+            self._jobs.change_visibility(message, seconds=claimed.seconds + 5)
         else:
             try:
                 with (
@@ -116,7 +116,7 @@ class Worker:
             except _AWAY:
                 if self._stop.is_set():
                     # Whoever receives it now waits for the end of the lease, which could not be given back
-                    self._jobs.hide(message, seconds=0)
+                    self._jobs.change_visibility(message, seconds=0)
                 raise
 
     def _is_ending(self) -> bool:
@@ -170,7 +170,7 @@ class Worker:
         if not self._settle(heartbeat, write):
             return False
         log.info(outcome)
-        self._jobs.done(message)
+        self._jobs.delete(message)
         return True
 
     def _release(
@@ -178,7 +178,7 @@ class Worker:
     ) -> None:
         log.info("released", extra={"delay_seconds": delay_seconds})
         self._settle(heartbeat, lambda s: leases.release(s, lease, crashed=crashed, delay_seconds=delay_seconds))
-        self._jobs.hide(message, seconds=delay_seconds)
+        self._jobs.change_visibility(message, seconds=delay_seconds)
 
     def _settle(self, heartbeat: Heartbeat, write: Callable[[Session], bool]) -> bool:
         """Write to the row, waiting for an absent database for as long as the lease may last.
@@ -202,7 +202,7 @@ class Worker:
         log.info("discarded")
         own = (processed_key(lease.video_id, lease.attempt), thumbnail_key(lease.video_id, lease.attempt))
         self._storage.delete(own)
-        self._jobs.hide(message, seconds=0)
+        self._jobs.change_visibility(message, seconds=0)
 
 
 class _Cancelled:
