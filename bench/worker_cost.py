@@ -4,7 +4,7 @@ Each round runs both on the same clip, one after the other, so that a busy machi
 is that of one round. CPU seconds are user and system time of the process and everything it started. The
 table goes to the terminal and, between two markers, into docs/performance.md.
 
-Usage: make bench-worker, or python -m scripts.bench_worker [--rounds 3] [--clip NAME ...]
+Usage: make bench-worker, or python -m bench.worker_cost [--rounds 3] [--clip NAME ...]
 """
 
 import argparse
@@ -23,8 +23,8 @@ from typing import Literal
 import imageio_ffmpeg
 
 from anb_worker.encoding import BODY_SECONDS, ENCODER_FLAGS, FRAME_RATE, HEIGHT, WIDTH
+from bench import report as performance_page
 from local.samples import make_sample
-from scripts import performance_page
 
 ROOT = Path(__file__).parents[1]
 

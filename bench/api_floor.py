@@ -1,4 +1,4 @@
-"""The least that the same answers cost: what scripts/bench_api.py divides the API's cost by.
+"""The least that the same answers cost: what bench/api_cost.py divides the API's cost by.
 
 `constant` is a bare Flask handler that returns a constant body. `handler` is a WSGI application without a
 framework that verifies the same token and runs the same SQL on pooled PyMySQL connections. The file is also

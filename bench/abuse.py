@@ -28,10 +28,11 @@ import pymysql
 import requests
 
 from anb import accounts
+from bench import flood, slow_bodies
+from bench import report as performance_page
 from local import loopback
 from local.samples import make_sample
 from local.system import PARTS, System, running_system
-from scripts import flood, performance_page, slow_bodies
 
 HEALTH_P99_SECONDS, LOGIN_SECONDS = 1.0, 2.0
 PLAYERS, PLACES, VIDEOS = 200_000, 200_000, 2_000

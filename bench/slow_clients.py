@@ -27,8 +27,8 @@ import requests
 from anb.database import connect
 from anb.database import sessions as sessions_of
 from anb.models import Standing, Status, User, Video
+from bench import report as performance_page
 from local.system import PARTS, System, running_system
-from scripts import performance_page
 
 SLOWEST_P95_SECONDS = 1.0
 PLAYERS, VIDEOS = 10, 2000

@@ -6,7 +6,7 @@ go all that it talks to: the database, and the emulated queue and store. The oth
 when both have done as many clips as count; each begins one more, so that neither ever has the machine to itself.
 The median of the rounds' ratios counts. It goes to docs/reliability.md.
 
-Usage: make bench-throughput, or python -m scripts.bench_throughput [--rounds 4] [--clips 3]
+Usage: make bench-throughput, or python -m bench.throughput [--rounds 4] [--clips 3]
 """
 
 import argparse
@@ -30,12 +30,12 @@ import boto3
 from anb.jobs import Job, SqsJobs
 from anb.storage import MP4, S3Storage, source_key
 from anb_worker.processing import process
+from bench import report as performance_page
+from bench.worker_cost import SAMPLES, source
 from local import console, services
 from local.emulator import BUCKET, KEY, REGION
 from local.supervisor import Supervisor
 from local.system import System, running_system
-from scripts import performance_page
-from scripts.bench_worker import SAMPLES, source
 
 if TYPE_CHECKING:
     import pymysql

@@ -1,4 +1,4 @@
-"""Sends requests at a fixed rate, whether they are answered or not: what scripts/abuse.py attacks with.
+"""Sends requests at a fixed rate, whether they are answered or not: what bench/abuse.py attacks with.
 
 One thread and no HTTP library, because the generator shares the cores with what it attacks. Its connections come
 from many addresses of the loopback network, as an attack does: no limit per address has to be raised for it.

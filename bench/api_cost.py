@@ -33,12 +33,12 @@ from anb import accounts
 from anb.database import connect
 from anb.migrations import upgrade
 from anb_web import tokens
+from bench import report as performance_page
 from local import loopback, services
 from local.database import Database
 from local.emulator import Emulator
 from local.samples import make_sample
 from local.system import running_database, running_emulator
-from scripts import performance_page
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET = "benchmark-secret-" * 4
@@ -203,7 +203,7 @@ class Servers:
 
         The chores are the API's own work beside the requests: the tally belongs to what a vote costs.
         """
-        configuration = "anb_web.gunicorn_conf" if chores else "scripts.bench_api_floor"
+        configuration = "anb_web.gunicorn_conf" if chores else "bench.api_floor"
         return self._stack.enter_context(self._serving(application, configuration, world, environment))
 
     @contextmanager
@@ -320,11 +320,11 @@ class Requests:
 def compare(serve: Servers, world: World, make: Requests, *, rounds: int, count: int) -> Iterator[Line]:
     """Compare what a request costs with the least that it could cost."""
     api = serve(API, world, chores=True)
-    floor = serve("scripts.bench_api_floor:handler()", world)
+    floor = serve("bench.api_floor:handler()", world)
     for case, path in (("ranking", "/api/public/rankings"), ("public list", "/api/public/videos")):
         body = serve.folder / f"{case}.json"
         body.write_bytes(Client(api).send(Request("GET", path, {}))[1])
-        constant = serve("scripts.bench_api_floor:constant()", world, environment={"BENCH_BODY": str(body)})
+        constant = serve("bench.api_floor:constant()", world, environment={"BENCH_BODY": str(body)})
         yield ratio(
             f"{case}, to a constant of the same size",
             api=api,
