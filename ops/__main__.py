@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from anb.jobs import SendFailed
 from anb.settings import Settings, SettingsError
 from ops import dlq, janitor, status, trace, votes
-from ops.parts import Parts, Stuck
+from ops.dependencies import CommandFailed, Dependencies
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,13 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.set_defaults(run=module.run)
     chosen = parser.parse_args(arguments)
     try:
-        with Parts(Settings.from_environment(os.environ)) as parts:
-            code: int = chosen.run(chosen, parts)
+        with Dependencies(Settings.from_environment(os.environ)) as dependencies:
+            code: int = chosen.run(chosen, dependencies)
     except SettingsError as error:
         return _complain(error, code=2)
     except DBAPIError as error:
         return _complain(f"the database does not do it: {error.orig}", code=1)
-    except (BotoCoreError, ClientError, PoolTimeout, SendFailed, Stuck, OSError) as error:
+    except (BotoCoreError, ClientError, PoolTimeout, SendFailed, CommandFailed, OSError) as error:
         return _complain(error, code=1)
     except KeyboardInterrupt:
         return 130

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Self
 
 from anb.jobs import LARGEST_BATCH, Job
-from ops.parts import Parts
+from ops.dependencies import Dependencies
 from ops.queues import dead_letters_url
 from ops.table import table, text
 
@@ -53,13 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("--limit", type=int, default=LIMIT, metavar="N", help="look at so many (%(default)s)")
 
 
-def run(arguments: argparse.Namespace, parts: Parts) -> int:
+def run(arguments: argparse.Namespace, dependencies: Dependencies) -> int:
     """Do what is asked with up to `limit` dead letters."""
-    with DeadLetters(parts, limit=arguments.limit) as letters:
+    with DeadLetters(dependencies, limit=arguments.limit) as letters:
         if arguments.action == "show":
             return _show(letters)
         if arguments.action == "redrive":
-            return _redrive(parts, letters, everything=arguments.all)
+            return _redrive(dependencies, letters, everything=arguments.all)
         return _drop(letters, really=arguments.yes)
 
 
@@ -70,11 +70,11 @@ def _show(letters: "DeadLetters") -> int:
     return 3 if shown else 0
 
 
-def _redrive(parts: Parts, letters: "DeadLetters", *, everything: bool) -> int:
+def _redrive(dependencies: Dependencies, letters: "DeadLetters", *, everything: bool) -> int:
     sent, left = 0, 0
     for letter in letters:
         if letter.is_job or everything:
-            parts.sqs.send_message(QueueUrl=parts.queue_url, MessageBody=letter.body)
+            dependencies.sqs.send_message(QueueUrl=dependencies.queue_url, MessageBody=letter.body)
             letters.remove(letter)
             print(f"sent  {letter.message_id}: {_short(letter.body)}")
             sent += 1
@@ -98,8 +98,8 @@ def _drop(letters: "DeadLetters", *, really: bool) -> int:
 class DeadLetters:
     """Up to `limit` dead letters, each once; after the block, those that were not removed are visible again."""
 
-    def __init__(self, parts: Parts, *, limit: int) -> None:
-        self._sqs, self._url, self._limit = parts.sqs, dead_letters_url(parts), limit
+    def __init__(self, dependencies: Dependencies, *, limit: int) -> None:
+        self._sqs, self._url, self._limit = dependencies.sqs, dead_letters_url(dependencies), limit
         self._held: dict[str, DeadLetter] = {}
 
     def __enter__(self) -> Self:

@@ -16,7 +16,7 @@ use to anybody:
   file. With a key it stays too: a repeated request may be filling this very row at this moment. A row costs some
   hundred bytes.
 - Where more than half of the objects would go, something else is wrong, such as the wrong database, and it takes
-  --most to go on.
+  --force to go on.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from sqlalchemy.orm import Session
 from anb.models import Status, Video, now
 from anb.storage import ObjectMissing, incoming_key, processed_key, source_key, thumbnail_key
 from anb.videos import Columns, rows
-from ops.parts import Parts, Stuck
+from ops.dependencies import CommandFailed, Dependencies
 from ops.table import size
 
 FOLDERS = ("incoming/", "uploads/", "processed/", "thumbnails/")
@@ -60,48 +60,50 @@ class Stored:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     parser.add_argument("--delete", action="store_true", help="remove what is found, not only name it")
-    parser.add_argument("--most", action="store_true", help="even if that is more than half of all objects")
+    parser.add_argument("--force", action="store_true", help="even if that is more than half of all objects")
 
 
-def run(arguments: argparse.Namespace, parts: Parts) -> int:
+def run(arguments: argparse.Namespace, dependencies: Dependencies) -> int:
     """Name or remove what no row points to."""
-    if arguments.delete and not arguments.most:
-        _refuse_to_empty(parts)
+    if arguments.delete and not arguments.force:
+        _refuse_to_remove_most(dependencies)
     verb = "removed" if arguments.delete else "would remove"
     count, total_bytes = 0, 0
-    for page in _pages(parts):
-        orphans = _orphans(parts, page)
+    for page in _pages(dependencies):
+        orphans = _orphans(dependencies, page)
         if arguments.delete:
-            _remove(parts, orphans)
+            _remove(dependencies, orphans)
         for orphan in orphans:
             print(f"{verb}  {orphan.key}  {size(orphan.size_bytes)}")
         count += len(orphans)
         total_bytes += sum(orphan.size_bytes for orphan in orphans)
-    forgotten = 0
-    for video_id in _abandoned(parts):
-        if not arguments.delete or _forget(parts, video_id):
+    deleted_rows = 0
+    for video_id in _abandoned(dependencies):
+        if not arguments.delete or _delete_row(dependencies, video_id):
             print(f"{verb}  row {video_id}")
-            forgotten += 1
-    print(f"{verb} {count} objects ({size(total_bytes)}) and {forgotten} rows")
-    return 3 if (count or forgotten) and not arguments.delete else 0
+            deleted_rows += 1
+    print(f"{verb} {count} objects ({size(total_bytes)}) and {deleted_rows} rows")
+    return 3 if (count or deleted_rows) and not arguments.delete else 0
 
 
-def _refuse_to_empty(parts: Parts) -> None:
+def _refuse_to_remove_most(dependencies: Dependencies) -> None:
     seen, orphans = 0, 0
-    for page in _pages(parts):
+    for page in _pages(dependencies):
         seen += len(page)
-        orphans += len(_orphans(parts, page))
+        orphans += len(_orphans(dependencies, page))
     if orphans > _FEW and orphans > seen / 2:
-        raise Stuck(
+        raise CommandFailed(
             f"{orphans} of {seen} objects have no row, which is more than half: is this the right database? "
-            "Nothing was removed; --most removes them all the same"
+            "Nothing was removed; --force removes them all the same"
         )
 
 
-def _pages(parts: Parts) -> Iterator[list[Stored]]:
+def _pages(dependencies: Dependencies) -> Iterator[list[Stored]]:
     """All objects of ours that are old enough, at most a thousand at a time."""
     for folder in FOLDERS:
-        for page in parts.s3.get_paginator("list_objects_v2").paginate(Bucket=parts.bucket, Prefix=folder):
+        for page in dependencies.s3.get_paginator("list_objects_v2").paginate(
+            Bucket=dependencies.bucket, Prefix=folder
+        ):
             before = datetime.now(UTC) - YOUNGEST_OBJECT
             old = (item for item in page.get("Contents", []) if item["LastModified"] < before)
             yield [stored for item in old if (stored := _parse(item["Key"], item["Size"]))]
@@ -120,7 +122,7 @@ def _parse(key: str, size_bytes: int) -> Stored | None:
     return Stored(key=key, size_bytes=size_bytes, video_id=video_id, attempt=attempt) if key in ours else None
 
 
-def _orphans(parts: Parts, page: list[Stored]) -> list[Stored]:
+def _orphans(dependencies: Dependencies, page: list[Stored]) -> list[Stored]:
     """Those of the page that nobody needs any more, which they then never will be again.
 
     The rows are read after the objects: a row is there before its first object is.
@@ -128,7 +130,7 @@ def _orphans(parts: Parts, page: list[Stored]) -> list[Stored]:
     ids = {stored.video_id for stored in page}
     if not ids:
         return []
-    with parts.sessions() as session:
+    with dependencies.sessions() as session:
         query = select(Video.id, Video.status, Video.source, Video.attempt).where(Video.id.in_(ids))
         found = {row.id: row for row in session.execute(query)}
     return [stored for stored in page if _is_orphan(stored, found.get(stored.video_id))]
@@ -146,33 +148,35 @@ def _is_orphan(stored: Stored, row: Columns | None) -> bool:
     return bool(stored.attempt < row.attempt or row.status not in {Status.PROCESSING, Status.PROCESSED})
 
 
-def _remove(parts: Parts, orphans: Iterable[Stored]) -> None:
+def _remove(dependencies: Dependencies, orphans: Iterable[Stored]) -> None:
     keys = [{"Key": orphan.key} for orphan in orphans]
     if not keys:
         return
-    answer = parts.s3.delete_objects(Bucket=parts.bucket, Delete={"Objects": keys, "Quiet": True})  # type: ignore[typeddict-item] # the stub wants its own TypedDict
+    answer = dependencies.s3.delete_objects(Bucket=dependencies.bucket, Delete={"Objects": keys, "Quiet": True})  # type: ignore[typeddict-item] # the stub wants its own TypedDict
     if errors := answer.get("Errors"):
         first = errors[0]
-        raise Stuck(f"{len(errors)} objects could not be removed, {first.get('Key')} because: {first.get('Message')}")
+        raise CommandFailed(
+            f"{len(errors)} objects could not be removed, {first.get('Key')} because: {first.get('Message')}"
+        )
 
 
-def _abandoned(parts: Parts) -> Iterator[UUID]:
+def _abandoned(dependencies: Dependencies) -> Iterator[UUID]:
     """The rows that are over, and the reservations that nothing has arrived for."""
     after = UUID(int=0)
     while True:
-        with parts.sessions() as session:
+        with dependencies.sessions() as session:
             found = _old_rows(session, after=after)
         for row in found:
-            if row.status != Status.AWAITING_UPLOAD or not _has_arrived(parts, row.id):
+            if row.status != Status.AWAITING_UPLOAD or not _has_arrived(dependencies, row.id):
                 yield row.id
         if len(found) < BATCH:
             return
         after = found[-1].id
 
 
-def _has_arrived(parts: Parts, video_id: UUID) -> bool:
+def _has_arrived(dependencies: Dependencies, video_id: UUID) -> bool:
     try:
-        parts.storage.size_bytes(incoming_key(video_id))
+        dependencies.storage.size_bytes(incoming_key(video_id))
     except ObjectMissing:
         return False
     return True
@@ -183,8 +187,8 @@ def _old_rows(session: Session, *, after: UUID) -> Sequence[Columns]:
     return session.execute(query).all()
 
 
-def _forget(parts: Parts, video_id: UUID) -> bool:
-    with parts.sessions.begin() as session:
+def _delete_row(dependencies: Dependencies, video_id: UUID) -> bool:
+    with dependencies.sessions.begin() as session:
         return rows(session.execute(delete(Video).where(Video.id == video_id, _is_forgettable()))) == 1
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from ops.parts import Parts, Stuck
+from ops.dependencies import CommandFailed, Dependencies
 
 _COUNTS = {
     "waiting": "ApproximateNumberOfMessages",
@@ -12,18 +12,18 @@ _COUNTS = {
 }
 
 
-def counts(parts: Parts, url: str) -> Mapping[str, int]:
+def counts(dependencies: Dependencies, url: str) -> Mapping[str, int]:
     """Return roughly how many messages a queue has, by what they do there."""
-    answer = parts.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_COUNTS.values()))  # type: ignore[arg-type] # literals that the stub lists
+    answer = dependencies.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_COUNTS.values()))  # type: ignore[arg-type] # literals that the stub lists
     return {state: int(answer["Attributes"][name]) for state, name in _COUNTS.items()}  # type: ignore[index] # the same
 
 
-def dead_letters_url(parts: Parts) -> str:
-    """Return where the job queue sends what comes back too often; Stuck when it does not say."""
-    answer = parts.sqs.get_queue_attributes(QueueUrl=parts.queue_url, AttributeNames=["RedrivePolicy"])
+def dead_letters_url(dependencies: Dependencies) -> str:
+    """Return where the job queue sends what comes back too often; CommandFailed when it does not say."""
+    answer = dependencies.sqs.get_queue_attributes(QueueUrl=dependencies.queue_url, AttributeNames=["RedrivePolicy"])
     policy = answer.get("Attributes", {}).get("RedrivePolicy")
     if not policy:
-        raise Stuck(f"{parts.queue_url} has no dead-letter queue")
+        raise CommandFailed(f"{dependencies.queue_url} has no dead-letter queue")
     # arn:aws:sqs:us-east-1:123456789012:name
     *_, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
-    return parts.sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+    return dependencies.sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]

@@ -7,7 +7,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from anb.models import Status, UncountedVote, Video, now
-from ops.parts import Parts
+from ops.dependencies import Dependencies
 from ops.queues import counts, dead_letters_url
 from ops.table import age, table
 
@@ -16,13 +16,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes: nothing."""
 
 
-def run(_: argparse.Namespace, parts: Parts) -> int:
+def run(_: argparse.Namespace, dependencies: Dependencies) -> int:
     """Print what the database and the queues say."""
-    with parts.sessions() as session:
+    with dependencies.sessions() as session:
         lines = [*_of_videos(session), *_of_work(session)]
-    queue = counts(parts, parts.queue_url)
+    queue = counts(dependencies, dependencies.queue_url)
     lines += [(f"messages {state}", number) for state, number in queue.items()]
-    dead = sum(counts(parts, dead_letters_url(parts)).values())
+    dead = sum(counts(dependencies, dead_letters_url(dependencies)).values())
     lines.append(("dead letters", dead))
     print(table(("what", "how many"), lines))
     if dead:

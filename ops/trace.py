@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from anb.models import Video
 from anb.storage import prefixes
-from ops.parts import Parts, Stuck
+from ops.dependencies import CommandFailed, Dependencies
 from ops.queues import counts, dead_letters_url
 from ops.table import size, table, text
 
@@ -31,29 +31,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--logs", nargs="+", default=[], metavar="FILE", help="log files of web and workers")
 
 
-def run(arguments: argparse.Namespace, parts: Parts) -> int:
+def run(arguments: argparse.Namespace, dependencies: Dependencies) -> int:
     """Print all that is known of the id."""
-    videos = _videos(parts, arguments.id)
+    videos = _videos(dependencies, arguments.id)
     video_ids = [video.id for video in videos] or _as_video_id(arguments.id)
     for video in videos:
         print(table((f"video {video.id}", ""), _row(video)), end="\n\n")
     if not videos:
         print(f"no row has the id {arguments.id}: never accepted, or deleted", end="\n\n")
-    objects = [found for video_id in video_ids for found in _objects(parts, video_id)]
+    objects = [found for video_id in video_ids for found in _objects(dependencies, video_id)]
     if objects:
         print(table(("object", "size", "stored"), objects), end="\n\n")
-    print(_queue(parts), end="\n\n")
+    print(_queue(dependencies), end="\n\n")
     ids = {arguments.id, *map(str, video_ids), *(video.request_id for video in videos)}
     lines = _life(arguments.logs, ids) if arguments.logs else []
     print("\n".join(lines) if arguments.logs else _filters(arguments.id, videos))
     if not (videos or objects or lines):
-        raise Stuck(f"nothing is known of {arguments.id}")
+        raise CommandFailed(f"nothing is known of {arguments.id}")
     return 0
 
 
-def _videos(parts: Parts, id_: str) -> Sequence[Video]:
+def _videos(dependencies: Dependencies, id_: str) -> Sequence[Video]:
     """The video with this id, or those that the request with this id brought, which takes a look at all rows."""
-    with parts.sessions() as session:
+    with dependencies.sessions() as session:
         for video_id in _as_video_id(id_):
             if video := session.get(Video, video_id):
                 return [video]
@@ -85,17 +85,19 @@ def _row(video: Video) -> list[tuple[str, object]]:
     return [(name, getattr(video, name)) for name in names + work]
 
 
-def _objects(parts: Parts, video_id: UUID) -> Iterator[tuple[str, str, object]]:
+def _objects(dependencies: Dependencies, video_id: UUID) -> Iterator[tuple[str, str, object]]:
     for prefix in prefixes(video_id):
-        for page in parts.s3.get_paginator("list_objects_v2").paginate(Bucket=parts.bucket, Prefix=prefix):
+        for page in dependencies.s3.get_paginator("list_objects_v2").paginate(
+            Bucket=dependencies.bucket, Prefix=prefix
+        ):
             for item in page.get("Contents", []):
                 yield item["Key"], size(item["Size"]), item["LastModified"]
 
 
-def _queue(parts: Parts) -> str:
+def _queue(dependencies: Dependencies) -> str:
     """Counts are all that a queue tells without taking its messages from the workers."""
-    queues = {"job queue": parts.queue_url, "dead letters": dead_letters_url(parts)}
-    found = {name: counts(parts, url) for name, url in queues.items()}
+    queues = {"job queue": dependencies.queue_url, "dead letters": dead_letters_url(dependencies)}
+    found = {name: counts(dependencies, url) for name, url in queues.items()}
     states = next(iter(found.values()))
     return table(("messages of all videos", *states), [(name, *count.values()) for name, count in found.items()])
 

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Iterator
 
 from anb.voting import Miscount, audit, recount
-from ops.parts import Parts
+from ops.dependencies import Dependencies
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,13 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repair", action="store_true", help="correct the counters that are wrong")
 
 
-def run(arguments: argparse.Namespace, parts: Parts) -> int:
+def run(arguments: argparse.Namespace, dependencies: Dependencies) -> int:
     """Name every counter that is wrong, or correct it."""
     wrong = 0
-    for miscount in _miscounts(parts):
+    for miscount in _miscounts(dependencies):
         wrong += 1
         said = "is missing" if miscount.counted is None else f"says {miscount.counted}"
-        print(f"{_name(miscount)} {said}, votes are {miscount.votes}{_repaired(arguments, parts, miscount)}")
+        print(f"{_name(miscount)} {said}, votes are {miscount.votes}{_repaired(arguments, dependencies, miscount)}")
     if not wrong:
         print("every counter agrees with its votes")
         return 0
@@ -31,18 +31,18 @@ def run(arguments: argparse.Namespace, parts: Parts) -> int:
     return 0 if arguments.repair else 3
 
 
-def _miscounts(parts: Parts) -> Iterator[Miscount]:
+def _miscounts(dependencies: Dependencies) -> Iterator[Miscount]:
     after: int | None = 0
     while after is not None:
-        with parts.sessions() as session:
+        with dependencies.sessions() as session:
             found, after = audit(session, after_player=after)
         yield from found
 
 
-def _repaired(arguments: argparse.Namespace, parts: Parts, miscount: Miscount) -> str:
+def _repaired(arguments: argparse.Namespace, dependencies: Dependencies, miscount: Miscount) -> str:
     if not arguments.repair:
         return ""
-    with parts.sessions.begin() as session:
+    with dependencies.sessions.begin() as session:
         return f"; set to {recount(session, miscount)}"
 
 

@@ -329,7 +329,7 @@ def cleaned(stage: Stage) -> None:
         if status == "processed":
             kept |= {f"processed/{video_id}/{attempt}.mp4", f"thumbnails/{video_id}/{attempt}.jpg"}
     before = stage.world.keys()
-    stage.world.ops("janitor", "--delete", "--most")
+    stage.world.ops("janitor", "--delete", "--force")
     after = stage.world.keys()
     verdict = stage.end("the janitor, after all of the above", clients, runs=len(before - after), orphans=False)
     if after != before & kept:

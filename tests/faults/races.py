@@ -54,7 +54,7 @@ def killed_between_copy_and_commit(stage: Stage) -> None:
     left = {form["video_id"]: _copies(stage, form) for form in forms}
     if sorted(map(len, left.values())) != [1, 2, 2]:
         verdict.complaints.append(f"the deaths left {left}")
-    stage.world.ops("janitor", "--delete", "--most")
+    stage.world.ops("janitor", "--delete", "--force")
     for form in forms:
         _compare(stage, verdict, form, content, "after the janitor")
 
@@ -110,7 +110,7 @@ def posted_after_complete(stage: Stage) -> None:
 
 def _clean(stage: Stage, verdict: Verdict) -> None:
     """Complain unless the janitor removes all that was posted to forms of uploads that are over."""
-    stage.world.ops("janitor", "--delete", "--most")
+    stage.world.ops("janitor", "--delete", "--force")
     if left := _below(stage, "incoming/"):
         verdict.complaints.append(f"the janitor left {left}")
 

@@ -161,7 +161,7 @@ def test_the_janitor_does_not_empty_the_store_for_the_wrong_database(ops, put, k
 
     assert (code, keys()) == (1, stored)
     assert "is this the right database?" in said
-    assert ops("janitor", "--delete", "--most")[0] == 0
+    assert ops("janitor", "--delete", "--force")[0] == 0
     assert keys() == set()
 
 

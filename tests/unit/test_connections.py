@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import ops.parts
+import ops.dependencies
 from anb_web import gunicorn_conf
 from anb_web.parts import POOL_SIZE as WEB_POOL_SIZE
 from anb_worker.service import HEARTBEAT_CONNECTIONS, LOOP_CONNECTIONS
@@ -38,7 +38,7 @@ def test_the_largest_fleet_takes_at_most_nine_tenths_of_the_smallest_databases_c
     assert profile.workers.at_most <= LARGEST_FLEET
     web = (LARGEST_FLEET + WEB_SURGE) * gunicorn_conf.workers * WEB_POOL_SIZE
     workers = (LARGEST_FLEET + WORKER_SURGE) * worker_processes() * (LOOP_CONNECTIONS + HEARTBEAT_CONNECTIONS)
-    operators = OPERATORS * ops.parts.POOL_SIZE
+    operators = OPERATORS * ops.dependencies.POOL_SIZE
 
     total = web + workers + MIGRATIONS + operators
 

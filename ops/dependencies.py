@@ -18,11 +18,11 @@ POOL_SIZE = 1  # commands do one thing at a time
 STATEMENT_SECONDS = 120  # counting a large table takes longer than any request may
 
 
-class Stuck(Exception):
+class CommandFailed(Exception):
     """A command cannot do what it was asked to; the message says why, and what to do."""
 
 
-class Parts:
+class Dependencies:
     """Database, object store and queue, as the settings name them; closed at the end of the block."""
 
     def __init__(self, settings: Settings) -> None:
