@@ -1,6 +1,6 @@
 """What an instance in an Auto Scaling group can ask: its metadata service and the API of its group, over real HTTP.
 
-A fake of no more than the workers use. boto3 parses its answers and `test_leaving.py` holds it to the protocol of
+A fake of no more than the workers use. boto3 parses its answers and `test_termination.py` holds it to the protocol of
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html.
 """
 

@@ -515,7 +515,7 @@ def test_a_worker_that_its_group_wants_to_end_finishes_and_lets_go(cloud: Cloud,
 
     eventually(lambda: "complete_lifecycle_action" in logged(1) + logged(2), machine=worker)
 
-    assert (logged(1) + logged(2)).count('"event": "left", ') == 2
+    assert (logged(1) + logged(2)).count('"event": "ready for the termination", ') == 2
 
 
 # ---- what fails an instance

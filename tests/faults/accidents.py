@@ -14,7 +14,7 @@ from tests.faults.stage import Stage
 from tests.faults.world import until
 
 UPLOADS = int(os.environ.get("FAULTS_UPLOADS", "200"))
-LEAVES_WITHIN_SECONDS = 25
+STOPS_WITHIN_SECONDS = 25
 VISIBLE_WITHIN_SECONDS = 3
 EITHER = "processed or failed"  # three kills of the same video make it poison
 
@@ -42,7 +42,7 @@ def random_kills(stage: Stage) -> None:
     )
 
 
-def leaving(stage: Stage) -> None:
+def stopped(stage: Stage) -> None:
     """SIGTERM while polling, downloading, encoding and uploading: the job is finished or handed back at once."""
     clients = stage.begin(workers=1)
     worker, complaints = stage.workers[0], []
@@ -68,8 +68,8 @@ def leaving(stage: Stage) -> None:
             stopped.result()
         took = time.monotonic() - asked
         stage.world.ffmpeg(None)
-        if took > LEAVES_WITHIN_SECONDS:
-            complaints.append(f"SIGTERM during {moment}: it took {took:.1f} s to leave")
+        if took > STOPS_WITHIN_SECONDS:
+            complaints.append(f"SIGTERM during {moment}: it took {took:.1f} s to stop")
         with suppress(AssertionError):
             until(lambda: stage.world.messages()[1] == 0, seconds=VISIBLE_WITHIN_SECONDS)
         status, _, crashes = stage.status(video_id)
@@ -85,7 +85,7 @@ def leaving(stage: Stage) -> None:
 
 
 def noticed_while_busy(stage: Stage) -> None:
-    """The group ends an instance whose workers are busy: they finish, take nothing more, and let it go once."""
+    """The group ends an instance with busy workers: they finish, take nothing more and complete the action once."""
     clients = stage.begin(workers=2)
     stage.world.ffmpeg("slow20")
     busy = [clients.upload() for _ in range(2)]
@@ -108,7 +108,7 @@ def noticed_while_busy(stage: Stage) -> None:
 
 
 def noticed_while_idle(stage: Stage) -> None:
-    """The group ends an instance whose workers are idle: they let it go at once and take nothing more."""
+    """The group ends an instance with idle workers: they complete the action at once and take nothing more."""
     clients = stage.begin(workers=2)
     stage.world.cloud.state = "Terminated"
     until(lambda: stage.world.cloud.asked("CompleteLifecycleAction"), seconds=30, what="the instance may end")
@@ -120,18 +120,18 @@ def noticed_while_idle(stage: Stage) -> None:
 
 
 def _replaced(stage: Stage, waiting: str) -> list[str]:
-    """End an instance that its workers have let go and start another; what is wrong about the first."""
+    """End an instance whose workers have completed the action and start another; what is wrong about the first."""
     wrong = []
     with suppress(AssertionError):
         until(lambda: stage.world.messages() == (1, 0), seconds=VISIBLE_WITHIN_SECONDS)
     if (found := stage.world.messages()) != (1, 0):
-        wrong.append(f"a leaving instance leaves {found[0]} messages, {found[1]} invisible")
+        wrong.append(f"an instance in termination leaves {found[0]} messages, {found[1]} invisible")
     if dead := [name for name in stage.workers[:2] if not stage.world.is_alive(name)]:
         wrong.append(f"{dead} ended before the instance")
     if (found := stage.status(waiting)) != ("uploaded", 0, 0):
-        wrong.append(f"a leaving worker took {waiting}: {found}")
+        wrong.append(f"a worker in termination took {waiting}: {found}")
     if (times := len(stage.world.cloud.asked("CompleteLifecycleAction"))) != 1:
-        wrong.append(f"the instance was let go {times} times")
+        wrong.append(f"the action was completed {times} times")
     stage.stop(stage.workers[:2])
     stage.world.ffmpeg(None)
     stage.world.cloud.state = "InService"

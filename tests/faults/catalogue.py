@@ -34,7 +34,7 @@ TENTH = [
     *(
         _scenario(play)
         for play in (
-            accidents.leaving,
+            accidents.stopped,
             accidents.noticed_while_busy,
             accidents.noticed_while_idle,
             accidents.frozen,
@@ -77,7 +77,7 @@ TRUE = [
     Scenario("true-everything-dies", accidents.everything_dies),
     Scenario("true-queue-purged", outages.queue_purged),
     Scenario("true-frozen", accidents.frozen),
-    Scenario("true-leaving", accidents.leaving),
+    Scenario("true-stopped", accidents.stopped),
     Scenario("true-queue-hangs", outages.queue_hangs),
     Scenario("true-queue-goes-dark", outages.queue_goes_dark),
     Scenario("true-database-killed", outages.database_killed),

@@ -51,7 +51,7 @@ CLOCKS: dict[str, dict[str, dict[str, str]]] = {
             "_RETRY_SECONDS": "0.3",
             "_SHORTEST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS": "2, 60",
         },
-        "anb_worker.leaving": {"LOOK_SECONDS": "0.5", "PROLONG_SECONDS": "6"},
+        "anb_worker.termination": {"LOOK_SECONDS": "0.5", "HEARTBEAT_SECONDS": "6"},
         "anb_worker.sandbox": {"stall_seconds": "6"},
         "ops.janitor": {"YOUNGEST_OBJECT": "timedelta(0)"},
     },

@@ -103,11 +103,11 @@ class Group:
         """Keep scale-in from choosing this instance, or let it."""
         return self._ask("set_instance_protection", plural=True, ProtectedFromScaleIn=wanted)
 
-    def prolong(self) -> bool:
+    def record_heartbeat(self) -> bool:
         """Ask for more time before the termination that is under way."""
         return self._ask("record_lifecycle_action_heartbeat", LifecycleHookName=self._hook)
 
-    def let_go(self) -> bool:
+    def complete_lifecycle_action(self) -> bool:
         """Let the termination that is under way proceed."""
         return self._ask("complete_lifecycle_action", LifecycleHookName=self._hook, LifecycleActionResult="CONTINUE")
 

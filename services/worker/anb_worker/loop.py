@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Works off the queue until `stop` or `leaving` is set.
+    """Works off the queue until `stop` or `terminating` is set.
 
     Either ends the receiving; a job under way is finished, after `stop` only if it ends within the grace.
     """
@@ -52,7 +52,7 @@ class Worker:
         stop: threading.Event,
         grace_seconds: float = GRACE_SECONDS,
         heartbeat_sessions: Sessions | None = None,
-        leaving: threading.Event | None = None,
+        terminating: threading.Event | None = None,
         busy: Callable[[bool], None] = lambda _: None,
         alive: Callable[[], None] = lambda: None,
     ) -> None:
@@ -64,13 +64,13 @@ class Worker:
         self._scratch, self._owner = scratch, owner
         self._stop, self._grace_seconds = stop, grace_seconds
         self._heartbeat_sessions = heartbeat_sessions or sessions
-        self._leaving = leaving or threading.Event()
+        self._terminating = terminating or threading.Event()
         self._busy, self._alive = busy, alive
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
 
     def run(self) -> None:
-        """Work until asked to stop or to leave; a part that is away is waited for."""
+        """Work until asked to stop or until the instance shall end; a part that is away is waited for."""
         log.info("ready")
         while not self._is_ending():
             self._alive()
@@ -120,7 +120,7 @@ class Worker:
                 raise
 
     def _is_ending(self) -> bool:
-        return self._stop.is_set() or self._leaving.is_set()
+        return self._stop.is_set() or self._terminating.is_set()
 
     def _work(self, lease: Lease, message: Message, heartbeat: Heartbeat) -> None:
         """Process the video and write how that ended, unless the lease was lost on the way."""

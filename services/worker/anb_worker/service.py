@@ -15,9 +15,9 @@ from anb.settings import SettingsError
 from anb.storage import S3Storage
 from anb_worker import sandbox
 from anb_worker.instance import Group, Metadata, autoscaling_client
-from anb_worker.leaving import Leaving, Protection
 from anb_worker.loop import POLL_SECONDS, Worker
 from anb_worker.settings import WorkerSettings
+from anb_worker.termination import Protection, Termination
 from anb_worker.watchdog import Watchdog
 
 LOOP_CONNECTIONS = 1  # the loop and the relay take turns: none of them holds it for more than some seconds
@@ -42,7 +42,7 @@ def run() -> int:
     watchdog = Watchdog.from_environment(os.environ)
     factory = sessions(connect(settings.database_url, pool_size=LOOP_CONNECTIONS))
     jobs = SqsJobs(aws.polling_sqs_client(), settings.queue_url)
-    leaving, protection = _of_the_group(settings, stop)
+    termination, protection = _of_the_group(settings, stop)
     # With the client that gives up soon, since a periodic task keeps its connection while it sends
     periodic_tasks.start_relay(factory, SqsJobs(aws.sending_sqs_client(), settings.queue_url), stop)
     worker = Worker(
@@ -53,14 +53,14 @@ def run() -> int:
         scratch=Path(settings.scratch_dir),
         owner=f"{socket.gethostname()}:{os.getpid()}",
         stop=stop,
-        leaving=leaving.asked if leaving else None,
+        terminating=termination.requested if termination else None,
         busy=protection,
         alive=watchdog.alive,
     )
     watchdog.ready()
     worker.run()
-    if leaving and leaving.asked.is_set():
-        leaving.finish()
+    if termination and termination.requested.is_set():
+        termination.complete()
         # systemd would start a worker that ended again
         while not stop.wait(POLL_SECONDS):
             watchdog.alive()
@@ -70,12 +70,12 @@ def run() -> int:
 
 def _of_the_group(
     settings: WorkerSettings, stop: threading.Event
-) -> tuple[Leaving, Protection] | tuple[None, Callable[[bool], None]]:
+) -> tuple[Termination, Protection] | tuple[None, Callable[[bool], None]]:
     """Return what a worker in an Auto Scaling group has to do with it; nothing without a group."""
     if not (settings.auto_scaling_group and settings.lifecycle_hook):
         return None, lambda _: None
     metadata = Metadata.configured()
     group = Group(autoscaling_client(), metadata, name=settings.auto_scaling_group, hook=settings.lifecycle_hook)
-    leaving = Leaving(metadata, group, stop=stop)
-    leaving.start()
-    return leaving, Protection(group)
+    termination = Termination(metadata, group, stop=stop)
+    termination.start()
+    return termination, Protection(group)

@@ -2,11 +2,12 @@
 
 The group tells the instance that it shall end through the instance's own metadata, which the workers watch: no
 notification, and so no topic, function or role. A worker that learns of it receives nothing more and finishes
-what it has in hand, asking for more time every minute; the last worker of the instance lets the group proceed.
+what it has in hand, recording a heartbeat every minute for more time; the last worker of the instance completes the
+lifecycle action.
 https://docs.aws.amazon.com/autoscaling/ec2/userguide/retrieving-target-lifecycle-state-through-imds.html
 
 Workers of one instance know of each other through locks on two files that all of them run: this one is held by
-whoever has not left, `instance.py` by whoever is busy. Neither needs a folder of its own, both work across the
+whoever may still work, `instance.py` by whoever is busy. Neither needs a folder of its own, both work across the
 private file systems that units get, and a worker that is killed holds nothing.
 """
 
@@ -18,8 +19,8 @@ from anb_worker import instance
 from anb_worker.instance import Group, Metadata, MetadataAway, Share
 
 LOOK_SECONDS = 5
-PROLONG_SECONDS = 60
-_LET_GO_TRIES = 3
+HEARTBEAT_SECONDS = 60
+_COMPLETION_ATTEMPTS = 3
 
 PRESENCE = Path(__file__)
 WORK = Path(instance.__file__)
@@ -27,8 +28,8 @@ WORK = Path(instance.__file__)
 log = logging.getLogger(__name__)
 
 
-class Leaving:
-    """Notices that the instance shall end; `asked` is set from then on."""
+class Termination:
+    """Notices that the group wants to end the instance; `requested` is set from then on."""
 
     def __init__(
         self,
@@ -38,37 +39,37 @@ class Leaving:
         stop: threading.Event,
         presence: Path = PRESENCE,
         look_seconds: float = LOOK_SECONDS,
-        prolong_seconds: float = PROLONG_SECONDS,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
         """`stop` ends the watch of a worker that is stopped for another reason."""
-        self.asked = threading.Event()
+        self.requested = threading.Event()
         self._metadata, self._group, self._share = metadata, group, Share(presence)
-        self._stop, self._left = stop, threading.Event()
-        self._look_seconds, self._prolong_seconds = look_seconds, prolong_seconds
+        self._stop, self._completed = stop, threading.Event()
+        self._look_seconds, self._heartbeat_seconds = look_seconds, heartbeat_seconds
         self._is_away = False
 
     def start(self) -> None:
-        """Look once, so that a worker that starts on a leaving instance takes nothing, then watch."""
+        """Look once, so that a worker that starts on an instance in termination takes nothing, then watch."""
         self._share.take()
         self._look()
-        threading.Thread(target=self._watch, name="leaving", daemon=True).start()
+        threading.Thread(target=self._watch, name="termination", daemon=True).start()
 
-    def finish(self) -> None:
-        """Let the group end the instance, unless another worker of it has still to leave."""
-        self._left.set()
+    def complete(self) -> None:
+        """Let the group end the instance, unless another worker of it still works."""
+        self._completed.set()
         with self._share.given_back() as is_last:
-            log.info("left", extra={"last": is_last})
-            for _ in range(_LET_GO_TRIES if is_last else 0):
-                if self._group.let_go() or self._stop.wait(self._look_seconds):
+            log.info("ready for the termination", extra={"last": is_last})
+            for _ in range(_COMPLETION_ATTEMPTS if is_last else 0):
+                if self._group.complete_lifecycle_action() or self._stop.wait(self._look_seconds):
                     break
 
     def _watch(self) -> None:
-        while not self.asked.is_set():
+        while not self.requested.is_set():
             if self._stop.wait(self._look_seconds):
                 return
             self._look()
-        while not self._left.wait(self._prolong_seconds):
-            self._group.prolong()
+        while not self._completed.wait(self._heartbeat_seconds):
+            self._group.record_heartbeat()
 
     def _look(self) -> None:
         try:
@@ -81,7 +82,7 @@ class Leaving:
         self._is_away = False
         if state == "Terminated":
             log.info("the group wants to end this instance")
-            self.asked.set()
+            self.requested.set()
 
 
 class Protection:

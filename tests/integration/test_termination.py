@@ -18,8 +18,8 @@ from botocore.config import Config
 from anb.jobs import Job
 from anb.models import Status, Video
 from anb_worker.instance import Group, Metadata, MetadataAway, Share, autoscaling_client
-from anb_worker.leaving import Leaving, Protection
 from anb_worker.loop import Worker
+from anb_worker.termination import Protection, Termination
 from anb_worker.watchdog import Watchdog
 from local.samples import make_sample
 from tests.instance_cloud import running_cloud
@@ -59,19 +59,19 @@ def stop():
 
 
 @pytest.fixture
-def make_leaving(metadata, group, stop, tmp_path):
+def make_termination(metadata, group, stop, tmp_path):
     """Return a factory of watches, each as if in a worker of its own."""
     (tmp_path / "presence").touch()
     made = []
 
     def make(**options):
-        quick = {"look_seconds": 0.05, "prolong_seconds": 0.1, "presence": tmp_path / "presence", "stop": stop}
-        made.append(Leaving(metadata, group, **{**quick, **options}))
+        quick = {"look_seconds": 0.05, "heartbeat_seconds": 0.1, "presence": tmp_path / "presence", "stop": stop}
+        made.append(Termination(metadata, group, **{**quick, **options}))
         return made[-1]
 
     yield make
-    for leaving in made:
-        leaving._left.set()
+    for termination in made:
+        termination._completed.set()
 
 
 @pytest.fixture
@@ -128,8 +128,8 @@ def test_the_metadata_service_is_looked_for_where_botocore_does(cloud, monkeypat
 
 def test_the_group_is_asked_for_this_instance_and_hook(group, cloud):
     assert group.protect(True)
-    assert group.prolong()
-    assert group.let_go()
+    assert group.record_heartbeat()
+    assert group.complete_lifecycle_action()
 
     assert cloud.actions() == [
         "SetInstanceProtection",
@@ -148,8 +148,8 @@ def test_the_group_is_asked_for_this_instance_and_hook(group, cloud):
     ("action", "ask"),
     [
         ("SetInstanceProtection", lambda group: group.protect(True)),
-        ("RecordLifecycleActionHeartbeat", Group.prolong),
-        ("CompleteLifecycleAction", Group.let_go),
+        ("RecordLifecycleActionHeartbeat", Group.record_heartbeat),
+        ("CompleteLifecycleAction", Group.complete_lifecycle_action),
     ],
 )
 def test_what_the_account_does_not_allow_is_logged_once_and_not_asked_for_again(group, cloud, caplog, action, ask):
@@ -257,47 +257,47 @@ def test_a_protection_that_could_not_be_taken_away_is_taken_away_later(make_prot
     assert cloud.actions(of="ProtectedFromScaleIn") == ["true", "false"]
 
 
-# ---- leaving
+# ---- termination
 
 
-def test_an_instance_that_may_stay_is_left_alone(make_leaving, cloud):
-    leaving = make_leaving()
-    leaving.start()
+def test_an_instance_that_may_stay_is_left_alone(make_termination, cloud):
+    termination = make_termination()
+    termination.start()
 
-    assert not leaving.asked.wait(0.3)
+    assert not termination.requested.wait(0.3)
     assert cloud.calls == []
 
 
-def test_a_worker_that_starts_on_a_leaving_instance_knows_before_it_takes_anything(make_leaving, cloud):
+def test_a_worker_that_starts_on_an_instance_in_termination_knows_before_it_takes_anything(make_termination, cloud):
     cloud.state = "Terminated"
-    leaving = make_leaving()
-    leaving.start()
+    termination = make_termination()
+    termination.start()
 
-    assert leaving.asked.is_set()
+    assert termination.requested.is_set()
 
 
-def test_the_hook_is_prolonged_while_the_work_lasts_and_then_completed(make_leaving, cloud):
-    leaving = make_leaving()
-    leaving.start()
+def test_heartbeats_are_recorded_while_the_work_lasts_and_then_the_action_is_completed(make_termination, cloud):
+    termination = make_termination()
+    termination.start()
     cloud.state = "Terminated"
     until(lambda: len(cloud.asked("RecordLifecycleActionHeartbeat")) >= 2)
     assert not cloud.asked("CompleteLifecycleAction")
 
-    leaving.finish()
+    termination.complete()
 
     assert len(cloud.asked("CompleteLifecycleAction")) == 1
     assert cloud.actions()[-1] == "CompleteLifecycleAction"
 
 
-def test_only_the_last_worker_of_an_instance_completes_the_hook(make_leaving, cloud):
+def test_only_the_last_worker_of_an_instance_completes_the_lifecycle_action(make_termination, cloud):
     cloud.state = "Terminated"
-    first, second = make_leaving(prolong_seconds=60), make_leaving(prolong_seconds=60)
+    first, second = make_termination(heartbeat_seconds=60), make_termination(heartbeat_seconds=60)
     first.start()
     second.start()
 
-    first.finish()
+    first.complete()
     assert cloud.calls == []
-    second.finish()
+    second.complete()
     assert cloud.actions() == ["CompleteLifecycleAction"]
 
 
@@ -305,10 +305,10 @@ def test_a_machine_without_metadata_says_so_once_and_works(group, stop, tmp_path
     with socket.create_server(("127.0.0.1", 0)) as server:
         nobody = Metadata(f"http://127.0.0.1:{server.getsockname()[1]}")
     (tmp_path / "presence").touch()
-    leaving = Leaving(nobody, group, stop=stop, presence=tmp_path / "presence", look_seconds=0.02)
-    leaving.start()
+    termination = Termination(nobody, group, stop=stop, presence=tmp_path / "presence", look_seconds=0.02)
+    termination.start()
 
-    assert not leaving.asked.wait(0.3)
+    assert not termination.requested.wait(0.3)
     assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
 
 
@@ -341,10 +341,10 @@ def row(sessions):
 
 
 @pytest.fixture
-def worker_on_instance(sessions, storage, jobs, tmp_path, stop, make_leaving, make_protection):
-    """Run a worker in a thread, as the program composes it; `join` returns when it has left."""
-    leaving = make_leaving()
-    leaving.start()
+def worker_on_instance(sessions, storage, jobs, tmp_path, stop, make_termination, make_protection):
+    """Run a worker in a thread, as the program composes it; `join` returns when it has ended."""
+    termination = make_termination()
+    termination.start()
     worker = Worker(
         sessions=sessions,
         storage=storage,
@@ -352,13 +352,13 @@ def worker_on_instance(sessions, storage, jobs, tmp_path, stop, make_leaving, ma
         scratch=tmp_path / "scratch",
         owner="test",
         stop=stop,
-        leaving=leaving.asked,
+        terminating=termination.requested,
         busy=make_protection(),
     )
 
     def work():
         worker.run()
-        leaving.finish()
+        termination.complete()
 
     return threading.Thread(target=work)
 
@@ -382,7 +382,7 @@ def test_a_busy_worker_finishes_its_job_takes_no_other_and_lets_the_instance_end
     assert cloud.actions()[-1] == "CompleteLifecycleAction"
 
 
-def test_a_refusing_account_costs_a_leaving_worker_nothing(
+def test_a_refusing_account_costs_a_worker_in_termination_nothing(
     enqueue, row, cloud, worker_on_instance, tmp_path, long_clip
 ):
     cloud.forbidden |= {"SetInstanceProtection", "RecordLifecycleActionHeartbeat", "CompleteLifecycleAction"}
@@ -397,12 +397,20 @@ def test_a_refusing_account_costs_a_leaving_worker_nothing(
     assert sorted(cloud.actions()) == sorted(cloud.forbidden)
 
 
-def test_a_message_that_arrives_while_leaving_is_handed_back(enqueue, row, jobs, sessions, storage, tmp_path, stop):
-    video, leaving = enqueue(b"never read"), threading.Event()
-    leaving.set()
+def test_a_message_that_arrives_during_the_termination_is_handed_back(
+    enqueue, row, jobs, sessions, storage, tmp_path, stop
+):
+    video, terminating = enqueue(b"never read"), threading.Event()
+    terminating.set()
 
     Worker(
-        sessions=sessions, storage=storage, jobs=jobs, scratch=tmp_path / "s", owner="x", stop=stop, leaving=leaving
+        sessions=sessions,
+        storage=storage,
+        jobs=jobs,
+        scratch=tmp_path / "s",
+        owner="x",
+        stop=stop,
+        terminating=terminating,
     ).handle(jobs.receive(wait_seconds=2))
 
     assert row(video).attempt == 0
@@ -451,7 +459,7 @@ def heard(listener, what):
     return True
 
 
-def test_two_idle_workers_leave_and_wait_for_the_end_without_being_started_again(program, cloud):
+def test_two_idle_workers_complete_the_action_and_wait_for_the_end_without_being_started_again(program, cloud):
     (first, listener), (second, _) = program(), program()
     assert heard(listener, "READY=1")
     assert heard(listener, "READY=1")
