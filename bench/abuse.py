@@ -83,7 +83,7 @@ class Row:
     probes: Probes
     login_seconds: float
 
-    def complaints(self) -> list[str]:
+    def problems(self) -> list[str]:
         """Return a sentence for each target that was missed."""
         found = sorted(set(self.probes.failures))
         if (p99 := _percentile(self.probes.health_seconds, 99)) > HEALTH_P99_SECONDS:
@@ -96,7 +96,7 @@ class Row:
             found.append(f"it was answered with {strange}")
         if self.outcome.broken:
             found.append(f"{self.outcome.broken} of its requests had no answer")
-        return [f"{self.attack}: {complaint}" for complaint in found]
+        return [f"{self.attack}: {problem}" for problem in found]
 
     def to_markdown(self) -> str:
         """Return it as a row of the table."""
@@ -306,8 +306,8 @@ def _probe(world: World, path: str, probes: Probes, seconds: list[float]) -> Non
 
 
 def _report(rows: Sequence[Row], slow: slow_bodies.Observed | None, *, write: bool) -> int:
-    complaints = [complaint for row in rows for complaint in row.complaints()]
-    complaints += slow.complaints() if slow else []
+    problems = [problem for row in rows for problem in row.problems()]
+    problems += slow.problems() if slow else []
     text = "\n".join(
         [
             f"Measured on {datetime.now(UTC):%Y-%m-%d} with `make abuse`: {performance_page.machine()}.",
@@ -320,13 +320,13 @@ def _report(rows: Sequence[Row], slow: slow_bodies.Observed | None, *, write: bo
             *(row.to_markdown() for row in rows),
             "",
             *([slow.to_markdown(), ""] if slow else []),
-            ("Every target was met." if not complaints else "Missed: " + "; ".join(complaints) + "."),
+            ("Every target was met." if not problems else "Missed: " + "; ".join(problems) + "."),
         ]
     )
     print(text)
     if write:
         performance_page.replace("abuse", text)
-    return 1 if complaints else 0
+    return 1 if problems else 0
 
 
 def _percentile(seconds: Sequence[float], number: int) -> float:

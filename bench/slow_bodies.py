@@ -32,7 +32,7 @@ class Observed:
     honest_status: int
     honest_seconds: float
 
-    def complaints(self) -> list[str]:
+    def problems(self) -> list[str]:
         """Return a sentence for each target that was missed."""
         found = []
         if self.ended_after_seconds > ENDED_WITHIN_SECONDS:

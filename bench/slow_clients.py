@@ -201,11 +201,11 @@ def observe(url: str, tokens: Sequence[str], *, seconds: float) -> Observed:
                 with lock:
                     ask = next(asks)
                 begun = time.perf_counter()
-                complaint = _complaint(session, url, ask)
+                problem = _problem(session, url, ask)
                 took = time.perf_counter() - begun
                 with lock:
                     observed.seconds.setdefault(ask.kind, []).append(took)
-                    observed.failures += [complaint] if complaint else []
+                    observed.failures += [problem] if problem else []
                 time.sleep(PAUSE_SECONDS)
 
     clients = [threading.Thread(target=client) for _ in range(CLIENTS)]
@@ -240,7 +240,7 @@ def _asks(tokens: Sequence[str]) -> Iterator[Ask]:
         yield Ask("vote", "POST", f"/api/public/videos/{video_id}/vote", bearer)
 
 
-def _complaint(session: requests.Session, url: str, ask: Ask) -> str | None:
+def _problem(session: requests.Session, url: str, ask: Ask) -> str | None:
     try:
         response = session.request(ask.method, f"{url}{ask.path}", headers=ask.bearer, json=ask.body, timeout=30)
     except requests.RequestException as error:

@@ -64,9 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         chosen.command(dict(chosen.settings))
     except CannotDeploy as error:
-        return _complain(error)
+        return _report(error)
     except (ClientError, BotoCoreError) as error:
-        return _complain(f"AWS does not do it: {error}")
+        return _report(f"AWS does not do it: {error}")
     except KeyboardInterrupt:
         return 130
     return 0
@@ -83,7 +83,7 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _complain(reason: object) -> int:
+def _report(reason: object) -> int:
     print(f"deploy: {' '.join(str(reason).split())}", file=sys.stderr)
     return 1
 

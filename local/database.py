@@ -154,7 +154,7 @@ def _make_system_tables(folder: Path, *, mariadbd: Program) -> None:
         [*_command(mariadbd, folder=folder), "--bootstrap", "--enforce-storage-engine=", "--log-warnings=0"],
         input=b"create database mysql;\nuse mysql;\nset @auth_root_socket='root';\n"
         + b"".join(script.read_bytes() for script in scripts)
-        + b"\ndelete from proxies_priv;\n",  # names this machine, which it would complain about
+        + b"\ndelete from proxies_priv;\n",  # names this machine, which it would warn about
         env={**os.environ, "TMPDIR": str(folder.parent), **mariadbd.environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

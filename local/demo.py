@@ -18,7 +18,7 @@ from anb.mp4 import Clip
 from local import demo_clips
 from local.contact_sheet import Row, draw_contact_sheet
 from local.errors import CannotRun
-from local.inspection import complaints, expected_frames, read_file
+from local.inspection import expected_frames, find_problems, read_file
 from local.journey import FILTERED_CITY, Entry, Journey
 from local.signals import INTERRUPTED
 from local.state import State
@@ -138,8 +138,8 @@ class _Demo:
         problems, rows = [], []
         for entry in entries:
             source, video = read_file(entry.path), self._folder / entry.sample.file
-            found = complaints(video, frames=expected_frames(source))
-            problems += [f"{video.name}: {complaint}" for complaint in found]
+            found = find_problems(video, frames=expected_frames(source))
+            problems += [f"{video.name}: {problem}" for problem in found]
             if not found:
                 rows.append(_row(entry, source, video))
         if rows:

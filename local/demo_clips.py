@@ -138,7 +138,7 @@ SAMPLES = (
 def being_made(folder: Path, *, temporary: Path, log: Path) -> Iterator[Callable[[Sample], bool]]:
     """Have all samples made in `folder` while the block runs; what it gets tells whether one is there.
 
-    That raises SamplesFailed when they cannot be made. Unfinished files go to `temporary`, complaints to `log`.
+    That raises SamplesFailed when they cannot be made. Unfinished files go to `temporary`, error messages to `log`.
     """
     with log.open("wb") as errors:
         maker = subprocess.Popen(

@@ -28,7 +28,7 @@ class _Playback:
     rows: list[list[int]]
     """Decoding time, showing time and duration of each packet or frame."""
     pixel_format: str
-    complaints: list[str]
+    problems: list[str]
 
 
 def read_file(path: Path) -> Clip:
@@ -43,16 +43,16 @@ def expected_frames(source: Clip) -> int:
     return round(seconds * FRAMES_PER_SECOND)
 
 
-def complaints(path: Path, *, frames: int) -> list[str]:
+def find_problems(path: Path, *, frames: int) -> list[str]:
     """What keeps a file from being the processed video of that many frames; empty when it is all right."""
     try:
         clip = read_file(path)
     except (Invalid, OSError) as error:
         return [f"it cannot be read: {error}"]
-    return [*_index_complaints(clip, frames=frames), *_timing_complaints(path), *_picture_complaints(path, clip)]
+    return [*_index_problems(clip, frames=frames), *_timing_problems(path), *_picture_problems(path, clip)]
 
 
-def _index_complaints(clip: Clip, *, frames: int) -> list[str]:
+def _index_problems(clip: Clip, *, frames: int) -> list[str]:
     found = []
     if (clip.width, clip.height) != (WIDTH, HEIGHT):
         found.append(f"it is {clip.width}x{clip.height} and not {WIDTH}x{HEIGHT}")
@@ -69,7 +69,7 @@ def _index_complaints(clip: Clip, *, frames: int) -> list[str]:
     return found
 
 
-def _timing_complaints(path: Path) -> list[str]:
+def _timing_problems(path: Path) -> list[str]:
     """Whether each frame lasts as long as any other and follows at once; told from the packets, undecoded."""
     played = _play(path, "-map", "0:v:0", "-c", "copy")
     if not played.rows:
@@ -93,10 +93,10 @@ def _steps(times: tuple[int, ...]) -> set[int]:
     return {later - earlier for earlier, later in pairwise(sorted(times))}
 
 
-def _picture_complaints(path: Path, clip: Clip) -> list[str]:
+def _picture_problems(path: Path, clip: Clip) -> list[str]:
     """What a decoder notices."""
     played = _play(path, "-xerror", "-map", "0:v:0")
-    found = [f"the decoder complains: {complaint}" for complaint in played.complaints[:3]]
+    found = [f"the decoder says: {problem}" for problem in played.problems[:3]]
     if played.headers.get("sar 0") != "1/1":
         found.append(f"its pixels are {played.headers.get('sar 0')} and not square")
     if played.pixel_format != "yuv420p":
@@ -125,5 +125,5 @@ def _play(path: Path, *options: str) -> _Playback:
         headers=dict(line[1:].split(": ", 1) for line in lines if line.startswith("#") and ": " in line),
         rows=[[int(field) for field in line.split(",")[1:4]] for line in lines if not line.startswith("#")],
         pixel_format=pixels[1] if pixels else "unknown",
-        complaints=re.findall(r".*\[(?:warning|error|fatal|panic)\] (.*)", done.stderr),
+        problems=re.findall(r".*\[(?:warning|error|fatal|panic)\] (.*)", done.stderr),
     )

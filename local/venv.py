@@ -126,9 +126,9 @@ def _works(command: Sequence[str]) -> bool:
 
 def _run(command: Sequence[str]) -> None:
     with _started(command, environment={}) as process:
-        complaint = "".join(process.stderr or ())
+        message = "".join(process.stderr or ())
         if process.wait() != 0:
-            raise SetupFailed(f"{Path(command[0]).name} ended with exit status {process.returncode}:\n{complaint}")
+            raise SetupFailed(f"{Path(command[0]).name} ended with exit status {process.returncode}:\n{message}")
 
 
 def _fetch(command: Sequence[str], *, environment: Mapping[str, str] | None = None) -> None:
@@ -138,11 +138,11 @@ def _fetch(command: Sequence[str], *, environment: Mapping[str, str] | None = No
     )
     waiting.daemon = True
     waiting.start()
-    complaints = []
+    lines = []
     try:
         with _started(command, environment=environment or {}) as process:
             for line in process.stderr or ():
-                complaints.append(line)
+                lines.append(line)
                 if UNREACHABLE.search(line):
                     raise SetupFailed(
                         "the packages cannot be fetched, because nothing answers on the network; "
@@ -150,7 +150,7 @@ def _fetch(command: Sequence[str], *, environment: Mapping[str, str] | None = No
                     )
             if process.wait() != 0:
                 name = Path(command[0]).name
-                raise SetupFailed(f"{name} ended with exit status {process.returncode}:\n{''.join(complaints)}")
+                raise SetupFailed(f"{name} ended with exit status {process.returncode}:\n{''.join(lines)}")
     finally:
         waiting.cancel()
 

@@ -38,17 +38,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with Dependencies(Settings.from_environment(os.environ)) as dependencies:
             code: int = chosen.run(chosen, dependencies)
     except SettingsError as error:
-        return _complain(error, code=2)
+        return _report(error, code=2)
     except DBAPIError as error:
-        return _complain(f"the database does not do it: {error.orig}", code=1)
+        return _report(f"the database does not do it: {error.orig}", code=1)
     except (BotoCoreError, ClientError, PoolTimeout, SendFailed, CommandFailed, OSError) as error:
-        return _complain(error, code=1)
+        return _report(error, code=1)
     except KeyboardInterrupt:
         return 130
     return code
 
 
-def _complain(reason: object, *, code: int) -> int:
+def _report(reason: object, *, code: int) -> int:
     print(f"ops: {' '.join(str(reason).split())}", file=sys.stderr)
     return code
 

@@ -285,8 +285,8 @@ def _run(*command: str, task: str, folder: Path = ROOT) -> str:
         check=False,
     )
     if done.returncode != 0:
-        complaint = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()
-        raise CannotBuild(f"could not {task}: {complaint[-1]}")
+        output = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()
+        raise CannotBuild(f"could not {task}: {output[-1]}")
     return done.stdout
 
 

@@ -109,12 +109,12 @@ install_units() {
 wait_for_database() {
     say "waiting for the database"
     timeout "$DATABASE_WAIT_SECONDS" systemctl restart anb-database.service ||
-        die "the database is not ready after $DATABASE_WAIT_SECONDS s: $(last_complaint)"
+        die "the database is not ready after $DATABASE_WAIT_SECONDS s: $(last_error)"
     systemctl start anb-database-check.timer
 }
 
-# Programs of ours begin their complaints with their name; the rest of the log is JSON
-last_complaint() {
+# Programs of ours begin their error messages with their name; the rest of the log is JSON
+last_error() {
     grep '^anb' "$LOGS/database.log" | tail --lines 1 || true
 }
 

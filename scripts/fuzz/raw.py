@@ -133,11 +133,11 @@ class Finding:
 
     request: bytes
     answer: bytes
-    complaint: str
+    problem: str
 
     def __str__(self) -> str:
         """Tell it in a form that can be sent again."""
-        return f"{self.complaint}\n  sent: {self.request[:600]!r}\n  answered: {self.answer[:600]!r}"
+        return f"{self.problem}\n  sent: {self.request[:600]!r}\n  answered: {self.answer[:600]!r}"
 
 
 def requests(random: Random) -> Iterator[bytes]:
@@ -193,9 +193,9 @@ def findings(port: int, sent: Iterable[bytes], *, seconds: float | None = None) 
         if deadline is not None and time.monotonic() > deadline:
             return
         answer = exchange(port, request)
-        complaint = "it hangs" if answer is None else complaint_about(request, answer)
-        if complaint:
-            yield Finding(request, answer or b"", complaint)
+        problem = "it hangs" if answer is None else problem_with(request, answer)
+        if problem:
+            yield Finding(request, answer or b"", problem)
 
 
 def exchange(port: int, request: bytes) -> bytes | None:
@@ -247,7 +247,7 @@ def _status(head: bytes) -> int:
     return int(found[1]) if found else 0
 
 
-def complaint_about(request: bytes, answer: bytes) -> str | None:
+def problem_with(request: bytes, answer: bytes) -> str | None:
     """Return what is wrong with the answer, if anything."""
     head, _, body = answer.partition(b"\r\n\r\n")
     status = _status(head)
@@ -259,16 +259,16 @@ def complaint_about(request: bytes, answer: bytes) -> str | None:
     if status in {429, 503} and b"\r\nretry-after: " not in head.lower():
         return f"it is a {status} without Retry-After"
     # Closed without a word, and HTTP/0.9, have no status
-    return _complaint_about_body(head, body, status=status) if status and is_of_the_api and body else None
+    return _problem_with_body(head, body, status=status) if status and is_of_the_api and body else None
 
 
-def _complaint_about_body(head: bytes, body: bytes, *, status: int) -> str | None:
+def _problem_with_body(head: bytes, body: bytes, *, status: int) -> str | None:
     if b"\r\ncontent-type: application/json" not in head.lower():
         return "it is no JSON"
-    return None if status < 400 else _complaint_about_shape(body)
+    return None if status < 400 else _problem_with_shape(body)
 
 
-def _complaint_about_shape(body: bytes) -> str | None:
+def _problem_with_shape(body: bytes) -> str | None:
     try:
         error = json.loads(body)
     except ValueError:

@@ -15,7 +15,7 @@ from anb_worker.processing import process
 from local import contact_sheet, demo, inspection
 from local.contact_sheet import Row, draw_contact_sheet, moments
 from local.demo_clips import SAMPLES, Outcome
-from local.inspection import complaints, expected_frames, read_file
+from local.inspection import expected_frames, find_problems, read_file
 from local.journey import PLAYERS, Entry, Journey
 from local.loopback import ADDRESS
 from local.samples import make_sample
@@ -48,7 +48,7 @@ def ffmpeg(*arguments):
 
 
 def test_nothing_is_wrong_with_what_the_worker_makes(source, processed):
-    assert complaints(processed, frames=expected_frames(read_file(source))) == []
+    assert find_problems(processed, frames=expected_frames(read_file(source))) == []
 
 
 COPY = ("-c", "copy", "-movflags", "+faststart")
@@ -56,7 +56,7 @@ FEW = ("-frames:v", 5, "-preset", "ultrafast", "-movflags", "+faststart")
 
 
 @pytest.mark.parametrize(
-    ("change", "complaint"),
+    ("change", "problem"),
     [
         (("-vf", "scale=640:360", *FEW), "it is 640x360"),
         (("-c:v", "libx265", "-x265-params", "log-level=none", *FEW), "it is hevc"),
@@ -70,16 +70,16 @@ FEW = ("-frames:v", 5, "-preset", "ultrafast", "-movflags", "+faststart")
         (("-pix_fmt", "yuv444p", *FEW), "its pixels are yuv444p"),
     ],
 )
-def test_the_inspection_says_what_is_wrong(processed, tmp_path, change, complaint):
+def test_the_inspection_says_what_is_wrong(processed, tmp_path, change, problem):
     ffmpeg("-i", processed, *change, tmp_path / "wrong.mp4")
 
-    assert complaint in "; ".join(complaints(tmp_path / "wrong.mp4", frames=180))
+    assert problem in "; ".join(find_problems(tmp_path / "wrong.mp4", frames=180))
 
 
 def test_the_inspection_notices_a_video_that_is_too_long(tmp_path):
     ffmpeg("-f", "lavfi", "-i", "color=size=64x64:rate=30:duration=36", tmp_path / "long.mp4")
 
-    assert "more than 35" in "; ".join(complaints(tmp_path / "long.mp4", frames=1080))
+    assert "more than 35" in "; ".join(find_problems(tmp_path / "long.mp4", frames=1080))
 
 
 def test_the_inspection_notices_pictures_that_cannot_be_decoded(processed, tmp_path):
@@ -88,13 +88,13 @@ def test_the_inspection_notices_pictures_that_cannot_be_decoded(processed, tmp_p
     content[middle : middle + 20_000] = bytes(20_000)
     (tmp_path / "damaged.mp4").write_bytes(content)
 
-    assert "can be decoded" in "; ".join(complaints(tmp_path / "damaged.mp4", frames=180))
+    assert "can be decoded" in "; ".join(find_problems(tmp_path / "damaged.mp4", frames=180))
 
 
 def test_the_inspection_notices_a_file_that_is_no_video(tmp_path):
     (tmp_path / "text.mp4").write_text("Esto no es un video.\n")
 
-    assert complaints(tmp_path / "text.mp4", frames=180) == ["it cannot be read: El archivo no es un video MP4."]
+    assert find_problems(tmp_path / "text.mp4", frames=180) == ["it cannot be read: El archivo no es un video MP4."]
 
 
 def test_the_contact_sheet_shows_bumpers_and_body(processed, tmp_path):

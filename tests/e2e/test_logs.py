@@ -215,8 +215,8 @@ def test_when_the_database_refuses_a_value(system, send, account, printed, until
     with system.database.connect() as connection, connection.cursor() as cursor:
         cursor.execute(
             "CREATE TRIGGER anb.refuse BEFORE INSERT ON anb.users FOR EACH ROW BEGIN "
-            "DECLARE complaint VARCHAR(120) DEFAULT CONCAT('wrong: ', NEW.email); "
-            "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = complaint; END"
+            "DECLARE problem VARCHAR(120) DEFAULT CONCAT('wrong: ', NEW.email); "
+            "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = problem; END"
         )
         new = {**account, "email": f"c{account['email']}"}
         assert send("POST", "/api/auth/signup", json=new).status_code == 503

@@ -90,7 +90,7 @@ def test_the_rest_of_a_refused_body_can_be_wrong_too(port):
 
     answer = raw.exchange(port, request)
 
-    assert raw.complaint_about(request, answer) is None
+    assert raw.problem_with(request, answer) is None
 
 
 def test_broken_requests_are_answered_properly_and_do_no_harm(system, port):

@@ -33,8 +33,8 @@ def main(arguments: list[str]) -> int:
         if chosen:
             rows += _play(chosen, clock=clock, workers=workers, small_disks=small_disks)
     report.write(rows, whole=not arguments)
-    broken = [row for row in rows if row.verdict.complaints]
-    say(f"{len(rows)} scenarios, {len(broken)} with complaints; see {report.REPORT}")
+    broken = [row for row in rows if row.verdict.problems]
+    say(f"{len(rows)} scenarios, {len(broken)} with problems; see {report.REPORT}")
     return 1 if broken else 0
 
 
@@ -43,7 +43,7 @@ def _play(scenarios: list[Scenario], *, clock: str, workers: int, small_disks: i
     with stage(folder, clock=clock, workers=workers, small_disks=small_disks) as here:
         for scenario in scenarios:
             _play_one(scenario, here)
-    if any(row.verdict.complaints for row in here.rows):
+    if any(row.verdict.problems for row in here.rows):
         say(f"what the processes said: {folder}/world/world.log")
     else:
         shutil.rmtree(folder)
@@ -55,7 +55,7 @@ def _play_one(scenario: Scenario, here: Stage) -> None:
     try:
         scenario.play(here)
     except Exception as error:  # noqa: BLE001 a scenario that cannot be played is a broken one; the others go on
-        wrong = Verdict(complaints=[f"it could not be played: {type(error).__name__}: {error}"])
+        wrong = Verdict(problems=[f"it could not be played: {type(error).__name__}: {error}"])
         here.rows.append(Row(scenario=scenario.name, clock=here.world.clock, runs=0, verdict=wrong))
     for row in here.rows[known:]:
         found = report.line(row)

@@ -45,7 +45,7 @@ def random_kills(stage: Stage) -> None:
 def stopped(stage: Stage) -> None:
     """SIGTERM while polling, downloading, encoding and uploading: the job is finished or handed back at once."""
     clients = stage.begin(workers=1)
-    worker, complaints = stage.workers[0], []
+    worker, problems = stage.workers[0], []
     for moment in ("poll", "download", "encode", "upload"):
         gate, video_id = f"gate-{moment}", ""
         if moment != "poll":
@@ -69,19 +69,19 @@ def stopped(stage: Stage) -> None:
         took = time.monotonic() - asked
         stage.world.ffmpeg(None)
         if took > STOPS_WITHIN_SECONDS:
-            complaints.append(f"SIGTERM during {moment}: it took {took:.1f} s to stop")
+            problems.append(f"SIGTERM during {moment}: it took {took:.1f} s to stop")
         with suppress(AssertionError):
             until(lambda: stage.world.messages()[1] == 0, seconds=VISIBLE_WITHIN_SECONDS)
         status, _, crashes = stage.status(video_id)
         hidden = stage.world.messages()[1]
         if hidden:
-            complaints.append(f"SIGTERM during {moment}: the message of a video that is {status} is still invisible")
+            problems.append(f"SIGTERM during {moment}: the message of a video that is {status} is still invisible")
         if status not in {"processed", "uploaded"} or (status == "uploaded" and crashes):
-            complaints.append(f"SIGTERM during {moment}: the video is {status} with {crashes} crashes")
+            problems.append(f"SIGTERM during {moment}: the video is {status} with {crashes} crashes")
         stage.world.start(worker)
         stage.await_status(video_id, "processed")
     verdict = stage.end("SIGTERM in poll, download, encode and upload", clients, runs=4, orphans=False)
-    verdict.complaints += complaints
+    verdict.problems += problems
 
 
 def noticed_while_busy(stage: Stage) -> None:
@@ -95,16 +95,16 @@ def noticed_while_busy(stage: Stage) -> None:
     stage.world.cloud.state = "Terminated"
     clients.history.fault()
     until(lambda: stage.world.cloud.asked("CompleteLifecycleAction"), seconds=90, what="the instance may end")
-    complaints = []
+    problems = []
     for video_id in busy:
         status, attempt, _ = stage.status(video_id)
         if (status, attempt) != ("processed", 1):
-            complaints.append(f"{video_id} is {status} after {attempt} attempts when the instance may end")
+            problems.append(f"{video_id} is {status} after {attempt} attempts when the instance may end")
     if not stage.world.cloud.asked("RecordLifecycleActionHeartbeat"):
-        complaints.append("nobody asked for more time")
-    complaints += _replaced(stage, waiting)
+        problems.append("nobody asked for more time")
+    problems += _replaced(stage, waiting)
     verdict = stage.end("termination notice while busy", clients, orphans=False)
-    verdict.complaints += complaints
+    verdict.problems += problems
 
 
 def noticed_while_idle(stage: Stage) -> None:
@@ -114,9 +114,9 @@ def noticed_while_idle(stage: Stage) -> None:
     until(lambda: stage.world.cloud.asked("CompleteLifecycleAction"), seconds=30, what="the instance may end")
     waiting = clients.upload()
     clients.history.fault()
-    complaints = _replaced(stage, waiting)
+    problems = _replaced(stage, waiting)
     verdict = stage.end("termination notice while idle", clients, orphans=False)
-    verdict.complaints += complaints
+    verdict.problems += problems
 
 
 def _replaced(stage: Stage, waiting: str) -> list[str]:
@@ -159,7 +159,7 @@ def frozen(stage: Stage) -> None:
     stage.world.open_gate("overtaken")
     verdict = stage.end("SIGSTOP for longer than the lease", clients, orphans=False)
     if after != before:
-        verdict.complaints.append(f"the sleeper turned {before} into {after}")
+        verdict.problems.append(f"the sleeper turned {before} into {after}")
 
 
 def frozen_in_a_transaction(stage: Stage) -> None:
@@ -183,7 +183,7 @@ def long_job(stage: Stage) -> None:
     clients.history.fault()
     verdict = stage.end("a job longer than its lease", clients, orphans=False)
     if (attempt := stage.status(video_id)[1]) != 1:
-        verdict.complaints.append(f"it took {attempt} attempts")
+        verdict.problems.append(f"it took {attempt} attempts")
 
 
 def duplicates(stage: Stage) -> None:
@@ -203,7 +203,7 @@ def duplicates(stage: Stage) -> None:
         "every message arrives 1 to 5 times, shuffled", clients, runs=len(bodies) + len(uploaded), orphans=False
     )
     if again := [video_id for video_id in uploaded if stage.status(video_id)[1] != 1]:
-        verdict.complaints.append(f"{len(again)} videos were worked on more than once")
+        verdict.problems.append(f"{len(again)} videos were worked on more than once")
 
 
 def unreadable(stage: Stage) -> None:
@@ -215,7 +215,7 @@ def unreadable(stage: Stage) -> None:
     found = stage.world.sqs.receive_message(QueueUrl=stage.world.queue_url(DEAD_LETTERS), VisibilityTimeout=0)
     verdict = stage.end("an unreadable message", clients, dead_letters=1, orphans=False)
     if [message["Body"] for message in found.get("Messages", [])] != ["not json"]:
-        verdict.complaints.append(f"the dead letter is {found.get('Messages')}")
+        verdict.problems.append(f"the dead letter is {found.get('Messages')}")
 
 
 def deleted(stage: Stage) -> None:
@@ -249,7 +249,7 @@ def deleted(stage: Stage) -> None:
     until(lambda: not stage.world.stray_encoders(), seconds=60, what="no encoder is left")
     verdict = stage.end("delete at five moments", clients, runs=5, orphans=False)
     if status != 400:
-        verdict.complaints.append(f"deleting a published video answered {status}")
+        verdict.problems.append(f"deleting a published video answered {status}")
 
 
 def everything_dies(stage: Stage, uploads: int = 10) -> None:
@@ -307,9 +307,9 @@ def racing_votes(stage: Stage, voters: int = 20, videos: int = 45) -> None:
     verdict.accepted, verdict.processed = len(clients.history.votes), len(clients.history.votes)
     twice = [s for s in statuses if s[:2] == (published[0], people[0].id) and s[2] == 200]
     if len(twice) > 1:
-        verdict.complaints.append(f"the same vote was accepted {len(twice)} times")
+        verdict.problems.append(f"the same vote was accepted {len(twice)} times")
     if untaken := [order.path.name for order in crash if not order.is_taken()]:
-        verdict.complaints.append(f"nobody died at {untaken}")
+        verdict.problems.append(f"nobody died at {untaken}")
 
 
 def cleaned(stage: Stage) -> None:
@@ -333,4 +333,4 @@ def cleaned(stage: Stage) -> None:
     after = stage.world.keys()
     verdict = stage.end("the janitor, after all of the above", clients, runs=len(before - after), orphans=False)
     if after != before & kept:
-        verdict.complaints.append(f"left: {sorted(after - kept)}; removed too much: {sorted(before & kept - after)}")
+        verdict.problems.append(f"left: {sorted(after - kept)}; removed too much: {sorted(before & kept - after)}")

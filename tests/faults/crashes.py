@@ -203,7 +203,7 @@ def poison(stage: Stage) -> None:
     order.path.unlink(missing_ok=True)
     verdict = stage.end("a video that kills every worker fails after three crashes", clients)
     if kills != 3:
-        verdict.complaints.append(f"it killed {kills} workers and not 3")
+        verdict.problems.append(f"it killed {kills} workers and not 3")
 
 
 def message_outlives_outcome(stage: Stage) -> None:
@@ -216,7 +216,7 @@ def message_outlives_outcome(stage: Stage) -> None:
     waiting = sum(stage.world.messages())
     verdict = stage.end("the message is there until the outcome is committed", clients)
     if waiting != 1:
-        verdict.complaints.append(f"before the outcome was committed, {waiting} messages were on the queue, not 1")
+        verdict.problems.append(f"before the outcome was committed, {waiting} messages were on the queue, not 1")
 
 
 def often(times: int) -> str:

@@ -1,4 +1,4 @@
-"""Shows that the proof can fail: each of these changes to the code makes a scenario complain."""
+"""Shows that the proof can fail: each of these changes to the code makes a scenario fail."""
 
 import tempfile
 from collections.abc import Callable
@@ -124,7 +124,7 @@ def main(arguments: list[str]) -> int:
     for mutation in MUTATIONS:
         if arguments and not mutation.name.startswith(tuple(arguments)):
             continue
-        found = complaints(mutation)
+        found = problems(mutation)
         say(f"{mutation.name}: {'; '.join(found) or 'NOT NOTICED'}")
         if not found:
             unnoticed.append(mutation.name)
@@ -133,8 +133,8 @@ def main(arguments: list[str]) -> int:
     return 1 if unnoticed else 0
 
 
-def complaints(mutation: Mutation) -> list[str]:
-    """What the mutation's scenario complains about."""
+def problems(mutation: Mutation) -> list[str]:
+    """What the mutation's scenario finds wrong."""
     with tempfile.TemporaryDirectory(prefix="anb-mutation-") as name:
         folder = Path(name)
         mutate(mutation, folder / "services")
@@ -143,7 +143,7 @@ def complaints(mutation: Mutation) -> list[str]:
                 mutation.scenario(here)
             except AssertionError as error:
                 return [f"it could not be played to its end: {error}"]
-            return [complaint for row in here.rows for complaint in row.verdict.complaints]
+            return [problem for row in here.rows for problem in row.verdict.problems]
 
 
 def mutate(mutation: Mutation, copy: Path) -> None:

@@ -58,7 +58,7 @@ class Verdict:
     lost: int = 0
     duplicated: int = 0
     recovery_seconds: float = 0
-    complaints: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def judge(
     waited = _await_ends(world, history, patience_seconds)
     verdict.recovery_seconds = round(max(waited, *_recoveries(world)), 1)
     if verdict.accepted and verdict.recovery_seconds > limit_seconds:
-        verdict.complaints.append(f"recovery took {verdict.recovery_seconds} s, more than {limit_seconds:g}")
+        verdict.problems.append(f"recovery took {verdict.recovery_seconds} s, more than {limit_seconds:g}")
     rows = {row.id: row for row in _rows(world, history)}
     _judge_videos(world, history, rows, verdict)
     _judge_votes(world, history, verdict)
@@ -147,21 +147,21 @@ def _judge_videos(world: World, history: History, rows: dict[str, _Row], verdict
         row = rows.get(video_id)
         if video_id in history.deleted:
             if row is not None:
-                verdict.complaints.append(f"{video_id} was deleted and is still there, {row.status}")
+                verdict.problems.append(f"{video_id} was deleted and is still there, {row.status}")
             continue
         if row is None or row.status not in {"processed", "failed"}:
             verdict.lost += 1
-            verdict.complaints.append(f"{video_id} is lost: {row}")
+            verdict.problems.append(f"{video_id} is lost: {row}")
         elif row.status not in wanted:
-            verdict.complaints.append(f"{video_id} ended as {row.status} ({row.error}) and not as {wanted}")
+            verdict.problems.append(f"{video_id} ended as {row.status} ({row.error}) and not as {wanted}")
     for row in rows.values():
         verdict.processed += row.status == "processed"
         verdict.failed += row.status == "failed"
         if row.status == "failed" and not row.error:
-            verdict.complaints.append(f"{row.id} failed without a reason")
+            verdict.problems.append(f"{row.id} failed without a reason")
         if len(again := ends.get(row.id, [])) > 1:
             verdict.duplicated += len(again) - 1
-            verdict.complaints.append(f"{row.id} has ended more than once: {again}")
+            verdict.problems.append(f"{row.id} has ended more than once: {again}")
 
 
 def _judge_votes(world: World, history: History, verdict: Verdict) -> None:
@@ -176,17 +176,17 @@ def _judge_votes(world: World, history: History, verdict: Verdict) -> None:
         ((counted, player),) = world.rows("SELECT votes, user_id FROM anb.videos WHERE id = %s", _bare(video_id))
         if missing := sure - found:
             verdict.lost += len(missing)
-            verdict.complaints.append(f"{len(missing)} votes for {video_id} were answered with 200 and are not there")
+            verdict.problems.append(f"{len(missing)} votes for {video_id} were answered with 200 and are not there")
         if counted < len(found):
             verdict.lost += len(found) - counted
         if counted > len(found):
             verdict.duplicated += counted - len(found)
         if counted != len(found):
-            verdict.complaints.append(f"{video_id} counts {counted} of {len(found)} votes")
+            verdict.problems.append(f"{video_id} counts {counted} of {len(found)} votes")
         wanted = world.rows("SELECT COALESCE(SUM(votes), 0) FROM anb.videos WHERE user_id = %s", player)
         stands = world.rows("SELECT votes FROM anb.standings WHERE user_id = %s", player)
         if [int(row[0]) for row in wanted] != [int(row[0]) for row in stands]:
-            verdict.complaints.append(f"player {player} stands with {stands} of {wanted} votes")
+            verdict.problems.append(f"player {player} stands with {stands} of {wanted} votes")
 
 
 def _judge_objects(world: World, history: History, rows: dict[str, _Row], verdict: Verdict, *, orphans: bool) -> None:
@@ -196,19 +196,19 @@ def _judge_objects(world: World, history: History, rows: dict[str, _Row], verdic
             for key in _published(row):
                 if key not in keys:
                     verdict.lost += 1
-                    verdict.complaints.append(f"{row.id} is open to votes without {key}")
-            verdict.complaints += [f"{row.id}: {wrong}" for wrong in _picture_complaints(world, row, keys)]
+                    verdict.problems.append(f"{row.id} is open to votes without {key}")
+            verdict.problems += [f"{row.id}: {wrong}" for wrong in _picture_problems(world, row, keys)]
         if row.status not in {"awaiting_upload", "refused"} and _source(row) not in keys:
-            verdict.complaints.append(f"the source of {row.id} is gone")
+            verdict.problems.append(f"the source of {row.id} is gone")
     known = {_source(row) for row in rows.values()}
     known |= {f"incoming/{row.id}/source.mp4" for row in rows.values() if row.status == "awaiting_upload"}
     known |= {key for row in rows.values() if row.status == "processed" for key in _published(row)}
     ours = set(rows) | set(history.accepted)
     left = sorted(key for key in keys - known if (found := _KEY.fullmatch(key)) and found[1] in ours)
     if left and not orphans:
-        verdict.complaints.append(f"objects that no row points to: {left}")
+        verdict.problems.append(f"objects that no row points to: {left}")
     if strange := sorted(key for key in keys if not _KEY.fullmatch(key)):
-        verdict.complaints.append(f"objects that the janitor would not know: {strange}")
+        verdict.problems.append(f"objects that the janitor would not know: {strange}")
 
 
 def _source(row: _Row) -> str:
@@ -219,7 +219,7 @@ def _published(row: _Row) -> tuple[str, str]:
     return f"processed/{row.id}/{row.attempt}.mp4", f"thumbnails/{row.id}/{row.attempt}.jpg"
 
 
-def _picture_complaints(world: World, row: _Row, keys: set[str]) -> list[str]:
+def _picture_problems(world: World, row: _Row, keys: set[str]) -> list[str]:
     key = _published(row)[0]
     if key not in keys:
         return []
@@ -241,9 +241,9 @@ def _judge_queue(world: World, verdict: Verdict, *, dead_letters: int) -> None:
     while sum(world.messages()) and time.monotonic() < deadline:
         time.sleep(0.2)
     if any(left := world.messages()):
-        verdict.complaints.append(f"the queue still holds {left} messages")
+        verdict.problems.append(f"the queue still holds {left} messages")
     if (dead := world.dead_letters()) != dead_letters:
-        verdict.complaints.append(f"{dead} dead letters and not {dead_letters}")
+        verdict.problems.append(f"{dead} dead letters and not {dead_letters}")
 
 
 def _judge_machine(world: World, verdict: Verdict) -> None:
@@ -251,16 +251,16 @@ def _judge_machine(world: World, verdict: Verdict) -> None:
     while (world.stray_encoders() or world.scratch_files()) and time.monotonic() < deadline:
         time.sleep(0.2)
     if stray := world.stray_encoders():
-        verdict.complaints.append(f"processes still work in scratch: {stray}")
+        verdict.problems.append(f"processes still work in scratch: {stray}")
     if files := world.scratch_files():
-        verdict.complaints.append(f"scratch holds {[str(file) for file in files]}")
+        verdict.problems.append(f"scratch holds {[str(file) for file in files]}")
 
 
 def _judge_answers(history: History, verdict: Verdict, *, answers_cut: bool) -> None:
     for (status, retry_after), times in sorted(history.answers.items()):
         fine = status in _ALLOWED or (status == 503 and retry_after) or (status == 0 and answers_cut)
         if not fine:
-            verdict.complaints.append(f"{times} answers with {status or 'a broken connection'}")
+            verdict.problems.append(f"{times} answers with {status or 'a broken connection'}")
 
 
 def _bare(video_id: str) -> str:

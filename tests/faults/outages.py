@@ -47,7 +47,7 @@ def queue_refuses(stage: Stage) -> None:
     stage.world.to_queue.heal()
     clients.history.fault()
     verdict = stage.end("the queue refuses", clients, orphans=False)
-    verdict.complaints += slow
+    verdict.problems += slow
 
 
 def queue_hangs(stage: Stage) -> None:
@@ -61,7 +61,7 @@ def queue_hangs(stage: Stage) -> None:
     stage.world.to_queue.heal()
     clients.history.fault()
     verdict = stage.end("the queue hangs", clients, orphans=False)
-    verdict.complaints += slow
+    verdict.problems += slow
 
 
 def queue_goes_dark(stage: Stage) -> None:
@@ -72,7 +72,7 @@ def queue_goes_dark(stage: Stage) -> None:
     stage.world.to_queue.heal_for_new_connections()
     clients.history.fault()
     verdict = stage.end("the queue's connections are half open", clients, orphans=False)
-    verdict.complaints += slow
+    verdict.problems += slow
 
 
 def queue_purged(stage: Stage) -> None:
@@ -109,7 +109,7 @@ def send_unanswered(stage: Stage) -> None:
     stage.start(stage.workers)
     verdict = stage.end("the answer to SendMessage is lost", clients, runs=3, orphans=False)
     if lost < 3:
-        verdict.complaints.append(f"only {lost} of 3 answers were lost")
+        verdict.problems.append(f"only {lost} of 3 answers were lost")
 
 
 def database_killed(stage: Stage) -> None:
@@ -176,7 +176,7 @@ def commits_unanswered(stage: Stage) -> None:
     clients.history.fault()
     verdict = stage.end("the answer to COMMIT is lost, at each transaction", clients, runs=len(STATEMENTS))
     if unlost:
-        verdict.complaints.append(f"no answer was lost for {unlost}")
+        verdict.problems.append(f"no answer was lost for {unlost}")
 
 
 def store_fails(stage: Stage) -> None:
@@ -235,7 +235,7 @@ def store_truncates(stage: Stage) -> None:
     verdict = stage.end("the store truncates", clients)
     # The claim that led to the end stays counted
     if crashed := [video_id for video_id in uploaded if stage.status(video_id)[2] != 1]:
-        verdict.complaints.append(f"a fault of the store counts as a crash of {len(crashed)} videos")
+        verdict.problems.append(f"a fault of the store counts as a crash of {len(crashed)} videos")
 
 
 def store_hangs(stage: Stage) -> None:
@@ -271,7 +271,7 @@ def disk_full(stage: Stage) -> None:
     stage.start(stage.workers)
     verdict = stage.end("the scratch disk is full", clients, orphans=False)
     if crashes:
-        verdict.complaints.append(f"a full disk counts as {crashes} crashes of the video")
+        verdict.problems.append(f"a full disk counts as {crashes} crashes of the video")
 
 
 def ffmpeg_misbehaves(stage: Stage) -> None:

@@ -32,7 +32,7 @@ def completed_twice(stage: Stage) -> None:
     verdict = stage.end(
         "a reservation is completed twice while it is copied", clients, runs=len(forms), orphans=False
     )
-    verdict.complaints += wrong
+    verdict.problems += wrong
     for moment, form in forms.items():
         _compare(stage, verdict, form, second, f"completed twice, the first held at {moment}")
 
@@ -53,7 +53,7 @@ def killed_between_copy_and_commit(stage: Stage) -> None:
     verdict = stage.end("killed between copy and commit", clients, runs=len(forms), answers_cut=True)
     left = {form["video_id"]: _copies(stage, form) for form in forms}
     if sorted(map(len, left.values())) != [1, 2, 2]:
-        verdict.complaints.append(f"the deaths left {left}")
+        verdict.problems.append(f"the deaths left {left}")
     stage.world.ops("janitor", "--delete", "--force")
     for form in forms:
         _compare(stage, verdict, form, content, "after the janitor")
@@ -83,7 +83,7 @@ def posted_during_complete(stage: Stage) -> None:
     clients.history.fault()
     stage.start(stage.workers)
     verdict = stage.end("another file is posted during complete", clients, runs=3)
-    verdict.complaints += wrong
+    verdict.problems += wrong
     _compare(stage, verdict, form, good, "posted after the copy")
     _clean(stage, verdict)
 
@@ -109,10 +109,10 @@ def posted_after_complete(stage: Stage) -> None:
 
 
 def _clean(stage: Stage, verdict: Verdict) -> None:
-    """Complain unless the janitor removes all that was posted to forms of uploads that are over."""
+    """Fail unless the janitor removes all that was posted to forms of uploads that are over."""
     stage.world.ops("janitor", "--delete", "--force")
     if left := _below(stage, "incoming/"):
-        verdict.complaints.append(f"the janitor left {left}")
+        verdict.problems.append(f"the janitor left {left}")
 
 
 def _files(one: Path, other: Path) -> list[bytes]:
@@ -153,9 +153,9 @@ def _below(stage: Stage, prefix: str) -> list[str]:
 
 
 def _compare(stage: Stage, verdict: Verdict, form: dict[str, Any], content: bytes, what: str) -> None:
-    """Complain unless the accepted source is this one, and the only copy."""
+    """Fail unless the accepted source is this one, and the only copy."""
     source = stage.source(form["video_id"])
     if (copies := _copies(stage, form)) != [source]:
-        verdict.complaints.append(f"{what}: {source} was accepted, and there are {copies}")
+        verdict.problems.append(f"{what}: {source} was accepted, and there are {copies}")
     elif stage.world.s3.get_object(Bucket=BUCKET, Key=source)["Body"].read() != content:
-        verdict.complaints.append(f"{what}: the source is not the file that was accepted")
+        verdict.problems.append(f"{what}: the source is not the file that was accepted")

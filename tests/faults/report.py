@@ -30,7 +30,7 @@ def line(row: Row) -> dict[str, Any]:
         "duplicated": verdict.duplicated,
         "recovery_seconds": verdict.recovery_seconds,
         "clock": row.clock,
-        "complaints": verdict.complaints,
+        "problems": verdict.problems,
     }
 
 
@@ -56,7 +56,7 @@ def _table(lines: list[dict[str, Any]]) -> str:
         f"|---|---|{'---:|' * (len(_COLUMNS) - 2)}---|",
     ]
     body = [
-        f"| {' | '.join(str(entry[column]) for column in _COLUMNS)} | {'; '.join(entry['complaints']) or 'kept'} |"
+        f"| {' | '.join(str(entry[column]) for column in _COLUMNS)} | {'; '.join(entry['problems']) or 'kept'} |"
         for entry in lines
     ]
     return "\n".join(head + body)

@@ -186,8 +186,8 @@ class DescribedClient(FlaskClient):
 
     def open(self, *args, **kwargs):
         response = super().open(*args, **{"buffered": True, **kwargs})  # files are read and closed
-        complaints = Description.ours().complaints(response, self.application.url_map)
-        assert not complaints, "\n".join(complaints)
+        problems = Description.ours().problems(response, self.application.url_map)
+        assert not problems, "\n".join(problems)
         return response
 
 

@@ -38,7 +38,7 @@ class Description:
     def ours(cls):
         return cls(json.loads(PATH.read_text(encoding="utf-8")))
 
-    def complaints(self, response, url_map):
+    def problems(self, response, url_map):
         """Return a sentence for each thing in the answer that the document does not say."""
         method, path = response.request.method, response.request.path
         if method in {"HEAD", "OPTIONS"}:
@@ -54,8 +54,8 @@ class Description:
             return [f"{method} {path}: status {response.status_code} is not documented"]
         pointer, described = found
         return [
-            f"{method} {path}: {response.status_code}: {complaint}"
-            for complaint in (*self._of_headers(pointer, described, response), *self._of_body(pointer, response))
+            f"{method} {path}: {response.status_code}: {problem}"
+            for problem in (*self._of_headers(pointer, described, response), *self._of_body(pointer, response))
         ]
 
     def contents(self):

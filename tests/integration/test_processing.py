@@ -380,7 +380,7 @@ def test_the_command_without_arguments_explains_itself():
 
 
 @pytest.mark.parametrize(
-    ("source", "output", "complaint"),
+    ("source", "output", "problem"),
     [
         ("missing.mp4", "out.mp4", "no existe"),
         ("folder", "out.mp4", "no es un archivo"),
@@ -390,7 +390,7 @@ def test_the_command_without_arguments_explains_itself():
         ("text.mp4", "missing/out.mp4", "la carpeta no existe"),
     ],
 )
-def test_a_path_that_cannot_be_right_is_named(tmp_path, capsys, source, output, complaint):
+def test_a_path_that_cannot_be_right_is_named(tmp_path, capsys, source, output, problem):
     (tmp_path / "text.mp4").write_text("hola")
     (tmp_path / "folder").mkdir()
 
@@ -398,5 +398,5 @@ def test_a_path_that_cannot_be_right_is_named(tmp_path, capsys, source, output, 
 
     said = capsys.readouterr().err
     assert code == 1
-    assert complaint in said
+    assert problem in said
     assert said.count("\n") == 1

@@ -48,7 +48,7 @@ def wait_until(condition, *, seconds=5):
     return condition()
 
 
-def test_a_program_ends_with_its_own_code_and_complaint(tmp_path):
+def test_a_program_ends_with_its_own_code_and_error(tmp_path):
     ended = run(tmp_path, "import sys; sys.exit('no good\\nat all')")
 
     assert (ended.code, ended.errors) == (1, "no good | at all")

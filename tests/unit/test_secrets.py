@@ -33,9 +33,9 @@ class Aws:
         value = self._find(self._secrets, name, "ResourceNotFoundException")
         return {"SecretString": value, "ARN": SecretId, "VersionId": str(len(value))}
 
-    def _find(self, where, name, complaint):
+    def _find(self, where, name, code):
         if name not in where:
-            raise ClientError({"Error": {"Code": complaint}}, "look-up")
+            raise ClientError({"Error": {"Code": code}}, "look-up")
         return where[name]
 
 
@@ -119,17 +119,17 @@ def test_a_database_that_cannot_be_verified_is_not_used(aws, named):
 
 
 @pytest.mark.parametrize(
-    ("described", "complaint"),
+    ("described", "error"),
     [
         ({**DESCRIBED, "port": "many"}, "does not describe a database"),
         ({key: value for key, value in DESCRIBED.items() if key != "host"}, "has no host"),
         ("hidden words", "does not describe a database"),
     ],
 )
-def test_a_secret_of_another_shape_is_refused_without_quoting_it(named, described, complaint):
+def test_a_secret_of_another_shape_is_refused_without_quoting_it(named, described, error):
     aws = Aws(parameters={"/anb/database": ARN}, secrets={ARN: json.dumps(described), "jwt": "x"})
 
-    with pytest.raises(SecretsMissing, match=complaint) as refusal:
+    with pytest.raises(SecretsMissing, match=error) as refusal:
         look_up(named, client=aws)
 
     assert "p@ss" not in str(refusal.value)
@@ -179,7 +179,7 @@ def test_the_command_takes_the_place_of_the_launcher():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment", "complaint"),
+    ("arguments", "environment", "error"),
     [
         (["--", "no-such-program"], {}, "anb.secrets: no-such-program: No such file or directory\n"),
         (
@@ -192,7 +192,7 @@ def test_the_command_takes_the_place_of_the_launcher():
         ),
     ],
 )
-def test_what_keeps_the_command_from_starting_is_one_line(arguments, environment, complaint):
+def test_what_keeps_the_command_from_starting_is_one_line(arguments, environment, error):
     done = run(*arguments, **environment)
 
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", complaint)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", error)

@@ -58,7 +58,7 @@ class Registration:
                 wrong[name] = str(reason)
         if "email" in values and not _EMAIL.fullmatch(values["email"]):
             wrong["email"] = "No es un correo electrónico válido."
-        wrong |= _password_complaints(sent.get("password1"), sent.get("password2"))
+        wrong |= _password_problems(sent.get("password1"), sent.get("password2"))
         if wrong:
             raise Invalid("Los datos enviados no son válidos.", fields=wrong)
         return cls(**{**values, "email": values["email"].lower()}, password=sent["password1"])
@@ -131,7 +131,7 @@ def _verified(password_hash: str, password: str) -> bool:
         return False
 
 
-def _password_complaints(password1: object, password2: object) -> dict[str, str]:
+def _password_problems(password1: object, password2: object) -> dict[str, str]:
     wrong = {}
     if not isinstance(password1, str) or not password1:
         wrong["password1"] = "Este campo es obligatorio."

@@ -55,7 +55,7 @@ class WrongFields:
     ) -> bool:
         if not isinstance(error, Invalid) or not error.fields:
             return False
-        self._fields = error.fields | self._fields  # the first complaint about a field stays
+        self._fields = error.fields | self._fields  # the first problem about a field stays
         return True
 
     def refuse(self, message: str) -> None:

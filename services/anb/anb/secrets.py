@@ -80,15 +80,15 @@ def look_up(environment: Mapping[str, str], *, client: Callable[[str], Any] | No
         "ANB_JWT_SECRET_ID": lambda name: _signing_keys(name, client),
     }
     secrets: list[Secret] = []
-    complaints = []
+    problems = []
     for variable, recipe in recipes.items():
         if name := environment.get(variable):
             try:
                 secrets += recipe(name)
             except SecretsMissing as reason:
-                complaints.append(f"{variable} is {name}, but {reason}")
-    if complaints:
-        raise SecretsMissing("; ".join(complaints))
+                problems.append(f"{variable} is {name}, but {reason}")
+    if problems:
+        raise SecretsMissing("; ".join(problems))
     return secrets
 
 

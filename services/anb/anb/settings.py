@@ -35,11 +35,11 @@ class Settings:
             raise SettingsError(f"these environment variables must be whole numbers above 0: {', '.join(wrong)}")
         typed: dict[str, Any] = {**values, **{name: int(values[name]) for name in numbers}}
         settings = cls(**typed)
-        if complaints := settings.complaints():
-            raise SettingsError("; ".join(complaints))
+        if problems := settings.problems():
+            raise SettingsError("; ".join(problems))
         return settings
 
-    def complaints(self) -> list[str]:
+    def problems(self) -> list[str]:
         """Return a sentence for each setting that cannot be used; a secret is never quoted."""
         try:
             usable = make_url(self.database_url).drivername == "mysql+pymysql"

@@ -42,11 +42,11 @@ class WebSettings(Settings):
         """The sites that may call the API from a browser."""
         return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
 
-    def complaints(self) -> list[str]:
+    def problems(self) -> list[str]:
         """Return a sentence for each setting that cannot be used."""
         short = len(self.jwt_secret.encode()) < _SHORTEST_SECRET_BYTES
         return [
-            *super().complaints(),
+            *super().problems(),
             *([f"ANB_JWT_SECRET must have at least {_SHORTEST_SECRET_BYTES} bytes"] if short else []),
             *(
                 f"ANB_CORS_ORIGINS must be origins like https://app.example.org, separated by commas, not {origin!r}"

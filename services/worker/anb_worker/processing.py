@@ -25,7 +25,7 @@ BRANDING: Final = Path(__file__).parent / "branding"
 
 _HDR_TRANSFERS: Final = ("smpte2084", "arib-std-b67")  # PQ and HLG, as ffmpeg calls them
 _MATRIX: Final = re.compile(r"\b(?:bt709|bt470bg|smpte170m|smpte240m|fcc|gbr|(?!unknown)\w+(?=/\w+/))")
-_COMPLAINANT: Final = re.compile(r"\[(\w[\w,#:/-]*) @ 0x[0-9a-f]+\]")
+_REPORTING_COMPONENT: Final = re.compile(r"\[(\w[\w,#:/-]*) @ 0x[0-9a-f]+\]")
 _UNDECODABLE: Final = "El video está dañado: no se pudo decodificar."
 # ffmpeg exits with the low byte of the negative errno: these speak of the machine and not of the file
 _MACHINE_TROUBLE: Final = frozenset(
@@ -139,7 +139,7 @@ def _join(folder: Path, cancelled: Callable[[], bool]) -> Clip:
         raise Crashed("body and bumpers were encoded differently: run scripts/draw_branding.py again")
     ended = sandbox.run(_ffmpeg(encoding.join()), folder=folder, cancelled=cancelled)
     if ended.code != 0:
-        raise Crashed(f"the join ended with {ended.code}, which {_complainants(ended)} told")
+        raise Crashed(f"the join ended with {ended.code}, which {_reporting_components(ended)} told")
     joined = _read(folder / encoding.JOINED)
     _verify(joined, frames=sum(part.frames for part in parts))
     return joined
@@ -175,11 +175,11 @@ def _raise_for_exit_code(ended: sandbox.Ended) -> None:
     if ended.code == 0:
         return
     if ended.code in _MACHINE_TROUBLE | _CHAIN_BROKEN | {_STOPPED}:
-        raise Crashed(f"ffmpeg ended with {ended.code}, which {_complainants(ended)} told")
-    log.info("ffmpeg refused a file with %d, which %s told", ended.code, _complainants(ended))
+        raise Crashed(f"ffmpeg ended with {ended.code}, which {_reporting_components(ended)} told")
+    log.info("ffmpeg refused a file with %d, which %s told", ended.code, _reporting_components(ended))
     raise Unprocessable(_UNDECODABLE)
 
 
-def _complainants(ended: sandbox.Ended) -> str:
-    """Return which parts of ffmpeg have complained; what they say may quote the file, which is a player's."""
-    return ", ".join(sorted(set(_COMPLAINANT.findall(ended.errors)))) or "nobody"
+def _reporting_components(ended: sandbox.Ended) -> str:
+    """Return which components of ffmpeg reported errors; what they say may quote the file, which is a player's."""
+    return ", ".join(sorted(set(_REPORTING_COMPONENT.findall(ended.errors)))) or "nobody"
