@@ -32,7 +32,7 @@ from bench import flood, slow_bodies
 from bench import report as performance_page
 from local import loopback
 from local.samples import make_sample
-from local.system import PARTS, System, running_system
+from local.system import SERVICES, System, running_system
 
 HEALTH_P99_SECONDS, LOGIN_SECONDS = 1.0, 2.0
 PLAYERS, PLACES, VIDEOS = 200_000, 200_000, 2_000
@@ -133,7 +133,7 @@ def main() -> int:
 def _world() -> Iterator[World]:
     with (
         tempfile.TemporaryDirectory(prefix="abuse-") as folder,
-        running_system(Path(folder) / "system", parts=set(PARTS) - {"worker"}) as system,
+        running_system(Path(folder) / "system", services=set(SERVICES) - {"worker"}) as system,
     ):
         while requests.get(f"{system.url}/readyz", timeout=10).status_code != 200:
             time.sleep(0.1)

@@ -34,7 +34,7 @@ from anb.database import connect
 from anb.migrations import upgrade
 from anb_web import tokens
 from bench import report as performance_page
-from local import loopback, services
+from local import applications, loopback
 from local.database import Database
 from local.emulator import Emulator
 from local.samples import make_sample
@@ -415,8 +415,8 @@ def uploads(serve: Servers, world: World, make: Requests, folder: Path, *, round
 
     Without the chores: they run on while the object store writes, and would be counted as the upload's.
     """
-    print(services.raised_limits())
-    api = serve(API, world, environment=services.RAISED_LIMITS)
+    print(applications.raised_limits())
+    api = serve(API, world, environment=applications.RAISED_LIMITS)
     clip = sample(folder)
     token = make.bearers[0]
     url = f"http://{loopback.ADDRESS}:{api.port}/api/videos"

@@ -28,7 +28,7 @@ from anb.database import connect
 from anb.database import sessions as sessions_of
 from anb.models import Standing, Status, User, Video
 from bench import report as performance_page
-from local.system import PARTS, System, running_system
+from local.system import SERVICES, System, running_system
 
 SLOWEST_P95_SECONDS = 1.0
 PLAYERS, VIDEOS = 10, 2000
@@ -124,7 +124,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="slow-clients-") as state,
-        running_system(Path(state), parts=set(PARTS) - {"worker"}) as system,
+        running_system(Path(state), services=set(SERVICES) - {"worker"}) as system,
     ):
         _wait_until_it_serves(system)
         tokens = _players(system)

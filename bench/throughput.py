@@ -32,7 +32,7 @@ from anb.storage import MP4, S3Storage, source_key
 from anb_worker.processing import process
 from bench import report as performance_page
 from bench.worker_cost import SAMPLES, source
-from local import console, services
+from local import applications, console
 from local.emulator import BUCKET, KEY, REGION
 from local.supervisor import Supervisor
 from local.system import System, running_system
@@ -137,14 +137,14 @@ class Product:
 @contextmanager
 def running_product(folder: Path, clip: Path) -> Iterator[Product]:
     """The product's worker, ready for messages, until the block ends."""
-    with running_system(folder / "system", parts=("database", "emulator", "migrations")) as system:
+    with running_system(folder / "system", services=("database", "emulator", "migrations")) as system:
         with system.database.connect() as connection, connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO anb.users (id, email, first_name, last_name, city, country, password_hash)"
                 " VALUES (1, 'ana@example.com', 'Ana', 'Gil', 'Cali', 'Colombia', '')"
             )
             connection.commit()
-        worker = Supervisor([services.worker(system.environment)], write=console.ignore)
+        worker = Supervisor([applications.worker(system.environment)], write=console.ignore)
         session = boto3.session.Session(KEY, KEY, region_name=REGION)
         endpoint = system.emulator.endpoint
         s3, sqs = session.client("s3", endpoint_url=endpoint), session.client("sqs", endpoint_url=endpoint)

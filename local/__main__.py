@@ -41,13 +41,13 @@ def main() -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     try:
-        from local.services import chosen  # noqa: PLC0415 see above
+        from local.applications import chosen  # noqa: PLC0415 see above
         from local.system import run  # noqa: PLC0415 see above
 
         os.umask(0o077)  # data, secrets and logs are their owner's alone
         killed = run(arguments.state.resolve(), port=_port(), as_json=_wants_json(), settings=chosen(os.environ))
     except KeyboardInterrupt:
-        return 0  # before any part ran; a wish to stop like any other
+        return 0  # before any service ran; a wish to stop like any other
     return signals.INTERRUPTED if killed else 0
 
 

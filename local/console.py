@@ -1,4 +1,4 @@
-"""What the terminal shows: each line after the time and the name of the part that printed it."""
+"""What the terminal shows: each line after the time and the name of the service that printed it."""
 
 import json
 import os
@@ -20,7 +20,7 @@ _writing = threading.Lock()
 
 
 def show(name: str, line: str) -> None:
-    """Print a line of a part as people read it: of JSON what matters, other text as it is."""
+    """Print a line of a service as people read it: of JSON what matters, other text as it is."""
     level, text = _readable(line)
     shown = f"{time.strftime('%H:%M:%S')} {name:<{NAME_WIDTH}} {level:<{LEVEL_WIDTH}} {text}".rstrip()
     colour = COLOURS.get(level)
@@ -28,7 +28,7 @@ def show(name: str, line: str) -> None:
 
 
 def show_raw(name: str, line: str) -> None:
-    """Print a line of a part as it came, if it is JSON; other text after the part's name."""
+    """Print a line of a service as it came, if it is JSON; other text after the service's name."""
     say(line if _json(line) else f"{name:<{NAME_WIDTH}} | {line}")
 
 

@@ -12,7 +12,7 @@ from local.errors import CannotRun
 from local.loopback import ADDRESS
 from local.packages import Program
 from local.state import State, write_private
-from local.supervisor import Part
+from local.supervisor import Service
 
 SCHEMA = "anb"
 COLLATION = "utf8mb4_unicode_520_ci"  # the newest that MySQL and MariaDB share
@@ -68,8 +68,8 @@ class Database:
         return True
 
 
-def prepare(state: State, *, mariadbd: Program) -> tuple[Database, Part]:
-    """The database of a state folder, created when there is none yet, and the part that serves it."""
+def prepare(state: State, *, mariadbd: Program) -> tuple[Database, Service]:
+    """The database of a state folder, created when there is none yet, and the service that runs it."""
     database = Database(
         port=state.port("database"),
         password=state.secret("database"),
@@ -77,7 +77,7 @@ def prepare(state: State, *, mariadbd: Program) -> tuple[Database, Part]:
     )
     folder = state.folder("database")
     data = _data(folder, mariadbd=mariadbd)
-    part = Part(
+    service = Service(
         name="database",
         command=[
             *_command(mariadbd, folder=data),
@@ -106,7 +106,7 @@ def prepare(state: State, *, mariadbd: Program) -> tuple[Database, Part]:
         is_ready=database.is_ready,
         stop_within_seconds=20,
     )
-    return database, part
+    return database, service
 
 
 def _command(mariadbd: Program, *, folder: Path) -> list[str]:

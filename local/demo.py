@@ -72,7 +72,7 @@ class _Demo:
             ):
                 self._travel(journey, is_there)
         except CannotRun:
-            self._console.print(f"what its parts said is in {escape(log.name)}", soft_wrap=True)
+            self._console.print(f"what its services said is in {escape(log.name)}", soft_wrap=True)
             raise
         finally:
             shutil.rmtree(self._temporary, ignore_errors=True)
@@ -267,7 +267,7 @@ def _row(entry: Entry, source: Clip, video: Path) -> Row:
 
 
 def _watchful_sleep(system: System) -> Callable[[float], None]:
-    """A sleep that raises CannotRun when a part of the system has died for good."""
+    """A sleep that raises CannotRun when a service of the system has died for good."""
 
     def sleep(seconds: float) -> None:
         system.check()
@@ -277,7 +277,7 @@ def _watchful_sleep(system: System) -> Callable[[float], None]:
 
 
 def _written_to(log: IO[str]) -> Write:
-    """Takes what the parts print; each line is written at once, so that lines of several parts do not mix."""
+    """Takes what the services print; each line is written at once, so that lines of several services do not mix."""
 
     def write(name: str, line: str) -> None:
         log.write(f"{name:<10} | {line}\n")

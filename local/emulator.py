@@ -15,7 +15,7 @@ from botocore.config import Config
 from local.errors import CannotRun
 from local.loopback import ADDRESS, status
 from local.state import State
-from local.supervisor import Part
+from local.supervisor import Service
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -137,12 +137,12 @@ def _session() -> boto3.session.Session:
     return boto3.session.Session(KEY, KEY, region_name=REGION)
 
 
-def prepare(state: State, *, web_origin: str) -> tuple[Emulator, Part]:
-    """The emulator of a state folder, and the part that serves it."""
+def prepare(state: State, *, web_origin: str) -> tuple[Emulator, Service]:
+    """The emulator of a state folder, and the service that runs it."""
     if not PYTHON.exists():
         raise CannotRun("the emulator is not installed; run: make setup")
     emulator = Emulator(port=state.port("emulator"), web_origin=web_origin)
-    part = Part(
+    service = Service(
         name="emulator",
         command=[str(PYTHON), "-m", "ministack"],
         environment=state.environment()
@@ -164,4 +164,4 @@ def prepare(state: State, *, web_origin: str) -> tuple[Emulator, Part]:
         },
         is_ready=emulator.is_ready,
     )
-    return emulator, part
+    return emulator, service

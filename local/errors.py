@@ -4,7 +4,7 @@ CannotRun              each message is one line that says what to do
 ├── ProgramMissing     a system program is absent and could not be unpacked
 ├── PortTaken          we cannot listen there, as a rule because somebody else does
 ├── AlreadyRunning     another process uses the same state folder
-├── PartFailed         a part died for good or never became ready
+├── ServiceFailed      a service died for good or never became ready
 └── Stopped            it was told to stop before it was ready
 """
 
@@ -25,8 +25,8 @@ class AlreadyRunning(CannotRun):
     """Another process uses the same state folder."""
 
 
-class PartFailed(CannotRun):
-    """A part died for good or never became ready."""
+class ServiceFailed(CannotRun):
+    """A service died for good or never became ready."""
 
 
 class Stopped(CannotRun):

@@ -1,4 +1,4 @@
-"""What the parts of a system print, whole, in files."""
+"""What the services of a system print, whole, in files."""
 
 import logging
 import threading
@@ -10,7 +10,7 @@ EARLIER_FILES = 1
 
 
 class LogFiles:
-    """A file for each part, begun anew in each run; what was before it is in `NAME.log.1`."""
+    """A file for each service, begun anew in each run; what was before it is in `NAME.log.1`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -18,7 +18,7 @@ class LogFiles:
         self._lock = threading.Lock()
 
     def write(self, name: str, line: str) -> None:
-        """Add a line to the file of a part."""
+        """Add a line to the file of a service."""
         with self._lock:
             if name not in self._files:
                 self._files[name] = self._begin(name)

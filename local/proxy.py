@@ -12,7 +12,7 @@ from pathlib import Path
 from local.loopback import ADDRESS, status
 from local.packages import Program
 from local.state import State
-from local.supervisor import Part
+from local.supervisor import Service
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "services" / "web" / "nginx.conf"
 
@@ -39,8 +39,8 @@ class Proxy:
 
 def prepare(
     state: State, *, nginx: Program, port: int, upstream_port: int, trusted_networks: Sequence[str] = ()
-) -> tuple[Proxy, Part]:
-    """The proxy on a port, and the part that serves it; from the networks come proxies that say who the client is."""
+) -> tuple[Proxy, Service]:
+    """The proxy on a port, and its service; from the networks come proxies that say who the client is."""
     folder = state.folder("nginx")
     configuration = folder / "nginx.conf"
     configuration.write_text(
@@ -55,14 +55,14 @@ def prepare(
         )
     )
     proxy = Proxy(port=port)
-    part = Part(
+    service = Service(
         name="nginx",
         command=[str(nginx.path), "-e", "stderr", "-p", str(folder), "-c", str(configuration)],
         environment={**state.environment(), **nginx.environment},
         is_ready=proxy.is_ready,
         stop_signal=signal.SIGQUIT,  # its word for finishing what is under way
     )
-    return proxy, part
+    return proxy, service
 
 
 def render(template: str, **values: str) -> str:

@@ -51,7 +51,7 @@ class State:
         return next(port for port in candidates if is_free(port))
 
     def environment(self) -> dict[str, str]:
-        """What every part gets from outside, and a folder for its temporary files."""
+        """What every service gets from outside, and a folder for its temporary files."""
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": os.environ.get("HOME", str(self.root)),

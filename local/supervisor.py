@@ -13,19 +13,17 @@ from pathlib import Path
 from typing import IO
 
 from local import parent_death
-from local.errors import PartFailed, Stopped
+from local.errors import ServiceFailed, Stopped
 
 RESTART_AFTER_SECONDS = 1.0
 DEATHS_ALLOWED = 5
 DEATHS_WITHIN_SECONDS = 60.0
 STOP_WITHIN_SECONDS = 8.5  # all of them; who pressed Ctrl-C waits
-STOP_SHARE_SECONDS = (
-    0.7  # of which each part that is still to stop has at least; most goes to the worker, which polls
-)
+MIN_STOP_SECONDS = 0.7  # of which each service still to stop gets at least; the worker, which polls, gets most
 PROBE_EVERY_SECONDS = 0.05
 
 Write = Callable[[str, str], None]
-"""Takes the name of a part and a line that it printed; called from several threads."""
+"""Takes the name of a service and a line that it printed; called from several threads."""
 
 
 def _at_once() -> bool:
@@ -33,7 +31,7 @@ def _at_once() -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class Service:
     """A process that has to run."""
 
     name: str
@@ -42,9 +40,9 @@ class Part:
     is_ready: Callable[[], bool] = _at_once
     """Asked after each start until it is true; an exception counts as no."""
     ready_within_seconds: float = 60.0
-    announces: str = ""
+    ready_text: str = ""
     """What it prints when it is ready, where there is nothing to ask."""
-    completes: bool = False
+    one_shot: bool = False
     """It is ready when it has ended well, and is not kept running."""
     stop_signal: signal.Signals = signal.SIGTERM
     stop_within_seconds: float = 10.0
@@ -52,64 +50,64 @@ class Part:
 
 
 class Supervisor:
-    """Runs parts that depend on the ones before them.
+    """Runs services that depend on the ones before them.
 
-    A part that dies is started again, until it has died too often: then `failure` says so and `wait` returns.
+    A service that dies is started again, until it has died too often: then `failure` says so and `wait` returns.
     """
 
-    def __init__(self, parts: Sequence[Part], *, write: Write) -> None:
-        self.failure: PartFailed | None = None
-        self._parts = {part.name: part for part in parts}
+    def __init__(self, services: Sequence[Service], *, write: Write) -> None:
+        self.failure: ServiceFailed | None = None
+        self._services = {service.name: service for service in services}
         self._write = write
-        self._keepers: dict[str, _Keeper] = {}
+        self._runners: dict[str, _Runner] = {}
         self._over = threading.Event()
         self._killing = threading.Event()
         self._asked_at: float | None = None
 
     def start_all(self) -> None:
-        """Start each part when the one before it is ready; raises PartFailed or Stopped."""
-        for name in self._parts:
+        """Start each service when the one before it is ready; raises ServiceFailed or Stopped."""
+        for name in self._services:
             self.start(name)
 
     def start(self, name: str) -> None:
-        """Start a part that does not run and wait until it is ready; raises PartFailed or Stopped."""
-        if name not in self._keepers:
-            self._keepers[name] = _Keeper(self._parts[name], write=self._write, give_up=self._give_up)
-            self._keepers[name].start()
+        """Start a service that does not run and wait until it is ready; raises ServiceFailed or Stopped."""
+        if name not in self._runners:
+            self._runners[name] = _Runner(self._services[name], write=self._write, on_failure=self._fail_with)
+            self._runners[name].start()
         self.wait_until_ready(name)
 
     def restart(self, name: str) -> None:
-        """Stop a part and start it again; raises PartFailed or Stopped."""
+        """Stop a service and start it again; raises ServiceFailed or Stopped."""
         self.stop(name)
         self.start(name)
 
     def wait_until_ready(self, name: str) -> None:
-        """Wait for a part that is starting; raises PartFailed or Stopped."""
-        while not self._keepers[name].ready.wait(PROBE_EVERY_SECONDS):
+        """Wait for a service that is starting; raises ServiceFailed or Stopped."""
+        while not self._runners[name].ready.wait(PROBE_EVERY_SECONDS):
             self.check()
 
     def check(self) -> None:
-        """Raise PartFailed or Stopped if it is over."""
+        """Raise ServiceFailed or Stopped if it is over."""
         if self.failure:
             raise self.failure
         if self._over.is_set():
             raise Stopped("stopped before the system was ready")
 
     def wait(self) -> None:
-        """Return when a part has failed or the end was asked for."""
+        """Return when a service has failed or the end was asked for."""
         self._over.wait()
 
-    def ask_to_end(self) -> None:
-        """Make `wait` return and starting parts give up."""
+    def request_stop(self) -> None:
+        """Make `wait` return and starting services give up."""
         self._asked_at = self._asked_at or time.monotonic()
         self._over.set()
 
     def stop_all(self) -> None:
-        """Stop the parts in reverse order, each before the next, within 8.5 s of when the end was asked for.
+        """Stop the services in reverse order, each before the next, within 8.5 s of when the end was asked for.
 
         A KeyboardInterrupt makes it hurry, and is raised when all have stopped.
         """
-        self.ask_to_end()
+        self.request_stop()
         try:
             self._stop_in_reverse()
         except KeyboardInterrupt:
@@ -119,25 +117,25 @@ class Supervisor:
 
     def _stop_in_reverse(self) -> None:
         deadline = (self._asked_at or time.monotonic()) + STOP_WITHIN_SECONDS
-        running = [name for name in reversed(self._parts) if name in self._keepers]
+        running = [name for name in reversed(self._services) if name in self._runners]
         for still_to_stop, name in zip(range(len(running) - 1, -1, -1), running, strict=True):
-            left = deadline - still_to_stop * STOP_SHARE_SECONDS - time.monotonic()
+            left = deadline - still_to_stop * MIN_STOP_SECONDS - time.monotonic()
             self._stop(name, within_seconds=max(left, 0))
 
     def stop(self, name: str) -> None:
-        """Stop a part and wait for its end; it stays down until it is started."""
-        if name in self._keepers:
-            self._stop(name, within_seconds=self._parts[name].stop_within_seconds)
+        """Stop a service and wait for its end; it stays down until it is started."""
+        if name in self._runners:
+            self._stop(name, within_seconds=self._services[name].stop_within_seconds)
 
     def _stop(self, name: str, *, within_seconds: float) -> None:
-        self._keepers[name].stop(
-            within_seconds=min(within_seconds, self._parts[name].stop_within_seconds), at_once=self._killing
+        self._runners[name].stop(
+            within_seconds=min(within_seconds, self._services[name].stop_within_seconds), at_once=self._killing
         )
-        del self._keepers[name]
+        del self._runners[name]
 
     def kill_all(self) -> None:
         """Let `stop_all` wait for nobody."""
-        self.ask_to_end()
+        self.request_stop()
         self._killing.set()
 
     @property
@@ -146,45 +144,45 @@ class Supervisor:
         return self._killing.is_set()
 
     def pid(self, name: str) -> int:
-        """The process that runs a part, or ran it last."""
-        return self._keepers[name].pid
+        """The process that runs a service, or ran it last."""
+        return self._runners[name].pid
 
     def is_alive(self, name: str) -> bool:
-        """Whether the part is ready and its process lives."""
-        return name in self._keepers and self._keepers[name].ready.is_set()
+        """Whether the service is ready and its process lives."""
+        return name in self._runners and self._runners[name].ready.is_set()
 
     def kill(self, name: str, number: signal.Signals) -> None:
-        """Send a part's process a signal; dead of it, the part is started again."""
+        """Send a service's process a signal; dead of it, the service is started again."""
         os.kill(self.pid(name), number)
 
-    def _give_up(self, failure: PartFailed) -> None:
+    def _fail_with(self, failure: ServiceFailed) -> None:
         self.failure = self.failure or failure
         self._over.set()
 
 
-class _Keeper:
-    """Keeps one part running, in a thread that lives as long as it.
+class _Runner:
+    """Keeps one service running, in a thread that lives as long as it.
 
     The kernel ties a process to the thread that started it, so that thread also starts it again.
     """
 
     def __init__(
         self,
-        part: Part,
+        service: Service,
         *,
         write: Write,
-        give_up: Callable[[PartFailed], None],
+        on_failure: Callable[[ServiceFailed], None],
     ) -> None:
         self.ready = threading.Event()
-        self._part = part
+        self._service = service
         self._write = write
-        self._give_up = give_up
+        self._on_failure = on_failure
         self._process: subprocess.Popen[bytes] | None = None
         self._started = threading.Event()
-        self._announced = threading.Event()
+        self._ready_text_seen = threading.Event()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name=part.name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=service.name, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -199,7 +197,7 @@ class _Keeper:
         with self._lock:
             self._stopping.set()
         deadline = time.monotonic() + within_seconds
-        self._send(self._part.stop_signal)
+        self._send(self._service.stop_signal)
         while self._thread.is_alive() and time.monotonic() < deadline and not at_once.is_set():
             self._thread.join(PROBE_EVERY_SECONDS)
         if self._thread.is_alive():
@@ -216,29 +214,29 @@ class _Keeper:
         deaths: deque[float] = deque(maxlen=DEATHS_ALLOWED)
         while process := self._launch():
             status = self._watch(process)
-            if self._stopping.is_set() or self._part.completes:
+            if self._stopping.is_set() or self._service.one_shot:
                 return
             deaths.append(time.monotonic())
             if len(deaths) == DEATHS_ALLOWED and deaths[-1] - deaths[0] < DEATHS_WITHIN_SECONDS:
                 self._fail(f"died {DEATHS_ALLOWED} times within {DEATHS_WITHIN_SECONDS:.0f} s, last by {status}")
                 return
-            self._write(self._part.name, f"died by {status}; starting it again")
+            self._write(self._service.name, f"died by {status}; starting it again")
             self._stopping.wait(RESTART_AFTER_SECONDS)
 
     def _launch(self) -> subprocess.Popen[bytes] | None:
-        """A new process in a session of its own, unless the part is being stopped."""
+        """A new process in a session of its own, unless the service is being stopped."""
         with self._lock:
             if self._stopping.is_set():
                 return None
             self._process = subprocess.Popen(
-                parent_death.dying_with_us(self._part.command),
-                env=dict(self._part.environment),
+                parent_death.dying_with_us(self._service.command),
+                env=dict(self._service.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            self._announced.clear()
+            self._ready_text_seen.clear()
             self._started.set()
             return self._process
 
@@ -247,33 +245,33 @@ class _Keeper:
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         reader = threading.Thread(target=self._copy, args=[process.stdout], daemon=True)
         reader.start()
-        if not self._part.completes:
+        if not self._service.one_shot:
             self._await_readiness(process)
         status = _describe(process.wait())
         self.ready.clear()
         self._end_session()
         reader.join(1)
-        if self._part.completes:
+        if self._service.one_shot:
             self._complete(process.returncode, status)
         return status
 
     def _await_readiness(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + self._part.ready_within_seconds
+        deadline = time.monotonic() + self._service.ready_within_seconds
         while process.poll() is None and not self._stopping.is_set():
             if self._probe():
                 self.ready.set()
                 return
             if time.monotonic() > deadline:
-                self._fail(f"did not become ready within {self._part.ready_within_seconds:.0f} s")
+                self._fail(f"did not become ready within {self._service.ready_within_seconds:.0f} s")
                 return
             self._stopping.wait(PROBE_EVERY_SECONDS)
 
     def _probe(self) -> bool:
-        if self._part.announces and not self._announced.is_set():
+        if self._service.ready_text and not self._ready_text_seen.is_set():
             return False
         try:
-            return self._part.is_ready()
-        except Exception:  # noqa: BLE001 - whatever a half-started part makes the probe raise, it is not ready
+            return self._service.is_ready()
+        except Exception:  # noqa: BLE001 - whatever a half-started service makes the probe raise, it is not ready
             return False
 
     def _complete(self, status: int, description: str) -> None:
@@ -283,23 +281,23 @@ class _Keeper:
             self._fail(f"did not complete: {description}")
 
     def _fail(self, reason: str) -> None:
-        self._write(self._part.name, reason)
-        self._give_up(PartFailed(f"{self._part.name} {reason}"))
+        self._write(self._service.name, reason)
+        self._on_failure(ServiceFailed(f"{self._service.name} {reason}"))
 
     def _copy(self, output: IO[bytes]) -> None:
         with output:
             for line in output:
                 text = line.decode(errors="replace").rstrip()
-                if self._part.announces and self._part.announces in text:
-                    self._announced.set()
-                self._write(self._part.name, text)
+                if self._service.ready_text and self._service.ready_text in text:
+                    self._ready_text_seen.set()
+                self._write(self._service.name, text)
 
     def _send(self, number: signal.Signals) -> None:
         if self._process:
             self._process.send_signal(number)
 
     def _end_session(self) -> None:
-        """Kill what still runs of the part: its process, or children that it left behind."""
+        """Kill what still runs of the service: its process, or children that it left behind."""
         if self._process:
             for pid in _session(self._process.pid):
                 with suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The system as a whole, from its parts."""
+"""The system as a whole, from its services."""
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -6,25 +6,25 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
-from local import console, database, emulator, logs, packages, proxy, services, signals
+from local import applications, console, database, emulator, logs, packages, proxy, signals
 from local.database import Database
 from local.emulator import Emulator
-from local.errors import PartFailed, PortTaken, Stopped
+from local.errors import PortTaken, ServiceFailed, Stopped
 from local.loopback import check_free
 from local.proxy import Proxy
 from local.state import State
-from local.supervisor import Part, Supervisor, Write
+from local.supervisor import Service, Supervisor, Write
 
-PARTS = ("database", "emulator", "migrations", "web", "nginx", "worker")
+SERVICES = ("database", "emulator", "migrations", "web", "nginx", "worker")
 SERVES_WITHIN_SECONDS = 60.0
 
 
 class System(Supervisor):
-    """The parts of the system, and where to reach it."""
+    """The services of the system, and where to reach it."""
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        services: Sequence[Service],
         *,
         write: Write,
         database: Database,
@@ -33,7 +33,7 @@ class System(Supervisor):
         environment: Mapping[str, str],
     ) -> None:
         """`environment` is what web and worker run with."""
-        super().__init__(parts, write=write)
+        super().__init__(services, write=write)
         self.database = database
         self.emulator = emulator
         self.environment = environment
@@ -45,12 +45,12 @@ class System(Supervisor):
         return self._proxy.url
 
     def wait_until_it_serves(self) -> None:
-        """Wait until the API reports, through nginx, that it is ready; raises PartFailed or Stopped."""
+        """Wait until the API reports, through nginx, that it is ready; raises ServiceFailed or Stopped."""
         deadline = time.monotonic() + SERVES_WITHIN_SECONDS
         while not self._proxy.serves():
             self.check()
             if time.monotonic() > deadline:
-                raise PartFailed(f"web started, but {self.url}/readyz does not say that it is ready")
+                raise ServiceFailed(f"web started, but {self.url}/readyz does not say that it is ready")
             time.sleep(0.1)
         self.wait_until_ready("worker")
 
@@ -60,24 +60,24 @@ def running_system(
     state: Path,
     *,
     port: int | None = None,
-    parts: Collection[str] = PARTS,
+    services: Collection[str] = SERVICES,
     echo: Write = console.ignore,
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[System]:
     """The system, from when it is ready until the block ends; raises CannotRun.
 
-    Without a port it gets one of its own. `parts` can leave some out; `echo` receives what the parts print;
+    Without a port it gets one of its own. `services` can leave some out; `echo` receives what the services print;
     `settings` are more of them for web and worker.
     """
-    with _prepared_system(state, port=port, parts=parts, echo=echo, settings=settings) as system:
-        _start(system, parts)
+    with _prepared_system(state, port=port, services=services, echo=echo, settings=settings) as system:
+        _start(system, services)
         yield system
 
 
 def run(state: Path, *, port: int, as_json: bool, settings: Mapping[str, str] = MappingProxyType({})) -> bool:
     """Run the system, with more `settings` for web and worker, until it is told to stop; raises CannotRun.
 
-    What its parts print goes to files in the state folder, and to the terminal as JSON or as people like to read it.
+    What its services print goes to files in the state folder, and to the terminal as JSON or as text.
     The result tells whether it was killed, because somebody did not want to wait for the end.
     """
     files = logs.LogFiles(state / "logs")
@@ -89,11 +89,11 @@ def run(state: Path, *, port: int, as_json: bool, settings: Mapping[str, str] = 
 
     with (
         closing(files),
-        _prepared_system(state, port=port, parts=PARTS, echo=echo, settings=settings) as system,
+        _prepared_system(state, port=port, services=SERVICES, echo=echo, settings=settings) as system,
         _ending_on_signals(system),
     ):
         try:
-            _start(system, PARTS)
+            _start(system, SERVICES)
             console.say(_what_next(system.url, logs=files.folder, settings=settings))
             system.wait()
         except Stopped:
@@ -106,8 +106,8 @@ def run(state: Path, *, port: int, as_json: bool, settings: Mapping[str, str] = 
 
 
 def _what_next(url: str, *, logs: Path, settings: Mapping[str, str]) -> str:
-    chosen = "".join(f"\n  setting   {name}={value}" for name, value in settings.items())
-    return f"""ready {url}{chosen}
+    selected = "".join(f"\n  setting   {name}={value}" for name, value in settings.items())
+    return f"""ready {url}{selected}
   site      {url}/
   account   {url}/registro
   API       {url}/docs
@@ -118,7 +118,7 @@ def _what_next(url: str, *, logs: Path, settings: Mapping[str, str]) -> str:
 @contextmanager
 def _ending_on_signals(system: System) -> Iterator[None]:
     def end() -> None:
-        system.ask_to_end()
+        system.request_stop()
         console.say(f"{signals.STOPPING} (Ctrl-C once more: at once)")
 
     with signals.calling(end, again=system.kill_all):
@@ -130,8 +130,8 @@ def running_database(state: Path, *, echo: Write = console.ignore) -> Iterator[D
     """A database of its own, until the block ends."""
     here = State(state)
     with here.locked():
-        found, part = database.prepare(here, mariadbd=packages.find("mariadbd")["mariadbd"])
-        with _running(part, echo=echo):
+        found, service = database.prepare(here, mariadbd=packages.find("mariadbd")["mariadbd"])
+        with _running(service, echo=echo):
             yield found
 
 
@@ -140,8 +140,8 @@ def running_emulator(state: Path, *, echo: Write = console.ignore) -> Iterator[E
     """S3 and SQS with bucket and queues, until the block ends."""
     here = State(state)
     with here.locked():
-        found, part = emulator.prepare(here, web_origin="http://127.0.0.1:8080")
-        with _running(part, echo=echo):
+        found, service = emulator.prepare(here, web_origin="http://127.0.0.1:8080")
+        with _running(service, echo=echo):
             yield found
 
 
@@ -153,20 +153,20 @@ def running_proxy(
     here = State(state)
     with here.locked():
         nginx = packages.find("nginx")["nginx"]
-        found, part = proxy.prepare(
+        found, service = proxy.prepare(
             here,
             nginx=nginx,
             port=here.port("nginx"),
             upstream_port=upstream_port,
             trusted_networks=trusted_networks,
         )
-        with _running(part, echo=echo):
+        with _running(service, echo=echo):
             yield found
 
 
 @contextmanager
-def _running(part: Part, *, echo: Write) -> Iterator[None]:
-    supervisor = Supervisor([part], write=echo)
+def _running(service: Service, *, echo: Write) -> Iterator[None]:
+    supervisor = Supervisor([service], write=echo)
     try:
         supervisor.start_all()
         yield
@@ -179,37 +179,37 @@ def _prepared_system(
     state: Path,
     *,
     port: int | None,
-    parts: Collection[str],
+    services: Collection[str],
     echo: Write,
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[System]:
     here = State(state)
     with here.locked():
-        system = _compose(here, port=port or here.port("nginx"), parts=parts, echo=echo, more=settings)
+        system = _compose(here, port=port or here.port("nginx"), services=services, echo=echo, more=settings)
         try:
             yield system
         finally:
             system.stop_all()
 
 
-def _compose(state: State, *, port: int, parts: Collection[str], echo: Write, more: Mapping[str, str]) -> System:
+def _compose(state: State, *, port: int, services: Collection[str], echo: Write, more: Mapping[str, str]) -> System:
     _check_port(port)
     programs = packages.find("mariadbd", "nginx")
     web_port = state.port("web")
-    where, database_part = database.prepare(state, mariadbd=programs["mariadbd"])
-    front, nginx_part = proxy.prepare(state, nginx=programs["nginx"], port=port, upstream_port=web_port)
-    aws, emulator_part = emulator.prepare(state, web_origin=front.url)
-    settings = services.environment(state, database=where, emulator=aws) | dict(more)
+    where, database_service = database.prepare(state, mariadbd=programs["mariadbd"])
+    front, nginx_service = proxy.prepare(state, nginx=programs["nginx"], port=port, upstream_port=web_port)
+    aws, emulator_service = emulator.prepare(state, web_origin=front.url)
+    settings = applications.environment(state, database=where, emulator=aws) | dict(more)
     every = [
-        database_part,
-        emulator_part,
-        services.migrations(settings),
-        services.web(settings, port=web_port),
-        nginx_part,
-        services.worker(settings),
+        database_service,
+        emulator_service,
+        applications.migrations(settings),
+        applications.web(settings, port=web_port),
+        nginx_service,
+        applications.worker(settings),
     ]
     return System(
-        [part for part in every if part.name in parts],
+        [service for service in every if service.name in services],
         write=echo,
         database=where,
         emulator=aws,
@@ -228,7 +228,7 @@ def _check_port(port: int) -> None:
         ) from None
 
 
-def _start(system: System, parts: Collection[str]) -> None:
+def _start(system: System, services: Collection[str]) -> None:
     system.start_all()
-    if {"web", "nginx", "worker"} <= set(parts):
+    if {"web", "nginx", "worker"} <= set(services):
         system.wait_until_it_serves()

@@ -27,9 +27,9 @@ from anb_worker.lease import Lease, claim, finish
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # `local` is a folder of the project and not an installed package
 
-from local import services  # noqa: E402 after the path to it
+from local import applications  # noqa: E402 after the path to it
 from local.samples import make_sample  # noqa: E402 the same
-from local.system import PARTS, System, running_system  # noqa: E402 the same
+from local.system import SERVICES, System, running_system  # noqa: E402 the same
 from scripts.fuzz import raw  # noqa: E402 the same
 
 HERE = Path(__file__).parent
@@ -49,10 +49,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
         folder = Path(name)
         sample = make_sample(folder / "sample.mp4", seconds=20, fps=1)
-        limits = services.RAISED_LIMITS if arguments.examples is None else {}
+        limits = applications.RAISED_LIMITS if arguments.examples is None else {}
         if limits:
-            sys.stdout.write(f"{services.raised_limits()}\n")
-        with running_system(folder / "state", parts=set(PARTS) - {"worker"}, settings=limits) as system:
+            sys.stdout.write(f"{applications.raised_limits()}\n")
+        with running_system(folder / "state", services=set(SERVICES) - {"worker"}, settings=limits) as system:
             for email in PLAYERS.values():
                 _publish_a_video(system, email=email, sample=sample)
             raw_seconds = (arguments.seconds if arguments.examples is None else 20) / 20

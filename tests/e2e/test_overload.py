@@ -12,7 +12,7 @@ import requests
 
 from anb.database import connect, sessions
 from anb.models import Standing, Status, User, Video, now
-from local.system import PARTS, running_system
+from local.system import SERVICES, running_system
 
 CLASS = 30
 PASSWORD = "StrongPass123"
@@ -21,7 +21,7 @@ PASSWORD = "StrongPass123"
 @pytest.fixture(scope="module")
 def system(tmp_path_factory):
     """Everything but the worker: nobody waits for a video."""
-    with running_system(tmp_path_factory.mktemp("system"), parts=set(PARTS) - {"worker"}) as system:
+    with running_system(tmp_path_factory.mktemp("system"), services=set(SERVICES) - {"worker"}) as system:
         yield system
 
 
@@ -94,13 +94,13 @@ def health(system):
 
 
 @contextmanager
-def frozen(system, part):
-    """Let all processes of a part stand still."""
-    os.killpg(system.pid(part), signal.SIGSTOP)
+def frozen(system, service):
+    """Let all processes of a service stand still."""
+    os.killpg(system.pid(service), signal.SIGSTOP)
     try:
         yield
     finally:
-        os.killpg(system.pid(part), signal.SIGCONT)
+        os.killpg(system.pid(service), signal.SIGCONT)
 
 
 def test_health_fails_within_seconds_when_the_application_hangs(system, until):

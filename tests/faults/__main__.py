@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from local import services
+from local import applications
 from local.console import say
 from tests.faults import mutations, report
 from tests.faults.catalogue import TENTH, TRUE, Scenario
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
         return 0
     if arguments[:1] == ["--mutations"]:
         return mutations.main(arguments[1:])
-    say(services.raised_limits())
+    say(applications.raised_limits())
     rows: list[Row] = []
     for scenarios, clock, workers, small_disks in ((TENTH, "tenth", 4, 1), (TRUE, "true", 3, 0)):
         chosen = [s for s in scenarios if not arguments or s.name.startswith(tuple(arguments))]

@@ -19,10 +19,10 @@ import imageio_ffmpeg
 import pymysql
 from botocore.config import Config
 
-from local import database, emulator, packages, proxy, services, supervisor
+from local import applications, database, emulator, packages, proxy, supervisor
 from local.emulator import BUCKET, DEAD_LETTERS, KEY, QUEUE, REGION, Emulator
 from local.state import State
-from local.supervisor import Part, Supervisor
+from local.supervisor import Service, Supervisor
 from tests.faults.tcp import TcpProxy
 from tests.instance_cloud import InstanceCloud, running_cloud
 
@@ -107,8 +107,10 @@ class Order:
 class World(Supervisor):
     """The system with its proxies, its faults and a view of everything that it stores."""
 
-    def __init__(self, parts: list[Part], *, clock: str, workers: list[str], folder: Path, **found: Any) -> None:
-        super().__init__(parts, write=self._hear)
+    def __init__(
+        self, services: list[Service], *, clock: str, workers: list[str], folder: Path, **found: Any
+    ) -> None:
+        super().__init__(services, write=self._hear)
         self.clock, self.workers, self.folder = clock, workers, folder
         self.database: database.Database = found["database"]
         self.emulator: Emulator = found["emulator"]
@@ -320,14 +322,14 @@ def copy_services(copy: Path) -> Path:
 def _compose(state: State, *, clock: str, workers: int, code: Path, small_disks: int, cloud: InstanceCloud) -> World:
     programs = packages.find("mariadbd", "nginx")
     web_port, port = state.port("web"), state.port("nginx")
-    where, database_part = database.prepare(state, mariadbd=programs["mariadbd"])
-    front, nginx_part = proxy.prepare(state, nginx=programs["nginx"], port=port, upstream_port=web_port)
-    aws, emulator_part = emulator.prepare(state, web_origin=front.url)
+    where, database_service = database.prepare(state, mariadbd=programs["mariadbd"])
+    front, nginx_service = proxy.prepare(state, nginx=programs["nginx"], port=port, upstream_port=web_port)
+    aws, emulator_service = emulator.prepare(state, web_origin=front.url)
     to_database, to_queue, to_store = (TcpProxy(upstream) for upstream in (where.port, aws.port, aws.port))
     _lay_out(state, clock=clock)
-    direct = services.environment(state, database=where, emulator=aws) | _code(code)
+    direct = applications.environment(state, database=where, emulator=aws) | _code(code)
     ours = direct | {
-        **services.RAISED_LIMITS,
+        **applications.RAISED_LIMITS,
         "ANB_FAULTS": str(state.folder("faults")),
         "ANB_DATABASE_URL": replace(where, port=to_database.port).url,
         "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{to_store.port}",
@@ -335,12 +337,12 @@ def _compose(state: State, *, clock: str, workers: int, code: Path, small_disks:
         "IMAGEIO_FFMPEG_EXE": str(state.folder("faults") / "ffmpeg.sh"),
     }
     names = [f"worker{number}" for number in range(1, workers + 1)]
-    parts = [
-        database_part,
-        emulator_part,
-        services.migrations(direct),
-        _launched(services.web(ours, port=web_port), role="web", skip=3),
-        nginx_part,
+    services = [
+        database_service,
+        emulator_service,
+        applications.migrations(direct),
+        _launched(applications.web(ours, port=web_port), role="web", skip=3),
+        nginx_service,
         *(
             _worker(
                 name,
@@ -352,7 +354,7 @@ def _compose(state: State, *, clock: str, workers: int, code: Path, small_disks:
         ),
     ]
     world = World(
-        parts,
+        services,
         clock=clock,
         workers=names,
         folder=state.root,
@@ -374,7 +376,7 @@ def _compose(state: State, *, clock: str, workers: int, code: Path, small_disks:
         world.make_queues()
         return True
 
-    world._parts["emulator"] = replace(emulator_part, is_ready=emulator_is_ready)
+    world._services["emulator"] = replace(emulator_service, is_ready=emulator_is_ready)
     return world
 
 
@@ -396,21 +398,23 @@ def _code(code: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(str(path) for path in found)}
 
 
-def _launched(part: Part, *, role: str, skip: int) -> Part:
-    """The part with the launcher in the place of `python -m PROGRAM`."""
-    return replace(part, command=[sys.executable, "-m", "tests.faults.launcher", role, *part.command[skip:]])
+def _launched(service: Service, *, role: str, skip: int) -> Service:
+    """The service with the launcher in the place of `python -m PROGRAM`."""
+    return replace(service, command=[sys.executable, "-m", "tests.faults.launcher", role, *service.command[skip:]])
 
 
-def _worker(name: str, settings: Mapping[str, str], *, scratch: Path, small: bool) -> Part:
+def _worker(name: str, settings: Mapping[str, str], *, scratch: Path, small: bool) -> Service:
     scratch.mkdir(parents=True, exist_ok=True)
-    part = _launched(services.worker({**settings, "ANB_SCRATCH_DIR": str(scratch / "own")}), role="worker", skip=3)
+    service = _launched(
+        applications.worker({**settings, "ANB_SCRATCH_DIR": str(scratch / "own")}), role="worker", skip=3
+    )
     if small:
         mounting = f"mount -t tmpfs -o size=2m none '{scratch}' && exec \"$@\""
-        part = replace(
-            part,
-            command=["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mounting, "sh", *part.command],
+        service = replace(
+            service,
+            command=["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mounting, "sh", *service.command],
         )
-    return replace(part, name=name)
+    return replace(service, name=name)
 
 
 def _keep_a_journal(world: World) -> None:

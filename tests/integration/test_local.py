@@ -1,4 +1,4 @@
-"""The system on one machine: what keeps its parts running, and what nginx answers by itself."""
+"""The system on one machine: what keeps its services running, and what nginx answers by itself."""
 
 import json
 import os
@@ -18,10 +18,10 @@ import pytest
 import requests
 
 from local import database, emulator, packages
-from local.errors import AlreadyRunning, PartFailed, PortTaken, ProgramMissing
+from local.errors import AlreadyRunning, PortTaken, ProgramMissing, ServiceFailed
 from local.proxy import Proxy
 from local.state import State
-from local.supervisor import Part, Supervisor
+from local.supervisor import Service, Supervisor
 from local.system import run, running_proxy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,14 +42,14 @@ def is_running(pid: int) -> bool:
     return "State:\tZ" not in status  # dead, and nobody has asked how
 
 
-def part(name: str, *command: str, **options: object) -> Part:
-    return Part(name=name, command=command, environment=dict(os.environ), **options)  # type: ignore[arg-type]
+def service(name: str, *command: str, **options: object) -> Service:
+    return Service(name=name, command=command, environment=dict(os.environ), **options)  # type: ignore[arg-type]
 
 
 @contextmanager
-def supervised(*parts: Part) -> Iterator[tuple[Supervisor, list[str]]]:
+def supervised(*services: Service) -> Iterator[tuple[Supervisor, list[str]]]:
     lines: list[str] = []
-    supervisor = Supervisor(parts, write=lambda name, line: lines.append(f"{name}: {line}"))
+    supervisor = Supervisor(services, write=lambda name, line: lines.append(f"{name}: {line}"))
     try:
         yield supervisor, lines
     finally:
@@ -59,8 +59,8 @@ def supervised(*parts: Part) -> Iterator[tuple[Supervisor, list[str]]]:
 # ---- the supervisor
 
 
-def test_a_part_that_is_killed_is_started_again() -> None:
-    with supervised(part("sleeper", "sleep", "60")) as (supervisor, lines):
+def test_a_service_that_is_killed_is_started_again() -> None:
+    with supervised(service("sleeper", "sleep", "60")) as (supervisor, lines):
         supervisor.start_all()
         first = supervisor.pid("sleeper")
 
@@ -70,8 +70,8 @@ def test_a_part_that_is_killed_is_started_again() -> None:
         assert "sleeper: died by SIGKILL; starting it again" in lines
 
 
-def test_a_part_that_keeps_dying_is_given_up_by_name() -> None:
-    with supervised(part("mayfly", "sh", "-c", "echo why; exit 3")) as (supervisor, lines):
+def test_a_service_that_keeps_dying_is_given_up_by_name() -> None:
+    with supervised(service("mayfly", "sh", "-c", "echo why; exit 3")) as (supervisor, lines):
         supervisor.start_all()
         supervisor.wait()
 
@@ -79,15 +79,15 @@ def test_a_part_that_keeps_dying_is_given_up_by_name() -> None:
         assert "mayfly: why" in lines
 
 
-def test_a_part_that_never_becomes_ready_is_given_up_by_name() -> None:
-    mute = part("mute", "sleep", "60", is_ready=lambda: False, ready_within_seconds=0.2)
+def test_a_service_that_never_becomes_ready_is_given_up_by_name() -> None:
+    mute = service("mute", "sleep", "60", is_ready=lambda: False, ready_within_seconds=0.2)
 
-    with supervised(mute) as (supervisor, _), pytest.raises(PartFailed, match="mute did not become ready"):
+    with supervised(mute) as (supervisor, _), pytest.raises(ServiceFailed, match="mute did not become ready"):
         supervisor.start_all()
 
 
-def test_a_part_that_announces_itself_is_ready_when_it_has() -> None:
-    herald = part("herald", "sh", "-c", "sleep 0.2; echo I am ready; sleep 60", announces="am ready")
+def test_a_service_that_announces_itself_is_ready_when_it_has() -> None:
+    herald = service("herald", "sh", "-c", "sleep 0.2; echo I am ready; sleep 60", ready_text="am ready")
 
     with supervised(herald) as (supervisor, lines):
         supervisor.start_all()
@@ -96,8 +96,8 @@ def test_a_part_that_announces_itself_is_ready_when_it_has() -> None:
 
 
 def test_a_step_that_fails_keeps_the_next_part_from_starting() -> None:
-    with supervised(part("step", "false", completes=True), part("next", "sleep", "60")) as (supervisor, _):
-        with pytest.raises(PartFailed, match="step did not complete: exit status 1"):
+    with supervised(service("step", "false", one_shot=True), service("next", "sleep", "60")) as (supervisor, _):
+        with pytest.raises(ServiceFailed, match="step did not complete: exit status 1"):
             supervisor.start_all()
 
         assert not supervisor.is_alive("next")
@@ -105,7 +105,7 @@ def test_a_step_that_fails_keeps_the_next_part_from_starting() -> None:
 
 def test_parts_stop_in_reverse_order_each_before_the_next() -> None:
     slow = "trap 'sleep 0.2; echo stopped; exit' TERM; echo started; while :; do sleep 0.01; done"
-    with supervised(part("first", "sh", "-c", slow), part("second", "sh", "-c", slow)) as (supervisor, lines):
+    with supervised(service("first", "sh", "-c", slow), service("second", "sh", "-c", slow)) as (supervisor, lines):
         supervisor.start_all()
         eventually(lambda: len(lines) == 2)
         supervisor.stop_all()
@@ -113,8 +113,8 @@ def test_parts_stop_in_reverse_order_each_before_the_next() -> None:
     assert lines[2:] == ["second: stopped", "first: stopped"]
 
 
-def test_a_part_that_ignores_the_signal_is_killed_with_its_children() -> None:
-    stubborn = part("stubborn", "sh", "-c", "trap '' TERM; sleep 60 & echo $!; wait", stop_within_seconds=0.2)
+def test_a_service_that_ignores_the_signal_is_killed_with_its_children() -> None:
+    stubborn = service("stubborn", "sh", "-c", "trap '' TERM; sleep 60 & echo $!; wait", stop_within_seconds=0.2)
     with supervised(stubborn) as (supervisor, lines):
         supervisor.start_all()
         eventually(lambda: lines)
@@ -127,9 +127,9 @@ def test_a_part_that_ignores_the_signal_is_killed_with_its_children() -> None:
 def test_no_process_is_left_when_the_supervisor_is_killed() -> None:
     program = """
 import os
-from local.supervisor import Part, Supervisor
-parts = [Part(name=name, command=["sleep", "60"], environment=dict(os.environ)) for name in "ab"]
-supervisor = Supervisor(parts, write=print)
+from local.supervisor import Service, Supervisor
+services = [Service(name=name, command=["sleep", "60"], environment=dict(os.environ)) for name in "ab"]
+supervisor = Supervisor(services, write=print)
 supervisor.start_all()
 print(*(supervisor.pid(name) for name in "ab"), flush=True)
 supervisor.wait()
@@ -143,8 +143,8 @@ supervisor.wait()
     eventually(lambda: not any(is_running(pid) for pid in pids))
 
 
-def test_a_part_that_was_stopped_stays_down_until_it_is_started() -> None:
-    with supervised(part("sleeper", "sleep", "60")) as (supervisor, _):
+def test_a_service_that_was_stopped_stays_down_until_it_is_started() -> None:
+    with supervised(service("sleeper", "sleep", "60")) as (supervisor, _):
         supervisor.start_all()
         first = supervisor.pid("sleeper")
         supervisor.stop("sleeper")

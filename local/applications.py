@@ -1,4 +1,4 @@
-"""Our own code as processes: migrations, web and worker."""
+"""Our own code as services: migrations, web and worker."""
 
 import sys
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from local.database import Database
 from local.emulator import Emulator
 from local.loopback import ADDRESS, status
 from local.state import State
-from local.supervisor import Part
+from local.supervisor import Service
 
 # What one player may upload, out of the way of tests that upload more than people do; they print that they raise it
 RAISED_LIMITS = {
@@ -30,7 +30,7 @@ def raised_limits() -> str:
 
 
 def environment(state: State, *, database: Database, emulator: Emulator) -> dict[str, str]:
-    """The settings of the services, and nothing else from outside than what every part gets."""
+    """What web and worker run with: nothing from outside but what every service gets."""
     return {
         **state.environment(),
         **emulator.environment,
@@ -41,19 +41,19 @@ def environment(state: State, *, database: Database, emulator: Emulator) -> dict
     }
 
 
-def migrations(settings: Mapping[str, str]) -> Part:
+def migrations(settings: Mapping[str, str]) -> Service:
     """Brings the schema up to date before anything uses it."""
-    return Part(
+    return Service(
         name="migrations",
         command=[sys.executable, "-m", "anb", "migrate"],
         environment=settings,
-        completes=True,
+        one_shot=True,
     )
 
 
-def web(settings: Mapping[str, str], *, port: int) -> Part:
+def web(settings: Mapping[str, str], *, port: int) -> Service:
     """The API."""
-    return Part(
+    return Service(
         name="web",
         command=[
             sys.executable,
@@ -65,12 +65,12 @@ def web(settings: Mapping[str, str], *, port: int) -> Part:
     )
 
 
-def worker(settings: Mapping[str, str]) -> Part:
+def worker(settings: Mapping[str, str]) -> Service:
     """Processes videos."""
-    return Part(
+    return Service(
         name="worker",
         command=[sys.executable, "-m", "anb_worker", "run"],
         environment=settings,
-        announces='"event": "ready"',
+        ready_text='"event": "ready"',
         stop_within_seconds=30,  # to hand back the video that it has in hand
     )
