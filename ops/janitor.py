@@ -21,23 +21,22 @@ use to anybody:
 
 import argparse
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, select
-from sqlalchemy.orm import Session
+from sqlalchemy import select
 
-from anb.models import Status, Video, now
+from anb import lifecycle
+from anb.models import Status, Video
 from anb.storage import ObjectMissing, incoming_key, processed_key, source_key, thumbnail_key
-from anb.videos import Columns, rows
+from anb.videos import Columns
 from ops.dependencies import CommandFailed, Dependencies
 from ops.table import size
 
 FOLDERS = ("incoming/", "uploads/", "processed/", "thumbnails/")
 YOUNGEST_OBJECT = timedelta(hours=1)
-YOUNGEST_ROW = timedelta(hours=24)
 BATCH = 500  # rows looked at between two looks at the object store
 _WITHOUT_SOURCE = (Status.AWAITING_UPLOAD, Status.REFUSED)
 _FEW = 10  # objects, of which any part may go
@@ -165,7 +164,7 @@ def _abandoned(dependencies: Dependencies) -> Iterator[UUID]:
     after = UUID(int=0)
     while True:
         with dependencies.sessions() as session:
-            found = _old_rows(session, after=after)
+            found = lifecycle.purgeable(session.connection(), after=after, at_most=BATCH)
         for row in found:
             if row.status != Status.AWAITING_UPLOAD or not _has_arrived(dependencies, row.id):
                 yield row.id
@@ -182,17 +181,6 @@ def _has_arrived(dependencies: Dependencies, video_id: UUID) -> bool:
     return True
 
 
-def _old_rows(session: Session, *, after: UUID) -> Sequence[Columns]:
-    query = select(Video.id, Video.status).where(_is_forgettable(), Video.id > after).order_by(Video.id).limit(BATCH)
-    return session.execute(query).all()
-
-
 def _delete_row(dependencies: Dependencies, video_id: UUID) -> bool:
     with dependencies.sessions.begin() as session:
-        return rows(session.execute(delete(Video).where(Video.id == video_id, _is_forgettable()))) == 1
-
-
-def _is_forgettable() -> ColumnElement[bool]:
-    too_young = now(plus_seconds=-YOUNGEST_ROW.total_seconds())
-    awaiting = (Video.status == Status.AWAITING_UPLOAD) & Video.idempotency_key.is_(None)
-    return (Video.created_at < too_young) & (awaiting | Video.status.in_((Status.REFUSED, Status.DELETED)))
+        return lifecycle.purge(session.connection(), video_id=video_id)

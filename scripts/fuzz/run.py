@@ -21,8 +21,7 @@ from uuid import UUID
 import requests
 
 from anb.database import connect
-from anb.database import sessions as sessions_of
-from anb_worker.lease import Lease, claim, finish
+from anb.lifecycle import Lease, claim, finish
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # `local` is a folder of the project and not an installed package
@@ -109,11 +108,11 @@ def _post(url: str, **sent: object) -> dict[str, str]:
 def _finish(system: System, video_id: UUID) -> None:
     """Publish the video as a worker would, without the work."""
     engine = connect(system.environment["ANB_DATABASE_URL"], pool_size=1)
-    with sessions_of(engine).begin() as session:
-        lease = claim(session, video_id=video_id, owner="fuzz")
+    with engine.begin() as connection:
+        lease = claim(connection, video_id=video_id, owner="fuzz")
         if not isinstance(lease, Lease):
             raise TypeError(f"nobody else works on video {video_id}, and yet it cannot be claimed")
-        finish(session, lease)
+        finish(connection, lease)
     engine.dispose()
 
 

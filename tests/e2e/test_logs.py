@@ -250,7 +250,7 @@ def test_when_the_queue_is_gone_or_holds_nonsense(system, upload, clip, canaries
     with closing(boto3.client("sqs", endpoint_url=system.emulator.endpoint, **keys)) as sqs:
         sqs.delete_queue(QueueUrl=system.environment["ANB_QUEUE_URL"])
         assert upload(clip).status_code == 201
-        until(lambda: said(printed, "web", "could not ring"))
+        until(lambda: said(printed, "web", "could not enqueue"))
 
         system.emulator.create_resources()
         sqs.send_message(QueueUrl=system.environment["ANB_QUEUE_URL"], MessageBody=canaries["message"])

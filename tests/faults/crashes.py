@@ -33,11 +33,11 @@ WORKER = [
     *both("storage.put", skip=1),  # the thumbnail
     *both("commit.finish", "jobs.delete"),
 ]
-HEARTBEAT = both("commit.extend", "jobs.change_visibility")
+HEARTBEAT = both("commit.extend_lease", "jobs.change_visibility")
 GIVING_UP = both("commit.give_up")
 RELEASING = both("commit.release")
 DISCARDING = both("storage.delete")
-UPLOADING = both("commit.reserve", "storage.put", "commit.accept", "jobs.send", "commit.sent")
+UPLOADING = both("commit.reserve", "storage.put", "commit.mark_uploaded", "jobs.send", "commit.mark_enqueued")
 DIRECTLY = both("storage.upload_form", "storage.open", "storage.copy", "storage.remove")
 REFUSING = both("commit.refuse")
 DELETING = both("commit.delete_own", "storage.delete")

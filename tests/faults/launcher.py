@@ -103,8 +103,6 @@ def _install() -> None:
     for name in steps.JOBS_STEPS:
         setattr(SqsJobs, name, _crossing(f"jobs.{name}", getattr(SqsJobs, name)))
     for module, names in steps.COMMITS.items():
-        if _role != "worker" and module.startswith("anb_worker"):
-            continue
         for name in names:
             original = getattr(importlib.import_module(module), name)
             _replace(original, _naming(steps.commit(name), original))

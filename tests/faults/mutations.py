@@ -37,9 +37,9 @@ MUTATIONS = [
         "no fence on finish",
         (
             (
-                "worker/anb_worker/lease.py",
-                "        _ours(lease).values(status=Status.PROCESSED,",
-                "        update(Video).where(Video.id == lease.video_id).values(status=Status.PROCESSED,",
+                "anb/anb/lifecycle.py",
+                "_FINISH = update(Video).where(_ours).",
+                "_FINISH = update(Video).where(_video).",
             ),
         ),
         accidents.frozen,
@@ -70,7 +70,7 @@ MUTATIONS = [
         (
             (
                 "anb/anb/periodic_tasks.py",
-                '"relay", sessions, lambda session: relay.relay(session, jobs), stop)',
+                '"relay", sessions, lambda session: relay.relay(session.connection(), jobs), stop)',
                 '"relay", sessions, lambda _: 0, stop)',
             ),
         ),
@@ -89,7 +89,7 @@ MUTATIONS = [
     ),
     Mutation(
         "crash not counted",
-        (("worker/anb_worker/lease.py", "            crashes=Video.crashes + 1,\n", ""),),
+        (("anb/anb/lifecycle.py", "        crashes=Video.crashes + 1,\n", ""),),
         crashes.poison,
     ),
     Mutation(

@@ -14,8 +14,8 @@ ACCEPTS_WITHIN_SECONDS = 6  # of which the sending may take 3
 # The statement by which a transaction is known on the wire
 STATEMENTS = {
     "reserve": b"INSERT INTO videos",
-    "accept": b"uploaded_at=UTC_TIMESTAMP",
-    "sent": b"enqueue_count=(videos.enqueue_count",
+    "mark_uploaded": b"uploaded_at=UTC_TIMESTAMP",
+    "mark_enqueued": b"enqueue_count=(videos.enqueue_count",
     "claim": b"lease_owner=",
     "finish": b"processed_at=UTC_TIMESTAMP",
     "cast_vote": b"INSERT INTO uncounted_votes",

@@ -42,7 +42,11 @@ def killed_between_copy_and_commit(stage: Stage) -> None:
     clients = stage.begin(workers=0)
     content = stage.clip.read_bytes()
     forms = []
-    for step, side in (("storage.copy", "after"), ("commit.accept", "before"), ("commit.accept", "after")):
+    for step, side in (
+        ("storage.copy", "after"),
+        ("commit.mark_uploaded", "before"),
+        ("commit.mark_uploaded", "after"),
+    ):
         form = clients.begin(content)
         order = stage.world.order(step, side, role="web", video=form["video_id"])
         clients.accepted(clients.complete(form))

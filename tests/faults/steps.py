@@ -17,22 +17,28 @@ JOBS_HARMLESS = {"ping": "asks and changes nothing"}
 
 # Transactions, by the function that fills them
 COMMITS = {
-    "anb.videos": ("reserve", "accept", "refuse", "delete_own"),
-    "anb.relay": ("relay", "sent"),
+    "anb.lifecycle": (
+        *("reserve", "mark_uploaded", "mark_enqueued", "refuse", "delete_own"),
+        *("claim", "extend_lease", "finish", "give_up", "release"),
+    ),
+    "anb.relay": ("relay",),
     "anb.voting": ("cast_vote", "tally"),
-    "anb_worker.lease": ("claim", "extend", "finish", "give_up", "release"),
 }
 COMMITS_ELSEWHERE = {
     "anb.accounts": "accounts are no part of the promise",
     "anb.throttle": "failed logins are no part of the promise",
     "anb.voting.audit": "reads",
     "anb.voting.recount": "an operator's repair of a counter, which says the same however often it is made",
-    "anb.videos.accepted_before": "reads",
-    "anb.videos.find_reserved": "reads",
+    "anb.upload_limits.check": "shares the transaction of reserve",
+    "anb.lifecycle.mark_enqueued_again": "shares the transaction of relay",
+    "anb.lifecycle.purgeable": "reads",
+    "anb.lifecycle.purge": "an operator's removal of what is over, which is complete or is found again",
+    "anb.videos.find_uploaded_by_key": "reads",
+    "anb.videos.find_own_in_any_state": "reads",
     "anb.videos.find_own": "reads",
     "anb.videos.list_own": "reads",
     "anb.videos.public_page": "reads",
-    "anb.videos.enter_standings": "shares the transaction of finish",
+    "anb.voting.enter_standings": "shares the transaction of finish",
     "anb.voting.ranking": "reads",
     "anb.voting.cities": "reads",
 }

@@ -36,15 +36,15 @@ CLOCKS: dict[str, dict[str, dict[str, str]]] = {
     "tenth": {
         "anb.periodic_tasks": {"TALLY_EVERY_SECONDS": "0.3"},
         "anb.database": {"IDLE_SECONDS": "6"},
-        "anb.relay": {
-            "EVERY_SECONDS": "1",
+        "anb.relay": {"EVERY_SECONDS": "1", "PATIENCE_SECONDS": "90"},
+        "anb.lifecycle": {
+            "SEND_GRACE_SECONDS": "1",
             "RESEND_SECONDS": "12",
-            "PATIENCE_SECONDS": "90",
             "LONGEST_DELAY_SECONDS": "360",
+            "LEASE_SECONDS": "12",
+            "RELAY_MARGIN_SECONDS": "1",
         },
-        "anb.videos": {"SEND_GRACE_SECONDS": "1"},
-        "anb_worker.lease": {"LEASE_SECONDS": "12", "HEARTBEAT_SECONDS": "3", "RELAY_MARGIN_SECONDS": "1"},
-        "anb_worker.heartbeat": {"VISIBILITY_SECONDS": "12", "_RETRY_SECONDS": "0.5"},
+        "anb_worker.heartbeat": {"HEARTBEAT_SECONDS": "3", "VISIBILITY_SECONDS": "12", "_RETRY_SECONDS": "0.5"},
         "anb_worker.loop": {
             "POLL_SECONDS": "1",
             "GRACE_SECONDS": "1",

@@ -16,6 +16,7 @@ from anb import accounts, videos
 from anb.database import connect
 from anb.database import sessions as make_sessions
 from anb.jobs import SqsJobs
+from anb.lifecycle import claim, finish
 from anb.migrations import upgrade
 from anb.models import Base, Status, User, Video
 from anb.storage import S3Storage, processed_key, source_key
@@ -23,7 +24,6 @@ from anb_web import create_app
 from anb_web.parts import Parts
 from anb_web.settings import WebSettings
 from anb_web.tokens import issue
-from anb_worker.lease import claim, finish
 from tests.integration.described import Description
 
 PASSWORD = "StrongPass123"
@@ -132,7 +132,7 @@ def make_video(sessions, make_user):
                 )
         if status == Status.PROCESSED:
             with sessions.begin() as session:
-                finish(session, claim(session, video_id=video.id, owner="test"))
+                finish(session.connection(), claim(session.connection(), video_id=video.id, owner="test"))
         with sessions.begin() as session:
             if values:
                 session.execute(update(Video).where(Video.id == video.id).values(**values))

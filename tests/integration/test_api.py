@@ -14,16 +14,16 @@ import requests
 from flask_jwt_extended import create_access_token
 from sqlalchemy import text
 
-from anb import videos
+from anb import lifecycle, videos
+from anb.lifecycle import claim, finish
 from anb.models import Status, Video
 from anb.storage import source_key
-from anb.videos import UploadLimits
+from anb.upload_limits import UploadLimits
 from anb.voting import tally
 from anb_web import create_app
 from anb_web.parts import Parts
 from anb_web.settings import WebSettings
 from anb_web.tokens import issue
-from anb_worker.lease import claim, finish
 from tests.boxes import FTYP, box
 
 UNKNOWN = str(UUID(int=7))
@@ -362,15 +362,15 @@ class TestUpload:
         self, upload, client, signed_in, make_user, clips, monkeypatch, keys, jobs
     ):
         user, key, content = make_user(), {"Idempotency-Key": "key-1"}, clips["good"].read_bytes()
-        another, accept, begun = content[:-1] + b"x", videos.accept, []
+        another, mark_uploaded, begun = content[:-1] + b"x", lifecycle.mark_uploaded, []
 
-        def accept_late(connection, **named):
+        def mark_late(connection, **named):
             if not begun:
                 begun.append(True)
                 assert upload(user, headers=key, content=another).status_code == 201
-            return accept(connection, **named)
+            return mark_uploaded(connection, **named)
 
-        monkeypatch.setattr(videos, "accept", accept_late)
+        monkeypatch.setattr(lifecycle, "mark_uploaded", mark_late)
 
         response = upload(user, headers=key, content=content)
 
@@ -502,7 +502,7 @@ class TestDirectUpload:
         video = row(begun["video_id"])
         if moment == "after the publication":
             with sessions.begin() as session:
-                finish(session, claim(session, video_id=video.id, owner="test"))
+                finish(session.connection(), claim(session.connection(), video_id=video.id, owner="test"))
 
         assert post(begun, content[:-1] + b"x") == 204
         assert complete(user, begun["video_id"]).status_code == 201
@@ -562,18 +562,18 @@ class TestDirectUpload:
         user, content = make_user(), clips["good"].read_bytes()
         begun, another = begin(user).json, content[:-1] + b"x"
         post(begun, content)
-        accept, seen = videos.accept, []
+        mark_uploaded, seen = lifecycle.mark_uploaded, []
 
-        def accept_late(connection, **named):
+        def mark_late(connection, **named):
             """Before the first is accepted, a second has posted, checked, copied and been accepted."""
             if not seen:
                 seen.append(named["source"])
                 post(begun, another)
                 path = f"/api/videos/uploads/{begun['video_id']}/complete"
                 assert app.test_client().post(path, headers=signed_in(user)).status_code == 201
-            return accept(connection, **named)
+            return mark_uploaded(connection, **named)
 
-        monkeypatch.setattr(videos, "accept", accept_late)
+        monkeypatch.setattr(lifecycle, "mark_uploaded", mark_late)
 
         assert complete(user, begun["video_id"]).status_code == 201
 

@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from anb.jobs import MAX_RECEIVES, Job
+from anb.lifecycle import claim, finish, release
 from anb.models import Standing, Status, UncountedVote, Video, now
 from anb.storage import incoming_key, new_source, processed_key, source_key, thumbnail_key
 from anb.voting import Miscount, audit, cast_vote, recount, tally
-from anb_worker.lease import claim, finish, release
 from ops import janitor
 from ops.__main__ import main
 
@@ -76,8 +76,13 @@ def processed(sessions, make_video, put):
     """A video that took two attempts, both of which have stored a result."""
     video = make_video()
     with sessions.begin() as session:
-        release(session, claim(session, video_id=video.id, owner="x"), crashed=False, delay_seconds=0)
-        finish(session, claim(session, video_id=video.id, owner="x"))
+        release(
+            session.connection(),
+            claim(session.connection(), video_id=video.id, owner="x"),
+            crashed=False,
+            delay_seconds=0,
+        )
+        finish(session.connection(), claim(session.connection(), video_id=video.id, owner="x"))
     put(source_key(video.id, None))
     for attempt in (1, 2):
         put(processed_key(video.id, attempt))
@@ -109,7 +114,7 @@ def test_of_a_processed_video_source_and_winning_attempt_stay(ops, processed, ke
 def test_what_an_attempt_under_way_has_stored_stays(ops, put, keys, sessions, make_video):
     video = make_video()
     with sessions.begin() as session:
-        claim(session, video_id=video.id, owner="x")
+        claim(session.connection(), video_id=video.id, owner="x")
     stored = {put(source_key(video.id, None)), put(processed_key(video.id, 1)), put(thumbnail_key(video.id, 1))}
 
     ops("janitor", "--delete")
@@ -482,7 +487,7 @@ def test_the_status_tells_what_waits_and_for_how_long(ops, sessions, make_video,
     make_video(uploaded_at=now(plus_seconds=-3700))
     dead = make_video()
     with sessions.begin() as session:
-        claim(session, video_id=dead.id, owner="x")
+        claim(session.connection(), video_id=dead.id, owner="x")
     set_row(sessions, dead, lease_until=now(plus_seconds=-1), next_enqueue_at=now(plus_seconds=-1))
     jobs.send([Job(video_id=dead.id, request_id="x")])
 

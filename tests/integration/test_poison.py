@@ -8,9 +8,9 @@ import threading
 import pytest
 
 from anb.jobs import Job
+from anb.lifecycle import MAX_CRASHES, POISON
 from anb.models import Status, Video
 from anb_worker import processing, sandbox
-from anb_worker.lease import MAX_CRASHES, POISON
 from anb_worker.loop import Worker
 from anb_worker.sandbox import Limits
 from local.samples import make_sample

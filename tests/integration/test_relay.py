@@ -2,8 +2,9 @@ import pytest
 from sqlalchemy import text, update
 
 from anb.jobs import Job, SendFailed
+from anb.lifecycle import mark_enqueued
 from anb.models import Status, Video, now
-from anb.relay import relay, sent
+from anb.relay import relay
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def due(sessions, make_video):
 def relay_once(sessions, jobs):
     def run():
         with sessions.begin() as session:
-            return relay(session, jobs)
+            return relay(session.connection(), jobs)
 
     return run
 
@@ -90,8 +91,8 @@ def test_what_needs_no_worker_is_not_sent(due, relay_once, status):
 def test_relays_that_run_together_take_different_videos(due, sessions, jobs):
     due()
     with sessions.begin() as first, sessions.begin() as second:
-        assert relay(first, jobs) == 1
-        assert relay(second, jobs) == 0
+        assert relay(first.connection(), jobs) == 1
+        assert relay(second.connection(), jobs) == 0
 
 
 def test_a_refusing_queue_leaves_the_video_due(due, sessions, relay_once):
@@ -104,7 +105,7 @@ def test_a_refusing_queue_leaves_the_video_due(due, sessions, relay_once):
 
     due()
     with pytest.raises(SendFailed), sessions.begin() as session:
-        relay(session, Refusing())
+        relay(session.connection(), Refusing())
 
     assert relay_once() == 1
 
@@ -125,7 +126,7 @@ def test_a_first_message_that_a_worker_has_overtaken_changes_nothing(sessions, m
     video = make_video(status=Status.PROCESSING, enqueue_count=1)
 
     with sessions.begin() as session:
-        sent(session.connection(), Job(video_id=video.id, request_id="x"))
+        mark_enqueued(session.connection(), video_id=video.id)
 
     with sessions() as session:
         assert session.get_one(Video, video.id).enqueue_count == 1

@@ -9,10 +9,10 @@ from sqlalchemy import inspect, text
 from sqlalchemy.orm import Session
 
 from anb.database import connect
+from anb.lifecycle import claim
 from anb.migrations import configuration, upgrade
 from anb.models import Base
 from anb.storage import source_key
-from anb_worker.lease import claim
 
 
 def _is_comparable(_object, name, *_):
@@ -55,7 +55,7 @@ def test_videos_from_before_keep_their_source_where_it_is(empty_schema):
     upgrade(engine)
 
     with Session(engine) as session:
-        lease = claim(session, video_id=UUID(int=7), owner="test")
+        lease = claim(session.connection(), video_id=UUID(int=7), owner="test")
     assert source_key(lease.video_id, lease.source) == f"uploads/{UUID(int=7)}/source.mp4"
     engine.dispose()
 

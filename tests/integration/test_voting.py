@@ -95,11 +95,11 @@ def test_a_vote_shows_at_once_and_is_counted_once(sessions, make_user, make_vide
 
     with sessions() as session:
         assert find_own(session.connection(), owner_id=video.user_id, video_id=video.id).votes == 1
-        assert [listed.votes for listed in public_page(session, limit=10, after=None)[0]] == [1]
+        assert [listed.votes for listed in public_page(session.connection(), limit=10, after=None)[0]] == [1]
     count()
     with sessions() as session:
         assert find_own(session.connection(), owner_id=video.user_id, video_id=video.id).votes == 1
-        assert [listed.votes for listed in public_page(session, limit=10, after=None)[0]] == [1]
+        assert [listed.votes for listed in public_page(session.connection(), limit=10, after=None)[0]] == [1]
         assert session.get_one(Video, video.id).votes == 1
 
 

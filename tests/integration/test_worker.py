@@ -9,12 +9,11 @@ from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import sessionmaker
 
-from anb import videos
+from anb import lifecycle
 from anb.database import connect
 from anb.jobs import Job
 from anb.models import Status, Video, now
 from anb.storage import new_source, prefixes, processed_key, source_key, thumbnail_key
-from anb_worker import lease as leases
 from anb_worker.loop import Worker
 from local.samples import make_sample
 
@@ -169,7 +168,7 @@ def test_a_repeated_message_does_nothing(enqueue, work, row, keys, jobs, short_c
 def test_a_message_for_a_video_that_somebody_works_on_is_hidden(enqueue, work, row, sessions, jobs, short_clip):
     video = enqueue(short_clip)
     with sessions.begin() as session:
-        leases.claim(session, video_id=video.id, owner="other")
+        lifecycle.claim(session.connection(), video_id=video.id, owner="other")
 
     work()
 
@@ -247,7 +246,7 @@ def test_a_video_deleted_while_it_is_processed_leaves_no_object(
     until(lambda: list((tmp_path / "scratch").rglob("*body*")))
 
     with sessions.begin() as session:
-        videos.delete_own(session, owner_id=video.user_id, video_id=video.id)
+        lifecycle.delete_own(session.connection(), owner_id=video.user_id, video_id=video.id)
     storage.delete(prefixes(video.id))
     thread.join()
     work()
@@ -265,7 +264,7 @@ def test_a_worker_that_was_overtaken_removes_its_own_result(enqueue, work, row, 
 
     with sessions.begin() as session:
         session.execute(update(Video).where(Video.id == video.id).values(lease_until=now(plus_seconds=-1)))
-        winner = leases.claim(session, video_id=video.id, owner="other")
+        winner = lifecycle.claim(session.connection(), video_id=video.id, owner="other")
     thread.join()
 
     assert (row(video).status, row(video).attempt) == (Status.PROCESSING, winner.attempt)

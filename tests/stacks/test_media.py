@@ -5,8 +5,8 @@ from dataclasses import replace
 from uuid import UUID
 
 from anb.jobs import MAX_RECEIVES
+from anb.lifecycle import LEASE_SECONDS
 from anb.storage import incoming_key
-from anb_worker.lease import LEASE_SECONDS
 from stacks import names
 from stacks.profiles import ACADEMY
 

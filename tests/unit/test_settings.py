@@ -1,7 +1,7 @@
 import pytest
 
 from anb.settings import SettingsError
-from anb.videos import UploadLimits
+from anb.upload_limits import UploadLimits
 from anb_web.settings import WebSettings
 
 COMPLETE = {

@@ -5,7 +5,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, TextClause, UniqueConstraint, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    String,
+    TextClause,
+    UniqueConstraint,
+    Uuid,
+    bindparam,
+    func,
+    text,
+)
 from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -24,8 +36,13 @@ def now(*, plus_seconds: float = 0) -> TextClause:
     return text(f"UTC_TIMESTAMP(6) + INTERVAL {round(plus_seconds * 1_000_000)} MICROSECOND")
 
 
+def seconds_from_now(parameter: str) -> ColumnElement[datetime]:
+    """Return the database's time plus as many seconds as the statement's parameter of this name says."""
+    return func.timestampadd(text("SECOND"), bindparam(parameter), now())
+
+
 class Status(enum.StrEnum):
-    """The life of a video: it ends as processed or failed, or before it was one, as a reservation that was refused.
+    """Where a video is in its life, which `anb/lifecycle.py` draws.
 
     A deleted one keeps its row for a while, because it still counts among its player's uploads of the last hour.
     """

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 def start_relay(sessions: Sessions, jobs: Jobs, stop: threading.Event) -> None:
     """Relay in the background until `stop` is set; a round that fails is logged and the next one tried."""
-    _every(relay.EVERY_SECONDS, "relay", sessions, lambda session: relay.relay(session, jobs), stop)
+    _every(relay.EVERY_SECONDS, "relay", sessions, lambda session: relay.relay(session.connection(), jobs), stop)
 
 
 def start_tally(sessions: Sessions, stop: threading.Event) -> None:

@@ -1,58 +1,74 @@
-"""Rings again for videos whose ring was lost: the queue was away, purged or recreated, or a worker died."""
+"""Brings uploaded videos to the queue: at once where that works, and again when a message was lost.
+
+A message is lost when the queue was away, purged or made again, or when a worker died with it.
+"""
 
 import logging
-from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, func, or_, select, text, update
-from sqlalchemy.orm import Session
+from botocore.exceptions import BotoCoreError, ClientError
+from sqlalchemy import Connection, Engine, or_, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from anb.jobs import LARGEST_BATCH, Job, Jobs
-from anb.models import Status, Video, now
+from anb import lifecycle
+from anb.jobs import LARGEST_BATCH, Job, Jobs, SendFailed
+from anb.models import Status, Video, now, seconds_from_now
 
 EVERY_SECONDS = 10
-# A message that was sent is lost for sure when this has passed and the queue is empty ...
-RESEND_SECONDS = 120
-# ... while in a busy queue it may just be waiting for its turn
+# A message that was sent may just be waiting for its turn while the queue is busy
 PATIENCE_SECONDS = 900
-LONGEST_DELAY_SECONDS = 3600
 
-_delay_seconds = func.least(LONGEST_DELAY_SECONDS, RESEND_SECONDS * func.pow(2, Video.enqueue_count))
-# MySQL assigns from left to right, so that the delay is computed from the count before this sending
-_SENT: dict[str, Any] = {
-    "next_enqueue_at": func.timestampadd(text("SECOND"), _delay_seconds, now()),
-    "enqueue_count": Video.enqueue_count + 1,
-}
-_FIRST_SENT = update(Video).where(Video.id == bindparam("video_id"), Video.status == Status.UPLOADED).values(_SENT)
+_due = Video.next_enqueue_at <= now()
+_DUE = (
+    select(Video.id, Video.request_id)
+    .where(Video.status.in_((Status.UPLOADED, Status.PROCESSING)), _due)
+    .order_by(Video.next_enqueue_at)
+    .limit(LARGEST_BATCH)
+    .with_for_update(skip_locked=True)
+)
+_DUE_IN_A_BUSY_QUEUE = _DUE.where(
+    or_(Video.enqueue_count == 0, Video.next_enqueue_at <= seconds_from_now("minus_patience_seconds"))
+)
 
 log = logging.getLogger(__name__)
 
 
-def relay(session: Session, jobs: Jobs) -> int:
+def mark_uploaded_and_enqueue(
+    engine: Engine, jobs: Jobs, *, video_id: UUID, source: str, size_bytes: int, request_id: str
+) -> bool:
+    """Commit the video as uploaded, then send its job, and tolerate that the sending fails.
+
+    In this order, because what was uploaded is safe once it is committed, while a message that came first could
+    point to nothing. The relay sends what could not be sent, or could not be noted as sent. False when the
+    reservation is over, and nothing was sent.
+    """
+    with engine.begin() as connection:
+        if not lifecycle.mark_uploaded(connection, video_id=video_id, source=source, size_bytes=size_bytes):
+            return False
+    try:
+        jobs.send([Job(video_id=video_id, request_id=request_id)])
+        with engine.begin() as connection:
+            lifecycle.mark_enqueued(connection, video_id=video_id)
+    except (BotoCoreError, ClientError, SendFailed, DBAPIError, PoolTimeout) as error:
+        log.warning("could not enqueue", extra={"video_id": str(video_id), "error": error})
+    return True
+
+
+def relay(connection: Connection, jobs: Jobs) -> int:
     """Send up to ten jobs that are due for the queue; return how many they were.
 
     Any number of processes may relay at once: each takes other rows. A crash between the sending and the commit
     repeats a message, which changes nothing.
     """
-    due = Video.next_enqueue_at <= now()
     if jobs.backlog() > 0:
-        never_sent = Video.enqueue_count == 0
-        due = due & or_(never_sent, Video.next_enqueue_at <= now(plus_seconds=-PATIENCE_SECONDS))
-    found = session.execute(
-        select(Video.id, Video.request_id)
-        .where(Video.status.in_((Status.UPLOADED, Status.PROCESSING)), due)
-        .order_by(Video.next_enqueue_at)
-        .limit(LARGEST_BATCH)
-        .with_for_update(skip_locked=True)
-    ).all()
+        found = connection.execute(_DUE_IN_A_BUSY_QUEUE, {"minus_patience_seconds": -PATIENCE_SECONDS}).all()
+    else:
+        found = connection.execute(_DUE).all()
     if not found:
         return 0
     jobs.send([Job(video_id=row.id, request_id=row.request_id) for row in found])
     for row in found:
         log.info("sent again", extra={"video_id": str(row.id), "request_id": row.request_id})
-    session.execute(update(Video).where(Video.id.in_([row.id for row in found])).values(_SENT))
+    lifecycle.mark_enqueued_again(connection, video_ids=[row.id for row in found])
     return len(found)
-
-
-def sent(connection: Connection, job: Job) -> None:
-    """Note that the queue has taken the job's first message; a worker may be busy with it already."""
-    connection.execute(_FIRST_SENT, {"video_id": job.video_id})

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from anb.database import DUPLICATE_KEY, driver_sql
 from anb.errors import AlreadyVoted, NotFound, Unauthenticated
 from anb.models import Standing, Status, UncountedVote, User, Video, Vote
-from anb.videos import enter_standings
 
 TALLY_BATCH = 1000  # votes; keeps a tally's transaction to some milliseconds
 AUDIT_BATCH = 500  # players; keeps an audit's snapshot, and what the database holds back for it, short
@@ -60,6 +59,11 @@ _ADDED_TO_STANDINGS = (
     update(Standing).where(Standing.user_id == _of_player.c.user_id).values(votes=Standing.votes + _of_player.c.votes)
 )
 _DONE = delete(UncountedVote).where(_BATCH)
+_ENTER_STANDINGS = (
+    insert(Standing)
+    .prefix_with("IGNORE")
+    .from_select(["user_id", "city"], select(User.id, User.city).where(User.id == bindparam("player_id")))
+)
 
 
 def cast_vote(connection: Connection, *, voter_id: int, video_id: UUID) -> None:
@@ -97,6 +101,11 @@ def tally(session: Session) -> int:
     connection.execute(_ADDED_TO_STANDINGS, batch)
     connection.execute(_DONE, batch)
     return len(votes)
+
+
+def enter_standings(connection: Connection, *, player_id: int) -> None:
+    """Let the player's name appear in the ranking; once is enough, again is harmless."""
+    connection.execute(_ENTER_STANDINGS, {"player_id": player_id})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +205,7 @@ def recount(session: Session, miscount: Miscount) -> int:
         session.execute(update(Video).where(Video.id == video_id).values(votes=votes))
         return votes
     if miscount.counted is None:
-        enter_standings(session, player_id=player_id)
+        enter_standings(session.connection(), player_id=player_id)
     session.execute(select(Standing.user_id).where(Standing.user_id == player_id).with_for_update())
     of_videos = select(_votes_due(Video.id).label("votes")).where(Video.user_id == player_id).subquery()
     votes = int(session.scalar(select(func.coalesce(func.sum(of_videos.c.votes), 0))) or 0)

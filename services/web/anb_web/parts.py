@@ -11,7 +11,7 @@ from anb import aws
 from anb.database import Sessions, connect, sessions
 from anb.jobs import Jobs, SqsJobs
 from anb.storage import S3Storage, Storage
-from anb.videos import UploadLimits
+from anb.upload_limits import UploadLimits
 from anb_web.settings import WebSettings
 
 # Connections per process: the largest fleet together stays under 90 % of what the smallest RDS class offers, which

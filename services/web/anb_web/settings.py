@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from anb.settings import Settings
-from anb.videos import UploadLimits
+from anb.upload_limits import UploadLimits
 
 # As browsers write it: no path, no port that the scheme has anyway. https://www.rfc-editor.org/rfc/rfc6454#section-6.2
 _ORIGIN = re.compile(

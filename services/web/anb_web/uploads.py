@@ -9,13 +9,11 @@ from uuid import UUID
 from botocore.exceptions import BotoCoreError, ClientError
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import DBAPIError
 
-from anb import relay, videos
+from anb import lifecycle, relay, videos
 from anb.errors import Invalid, WrongFields
-from anb.jobs import Job, SendFailed
+from anb.lifecycle import Reservation
 from anb.storage import MP4, ObjectChanged, ObjectMissing, incoming_key, new_source, source_key
-from anb.videos import Reservation
 from anb_web import bulkheads
 from anb_web.parts import parts
 from anb_web.requests import json_object, request_id
@@ -33,7 +31,7 @@ def upload() -> ResponseReturnValue:
     """Take a video whole, as multipart/form-data."""
     key = _idempotency_key()
     if done := _uploaded_before(key):
-        return _accepted(done)
+        return _answer(done)
     title, file, size_bytes = _form()
     with bulkheads.uploads():
         return _take(title, file, size_bytes=size_bytes, key=key)
@@ -41,12 +39,12 @@ def upload() -> ResponseReturnValue:
 
 def _take(title: str, file: BinaryIO, *, size_bytes: int, key: str | None) -> ResponseReturnValue:
     reservation = _reserve(title, size_bytes, key)
-    if not reservation.is_accepted:
+    if not reservation.is_uploaded:
         file.seek(0)
         source = new_source()
         parts().storage.put(source_key(reservation.video_id, source), file, content_type=MP4)
-        _accept(reservation.video_id, source, size_bytes)
-    return _accepted(reservation.video_id)
+        _complete(reservation.video_id, source, size_bytes)
+    return _answer(reservation.video_id)
 
 
 @bp.post("/uploads")
@@ -56,8 +54,8 @@ def begin_direct_upload() -> ResponseReturnValue:
     key = _idempotency_key()
     title, size_bytes = _title_and_size(json_object())
     reservation = _reserve(title, size_bytes, key)
-    if reservation.is_accepted:
-        return _accepted(reservation.video_id)
+    if reservation.is_uploaded:
+        return _answer(reservation.video_id)
     form = parts().storage.upload_form(
         incoming_key(reservation.video_id), content_type=MP4, size_bytes=reservation.size_bytes
     )
@@ -68,25 +66,27 @@ def begin_direct_upload() -> ResponseReturnValue:
 @bp.post("/uploads/<video_id>/complete")
 @signed_in
 def complete_direct_upload(video_id: str) -> ResponseReturnValue:
-    """Check what arrived in the object store and accept it, as a multipart upload is checked and accepted."""
+    """Check what arrived in the object store and take it, as a multipart upload is checked and taken."""
     parsed = videos.parse_id(video_id)
-    if not _is_accepted(parsed):
+    if not _is_uploaded(parsed):
         try:
             source, size_bytes = _keep_what_arrived(parsed)
         except Invalid:
-            # Of two requests at once, the other may have accepted the file and cleared it away
-            if not _is_accepted(parsed):
+            # Of two requests at once, the other may have taken the file and cleared it away
+            if not _is_uploaded(parsed):
                 raise
         else:
-            _accept(parsed, source, size_bytes)
+            _complete(parsed, source, size_bytes)
             _tidy(incoming_key(parsed))
-    return _accepted(parsed)
+    return _answer(parsed)
 
 
-def _is_accepted(video_id: UUID) -> bool:
+def _is_uploaded(video_id: UUID) -> bool:
     """Return whether the caller's upload is complete; raise Invalid when its file was refused."""
     with parts().engine.connect() as connection:
-        return videos.is_accepted(videos.find_reserved(connection, owner_id=current_user_id(), video_id=video_id))
+        return videos.is_uploaded(
+            videos.find_own_in_any_state(connection, owner_id=current_user_id(), video_id=video_id)
+        )
 
 
 def _keep_what_arrived(video_id: UUID) -> tuple[str, int]:
@@ -108,7 +108,7 @@ def _keep_what_arrived(video_id: UUID) -> tuple[str, int]:
         ) from None
     except Invalid as refusal:
         with parts().engine.begin() as connection:
-            videos.refuse(connection, video_id=video_id, reason=refusal.message)
+            lifecycle.refuse(connection, video_id=video_id, reason=refusal.message)
         _tidy(incoming_key(video_id))
         raise
     return source, opened.size_bytes
@@ -126,7 +126,7 @@ def _uploaded_before(key: str | None) -> UUID | None:
     if key is None:
         return None
     with parts().engine.connect() as connection:
-        return videos.accepted_before(connection, owner_id=current_user_id(), idempotency_key=key)
+        return videos.find_uploaded_by_key(connection, owner_id=current_user_id(), idempotency_key=key)
 
 
 def _form() -> tuple[str, BinaryIO, int]:
@@ -177,7 +177,7 @@ def _size(sent: object) -> int:
 
 def _reserve(title: str, size_bytes: int, key: str | None) -> Reservation:
     with parts().engine.begin() as connection:
-        return videos.reserve(
+        return lifecycle.reserve(
             connection,
             owner_id=current_user_id(),
             title=title,
@@ -188,22 +188,19 @@ def _reserve(title: str, size_bytes: int, key: str | None) -> Reservation:
         )
 
 
-def _accept(video_id: UUID, source: str, size_bytes: int) -> None:
-    """Make the video durable, then ring for a worker; when the ring fails, the relay repeats it."""
-    with parts().engine.begin() as connection:
-        accepted = videos.accept(connection, video_id=video_id, source=source, size_bytes=size_bytes)
-    if not accepted:
-        # By another request at the same time, or because the reservation is gone: only the first is a success
+def _complete(video_id: UUID, source: str, size_bytes: int) -> None:
+    is_ours = relay.mark_uploaded_and_enqueue(
+        parts().engine,
+        parts().jobs,
+        video_id=video_id,
+        source=source,
+        size_bytes=size_bytes,
+        request_id=request_id(),
+    )
+    if not is_ours:
+        # Another request has filled the reservation at the same time, or it is gone: only the first is a success
         _tidy(source_key(video_id, source))
-        _is_accepted(video_id)
-        return
-    job = Job(video_id=video_id, request_id=request_id())
-    try:
-        parts().jobs.send([job])
-        with parts().engine.begin() as connection:
-            relay.sent(connection, job)
-    except (BotoCoreError, ClientError, SendFailed, DBAPIError) as error:
-        log.warning("could not ring", extra={"video_id": str(video_id), "error": error})
+        _is_uploaded(video_id)
 
 
 def _tidy(key: str) -> None:
@@ -214,7 +211,7 @@ def _tidy(key: str) -> None:
         log.warning("could not remove", extra={"key": key, "error": error})
 
 
-def _accepted(video_id: UUID) -> ResponseReturnValue:
+def _answer(video_id: UUID) -> ResponseReturnValue:
     return (
         {
             "message": "Video subido correctamente. Procesamiento en curso.",

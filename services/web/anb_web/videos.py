@@ -7,8 +7,8 @@ from flask import Blueprint, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import BaseConverter
 
-from anb import videos
-from anb.models import Status, Video
+from anb import lifecycle, videos
+from anb.models import Status
 from anb.storage import prefixes, processed_key, source_key
 from anb_web import paging
 from anb_web.formats import utc
@@ -40,10 +40,10 @@ class VideoId(BaseConverter):
 @signed_in
 def list_own() -> ResponseReturnValue:
     page = paging.asked(request.args, ways=(Way.PAGE, Way.OFFSET), deepest=DEEPEST_VIDEO)
-    with parts().sessions() as session:
+    with parts().engine.connect() as connection:
         if page is None:  # what the list is to most
-            return jsonify([_item(v.id, v) for v in videos.list_own(session, owner_id=current_user_id())])
-        found = videos.list_own(session, owner_id=current_user_id(), limit=page.limit + 1, offset=page.offset)
+            return jsonify([_item(v.id, v) for v in videos.list_own(connection, owner_id=current_user_id())])
+        found = videos.list_own(connection, owner_id=current_user_id(), limit=page.limit + 1, offset=page.offset)
     response = jsonify([_item(video.id, video) for video in found[: page.limit]])
     if len(found) > page.limit:
         paging.link_to_next(response, page, deepest=DEEPEST_VIDEO)
@@ -67,13 +67,13 @@ def detail(video_id: str) -> ResponseReturnValue:
 @signed_in
 def delete(video_id: str) -> ResponseReturnValue:
     parsed = videos.parse_id(video_id)
-    with parts().sessions.begin() as session:
-        videos.delete_own(session, owner_id=current_user_id(), video_id=parsed)
+    with parts().engine.begin() as connection:
+        lifecycle.delete_own(connection, owner_id=current_user_id(), video_id=parsed)
     parts().storage.delete(prefixes(parsed))
     return {"message": "El video ha sido eliminado exitosamente.", "video_id": str(parsed)}
 
 
-def _item(video_id: UUID, video: Video | videos.Columns) -> dict[str, Any]:
+def _item(video_id: UUID, video: videos.Columns) -> dict[str, Any]:
     item = {
         "video_id": str(video_id),
         "title": video.title,

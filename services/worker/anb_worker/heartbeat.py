@@ -12,9 +12,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from anb.database import Sessions
 from anb.jobs import Jobs, Message
-from anb_worker import lease as leases
-from anb_worker.lease import HEARTBEAT_SECONDS, LEASE_SECONDS, Lease
+from anb.lifecycle import LEASE_SECONDS, Lease, extend_lease
 
+HEARTBEAT_SECONDS = 30
 VISIBILITY_SECONDS = 120
 _RETRY_SECONDS = 5
 
@@ -59,7 +59,7 @@ class Heartbeat:
         before = time.monotonic()
         try:
             with self._sessions.begin() as session:
-                ours = leases.extend(session, self._lease)
+                ours = extend_lease(session.connection(), self._lease)
         except (DBAPIError, PoolTimeout) as error:
             log.warning("could not extend the lease", extra={"error": error})
             if self.expired():

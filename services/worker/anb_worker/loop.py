@@ -10,19 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session
 
-from anb import logs, videos
+from anb import lifecycle, logs, videos
 from anb.database import Sessions
 from anb.errors import Invalid
 from anb.jobs import Job, Jobs, Message
+from anb.lifecycle import Held, Lease
 from anb.storage import JPEG, MP4, ObjectMissing, Storage, processed_key, source_key, thumbnail_key
-from anb_worker import lease as leases
 from anb_worker.failures import Cancelled, Crashed, Unprocessable
 from anb_worker.heartbeat import Heartbeat
-from anb_worker.lease import Held, Lease
 from anb_worker.processing import process
 
 POLL_SECONDS = 5  # the longest that an idle worker takes to notice that it shall stop
@@ -99,7 +98,7 @@ class Worker:
 
     def _take(self, message: Message, job: Job) -> None:
         with self._sessions.begin() as session:
-            claimed = leases.claim(session, video_id=job.video_id, owner=self._owner)
+            claimed = lifecycle.claim(session.connection(), video_id=job.video_id, owner=self._owner)
         if claimed is None:
             log.info("nothing to do")
             self._jobs.delete(message)
@@ -129,7 +128,7 @@ class Worker:
             self._produce(lease, heartbeat)
         except (Unprocessable, Invalid, ObjectMissing) as error:
             reason = _reason(error)
-            if not self._end(message, heartbeat, "failed", lambda s: leases.give_up(s, lease, reason=reason)):
+            if not self._end(message, heartbeat, "failed", lambda c: lifecycle.give_up(c, lease, reason=reason)):
                 self._discard(lease, message)
         except Cancelled:
             if heartbeat.lost.is_set():
@@ -143,7 +142,7 @@ class Worker:
             log.warning("could not be processed now", extra={"error": error})
             self._release(lease, message, heartbeat, crashed=False, delay_seconds=_delay_seconds(lease.attempt))
         else:
-            if not self._end(message, heartbeat, "processed", lambda s: leases.finish(s, lease)):
+            if not self._end(message, heartbeat, "processed", lambda c: lifecycle.finish(c, lease)):
                 self._discard(lease, message)
 
     def _produce(self, lease: Lease, heartbeat: Heartbeat) -> None:
@@ -165,7 +164,7 @@ class Worker:
             with thumbnail.open("rb") as file:
                 self._storage.put(thumbnail_key(lease.video_id, lease.attempt), file, content_type=JPEG)
 
-    def _end(self, message: Message, heartbeat: Heartbeat, outcome: str, write: Callable[[Session], bool]) -> bool:
+    def _end(self, message: Message, heartbeat: Heartbeat, outcome: str, write: Callable[[Connection], bool]) -> bool:
         """Write the outcome, then take the message off; False when the video is no longer ours."""
         if not self._settle(heartbeat, write):
             return False
@@ -177,10 +176,10 @@ class Worker:
         self, lease: Lease, message: Message, heartbeat: Heartbeat, *, crashed: bool, delay_seconds: int
     ) -> None:
         log.info("released", extra={"delay_seconds": delay_seconds})
-        self._settle(heartbeat, lambda s: leases.release(s, lease, crashed=crashed, delay_seconds=delay_seconds))
+        self._settle(heartbeat, lambda c: lifecycle.release(c, lease, crashed=crashed, delay_seconds=delay_seconds))
         self._jobs.change_visibility(message, seconds=delay_seconds)
 
-    def _settle(self, heartbeat: Heartbeat, write: Callable[[Session], bool]) -> bool:
+    def _settle(self, heartbeat: Heartbeat, write: Callable[[Connection], bool]) -> bool:
         """Write to the row, waiting for an absent database for as long as the lease may last.
 
         A worker that shall stop tries once more and waits no longer: the end of the lease does the rest.
@@ -190,7 +189,7 @@ class Worker:
             last = self._stop.is_set()
             try:
                 with self._sessions.begin() as session:
-                    return write(session)
+                    return write(session.connection())
             except (DBAPIError, PoolTimeout) as error:
                 if last or heartbeat.expired():
                     raise

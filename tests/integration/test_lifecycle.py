@@ -4,9 +4,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select, update
 
+from anb import lifecycle
+from anb.lifecycle import MAX_CRASHES, POISON, Held, Lease
 from anb.models import Standing, Status, Video, now
-from anb_worker import lease as leases
-from anb_worker.lease import MAX_CRASHES, POISON, Held, Lease
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def row(sessions):
 def claim(sessions):
     def take(video, owner="worker"):
         with sessions.begin() as session:
-            return leases.claim(session, video_id=video.id, owner=owner)
+            return lifecycle.claim(session.connection(), video_id=video.id, owner=owner)
 
     return take
 
@@ -33,7 +33,7 @@ def write(sessions):
 
     def run(function, *arguments, **options):
         with sessions.begin() as session:
-            return function(session, *arguments, **options)
+            return function(session.connection(), *arguments, **options)
 
     return run
 
@@ -85,7 +85,7 @@ def test_there_is_nothing_to_do_for_a_deleted_video(claim):
 def test_finishing_opens_the_video_to_votes(make_video, claim, write, row):
     video = make_video()
 
-    assert write(leases.finish, claim(video))
+    assert write(lifecycle.finish, claim(video))
     assert row(video).status == Status.PROCESSED
     assert row(video).processed_at is not None
 
@@ -93,7 +93,7 @@ def test_finishing_opens_the_video_to_votes(make_video, claim, write, row):
 def test_a_player_enters_the_standings_once(make_user, make_video, claim, write, sessions):
     player = make_user()
     for _ in range(2):
-        write(leases.finish, claim(make_video(owner=player)))
+        write(lifecycle.finish, claim(make_video(owner=player)))
 
     with sessions() as session:
         assert [standing.user_id for standing in session.scalars(select(Standing))] == [player.id]
@@ -102,17 +102,17 @@ def test_a_player_enters_the_standings_once(make_user, make_video, claim, write,
 def test_finishing_again_after_a_lost_answer_is_a_success(make_video, claim, write):
     lease = claim(make_video())
 
-    assert write(leases.finish, lease)
-    assert write(leases.finish, lease)
+    assert write(lifecycle.finish, lease)
+    assert write(lifecycle.finish, lease)
 
 
 @pytest.mark.parametrize(
     "late_write",
     [
-        (leases.extend, {}),
-        (leases.finish, {}),
-        (leases.give_up, {"reason": "x"}),
-        (leases.release, {"crashed": False, "delay_seconds": 0}),
+        (lifecycle.extend_lease, {}),
+        (lifecycle.finish, {}),
+        (lifecycle.give_up, {"reason": "x"}),
+        (lifecycle.release, {"crashed": False, "delay_seconds": 0}),
     ],
 )
 def test_a_worker_that_lost_its_lease_changes_nothing(make_video, claim, expire, write, row, late_write):
@@ -132,20 +132,20 @@ def test_extending_keeps_the_video(make_video, claim, expire, write):
     lease = claim(video)
     expire(video)
 
-    assert write(leases.extend, lease)
+    assert write(lifecycle.extend_lease, lease)
     assert isinstance(claim(video), Held)
 
 
 def test_giving_up_tells_the_player_why(make_video, claim, write, row):
     video = make_video()
 
-    assert write(leases.give_up, claim(video), reason="Está dañado.")
+    assert write(lifecycle.give_up, claim(video), reason="Está dañado.")
     assert (row(video).status, row(video).error) == (Status.FAILED, "Está dañado.")
 
 
 def test_a_release_in_good_order_is_no_crash(make_video, claim, write, row):
     video = make_video()
-    write(leases.release, claim(video), crashed=False, delay_seconds=0)
+    write(lifecycle.release, claim(video), crashed=False, delay_seconds=0)
 
     assert (row(video).status, row(video).crashes, row(video).attempt) == (Status.UPLOADED, 0, 1)
 
@@ -153,7 +153,7 @@ def test_a_release_in_good_order_is_no_crash(make_video, claim, write, row):
 def test_the_third_crash_is_the_last(make_video, claim, write, row):
     video = make_video()
     for _ in range(MAX_CRASHES):
-        write(leases.release, claim(video), crashed=True, delay_seconds=0)
+        write(lifecycle.release, claim(video), crashed=True, delay_seconds=0)
 
     assert claim(video) is None
     assert (row(video).status, row(video).error) == (Status.FAILED, POISON)
