@@ -1,6 +1,11 @@
 """MP4 files built box by box, so that each test can break the one thing that it is about."""
 
+import io
 import struct
+
+import pytest
+
+from anb.mp4 import UnreadableClip, read_clip
 
 QUARTER_TURN = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
 UPRIGHT = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
@@ -135,3 +140,13 @@ def recording(*, fragments, frames, fragment_bytes):
     return fragmented(
         *(fragment(start=each * frames * 1000, durations=durations, media=media) for each in range(fragments))
     )
+
+
+def read(data):
+    return read_clip(io.BytesIO(data), size_bytes=len(data))
+
+
+def refusal_of(data):
+    with pytest.raises(UnreadableClip) as refusal:
+        read(data)
+    return refusal.value.message

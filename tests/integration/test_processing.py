@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anb import mp4
+from anb.mp4 import read_clip
+from anb.mp4.boxes import boxes_in, table_rows
+from anb.mp4.layout import file_boxes, read_layout
+from anb.mp4.tracks import video_track
 from anb_worker import encoding
 from anb_worker.encoding import Colour
 from anb_worker.failures import Cancelled, Unprocessable
@@ -33,7 +36,7 @@ def ffmpeg(*arguments):
 
 def read(path):
     with path.open("rb") as file:
-        return mp4.read_clip(file, size_bytes=path.stat().st_size)
+        return read_clip(file, size_bytes=path.stat().st_size)
 
 
 def picture(path, frame):
@@ -46,10 +49,10 @@ def picture(path, frame):
 def steps(path):
     """The distinct distances in ticks between decoding times, and between showing times, of all frames."""
     with path.open("rb") as file:
-        movie = mp4._inside(mp4._layout(file, path.stat().st_size).index)
-    _, _, tables = mp4._video_track(movie)
-    durations = [d for count, d in mp4._table(tables[b"stts"][0], struct.Struct(">II")) for _ in range(count)]
-    shifts = [s for count, s in mp4._table(tables[b"ctts"][0], struct.Struct(">Ii")) for _ in range(count)]
+        movie = boxes_in(read_layout(file, path.stat().st_size).index)
+    _, _, tables = video_track(movie)
+    durations = [d for count, d in table_rows(tables[b"stts"][0], struct.Struct(">II")) for _ in range(count)]
+    shifts = [s for count, s in table_rows(tables[b"ctts"][0], struct.Struct(">Ii")) for _ in range(count)]
     decoded = [sum(durations[:number]) for number in range(len(durations))]
     shown = sorted(time + shift for time, shift in zip(decoded, shifts, strict=True))
     return [{later - earlier for earlier, later in pairwise(times)} for times in (decoded, shown)]
@@ -300,7 +303,7 @@ def test_a_file_that_is_not_a_video_is_unprocessable(run, tmp_path, content):
 def test_a_video_without_a_decodable_frame_is_unprocessable(run, sample, tmp_path):
     data = bytearray(sample.read_bytes())
     with sample.open("rb") as file:
-        media = next(box for box in mp4._file_boxes(file, len(data)) if box.kind == b"mdat")
+        media = next(box for box in file_boxes(file, len(data)) if box.kind == b"mdat")
     data[media.body : media.body + media.body_bytes] = bytes(media.body_bytes)
     (tmp_path / "in.mp4").write_bytes(data)
 

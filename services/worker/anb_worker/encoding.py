@@ -8,7 +8,7 @@ that needs no quoting in a filter graph.
 
 from enum import Enum, auto
 
-from anb.mp4 import MOST_PIXELS, MOST_TRACKS
+from anb.mp4 import MAX_PIXELS, MAX_TRACKS
 
 WIDTH, HEIGHT = 1280, 720
 FRAME_RATE = 30  # frames per second, constant
@@ -57,7 +57,7 @@ _REPORTING = ("-v", "error", "-progress", "pipe:1", "-stats_period", "0.5")
 _LOCAL_FILES_ONLY = ("-protocol_whitelist", "file")
 _DISTRUSTED_SOURCE = (
     *(*_LOCAL_FILES_ONLY, "-f", "mov", "-codec_whitelist", "h264,hevc"),
-    *("-max_pixels", str(MOST_PIXELS), "-max_streams", str(MOST_TRACKS)),
+    *("-max_pixels", str(MAX_PIXELS), "-max_streams", str(MAX_TRACKS)),
     *("-export_side_data", "enhancements"),  # keeps the LCEVC decoder out: CVE-2026-125262
     *("-threads", "2", "-an", "-sn", "-dn", "-t", str(BODY_SECONDS), "-i", f"file:{SOURCE}"),
 )

@@ -1,0 +1,72 @@
+"""The parameter sets in an avcC box (ISO/IEC 14496-15) and the size in each (ITU-T H.264, 7.3.2.1.1)."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from anb.mp4.parameter_sets import SUBSAMPLING, Bits, nal_unit, read_chroma_format, read_cropping
+
+_PROFILES_WITH_CHROMA: Final = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
+
+
+def parameter_sets(configuration: bytes) -> Iterator[bytes]:
+    position = 6
+    for _ in range(configuration[5] & 31):
+        unit, position = nal_unit(configuration, position)
+        yield unit
+
+
+def coded_size(nal: bytes) -> tuple[int, int]:
+    """Width and height in pixels, cropping applied, of an H.264 SPS with its NAL header.
+
+    Raises ValueError for what is not one.
+    """
+    bits = Bits(nal)
+    chroma_format = _read_until_frame_number(bits)
+    bits.ue()  # log2_max_frame_num_minus4
+    _skip_picture_order(bits)
+    bits.ue()  # max_num_ref_frames
+    bits.skip(1)  # gaps_in_frame_num_value_allowed_flag
+    width, map_height = (bits.ue() + 1) * 16, (bits.ue() + 1) * 16
+    field_rows = 2 - bits.u(1)  # 2 when frames may be coded as two fields
+    bits.skip(field_rows)  # mb_adaptive_frame_field_flag only then, direct_8x8_inference_flag always
+    across, down = SUBSAMPLING[chroma_format]
+    return read_cropping(bits, width, map_height * field_rows, across, down * field_rows)
+
+
+def _read_until_frame_number(bits: Bits) -> int:
+    """Read up to the frame number; returns chroma_format_idc as it counts for cropping."""
+    bits.skip(8)  # NAL header
+    profile = bits.u(8)
+    bits.skip(16)  # constraint flags, level
+    bits.ue()  # seq_parameter_set_id
+    if profile not in _PROFILES_WITH_CHROMA:
+        return 1
+    chroma_format = read_chroma_format(bits)
+    bits.ue()  # bit_depth_luma_minus8
+    bits.ue()  # bit_depth_chroma_minus8
+    bits.skip(1)  # qpprime_y_zero_transform_bypass_flag
+    if bits.u(1):
+        for index in range(12 if chroma_format == 3 else 8):
+            if bits.u(1):
+                _skip_scaling_list(bits, 16 if index < 6 else 64)
+    return chroma_format
+
+
+def _skip_scaling_list(bits: Bits, size: int) -> None:
+    last = following = 8
+    for _ in range(size):
+        if following:
+            following = (last + bits.se()) % 256
+        last = following or last
+
+
+def _skip_picture_order(bits: Bits) -> None:
+    order = bits.ue()
+    if order == 0:
+        bits.ue()  # log2_max_pic_order_cnt_lsb_minus4
+    elif order == 1:
+        bits.skip(1)  # delta_pic_order_always_zero_flag
+        bits.se()
+        bits.se()
+        for _ in range(bits.ue()):  # ends at the latest with the bits
+            bits.se()

@@ -1,0 +1,61 @@
+"""The video track: which one it is, how it is turned, and how much its edit list shows."""
+
+import struct
+from typing import Final
+
+from anb.mp4.boxes import U32, Boxes, boxes_in, only_box, optional_box, read_timescale, table_rows
+from anb.mp4.errors import NO_VIDEO, TOO_COMPLEX, UnreadableClip
+from anb.mp4.pictures import CODECS
+from anb.mp4.samples import Samples
+
+MAX_TRACKS: Final = 16
+MAX_EDITS: Final = 100
+
+_MATRIX: Final = struct.Struct(">iixxxxii")
+
+
+def video_track(movie: Boxes) -> tuple[Boxes, Boxes, Boxes]:
+    """The boxes in trak, mdia and stbl of the first track that we decode; without one, of the first video."""
+    found = []
+    for trak in movie[b"trak"]:
+        track = boxes_in(trak)
+        media = boxes_in(only_box(track, b"mdia"))
+        if bytes(only_box(media, b"hdlr")[8:12]) == b"vide":
+            tables = boxes_in(only_box(boxes_in(only_box(media, b"minf")), b"stbl"))
+            if _codec_name(tables) in CODECS:
+                return track, media, tables
+            found.append((track, media, tables))
+    if not found:
+        raise UnreadableClip(NO_VIDEO)
+    return found[0]
+
+
+def _codec_name(tables: Boxes) -> bytes:
+    return bytes(only_box(tables, b"stsd")[12:16])
+
+
+def lies_on_its_side(header: memoryview) -> bool:
+    """Whether the matrix of a tkhd box turns the picture by a quarter."""
+    across, turned, _, _ = _MATRIX.unpack_from(header, 52 if header[0] == 1 else 40)
+    return bool(abs(turned) > abs(across))
+
+
+def shown_seconds(track: Boxes, movie: Boxes, samples: Samples, timescale: int) -> float:
+    """How much of the samples the edit list shows; an edit cannot show what is not there."""
+    available = samples.ticks / timescale
+    edits = boxes_in(only_box(track, b"edts")) if b"edts" in track else {}
+    edit_list = optional_box(edits, b"elst")
+    if edit_list is None or U32.unpack_from(edit_list, 4)[0] == 0:
+        return available
+    row = struct.Struct(">QqI" if edit_list[0] == 1 else ">IiI")
+    movie_clock = read_timescale(only_box(movie, b"mvhd"))
+    shown = 0.0
+    for number, (length, media_time, _) in enumerate(table_rows(edit_list, row)):
+        if number >= MAX_EDITS:
+            raise UnreadableClip(TOO_COMPLEX)
+        if media_time >= 0:  # -1 is an empty edit: it delays the first frame
+            left = max(0.0, available + (samples.delay - media_time) / timescale)
+            shown += min(length / movie_clock, left) if length else left
+    if shown <= 0:
+        raise UnreadableClip(NO_VIDEO)
+    return min(shown, available)

@@ -1,0 +1,87 @@
+import struct
+import time
+import tracemalloc
+from contextlib import suppress
+
+import pytest
+
+from anb.mp4 import UnreadableClip
+from tests.boxes import (
+    FTYP,
+    MDAT,
+    avcc,
+    box,
+    file_of,
+    fragment,
+    fragmented,
+    full,
+    moof,
+    movie,
+    read,
+    sample_entry,
+    video,
+)
+
+
+def nested(depth):
+    data = b""
+    for _ in range(depth):
+        data = struct.pack(">I4s", 8 + len(data), b"trak") + data
+    return data
+
+
+def many_parameter_sets():
+    unit = b"\x67" + bytes(3)
+    return sample_entry(b"avc1", avcc(*[unit] * 31)) * 8
+
+
+def with_large_tables(rows):
+    """A track with as many rows in each of its tables as it has samples, and as many chunks."""
+    return video(
+        deltas=((1, 1000),) * rows,
+        shifts=((1, 1000),) * rows,
+        sizes=(1,) * rows,
+        offsets=(3,) * rows,
+        per_chunk=1,
+    )
+
+
+EMPTY_RUN = full(b"trun", struct.pack(">I", 0))
+RUN_OF_ONE = full(b"trun", struct.pack(">I", 1))
+
+HURTFUL = {
+    "boxes": FTYP + box(b"free") * 1_000_000,
+    "boxes in the index": file_of(box(b"free") * 1_000_000),
+    "nesting": file_of(nested(20_000)),
+    "tracks": file_of(*[box(b"trak", box(b"mdia", box(b"free") * 999))] * 16),
+    "parameter sets": file_of(video(entry=many_parameter_sets())),
+    "one table": file_of(video(deltas=((1, 1000),) * 80_000, sample_bytes=0)),
+    "all tables": FTYP + MDAT + movie(with_large_tables(80_000), box(b"free", bytes(12 * 1024 * 1024))),
+    "fragments": fragmented(*[fragment(start=0, durations=[])] * 900),
+    "fragments without media": fragmented(moof(RUN_OF_ONE) * 19_990),
+    "empty runs": fragmented(moof(EMPTY_RUN * 900, times=30) * 9),
+    "runs of one sample": fragmented(moof(RUN_OF_ONE * 900, times=30) * 9),
+    "boxes in fragments": fragmented(moof(box(b"free") * 900, times=30) * 19),
+    "fragments of another track": fragmented(moof(track_id=7, times=900) * 120),
+    "a run of many samples": fragmented(fragment(start=0, durations=[1000] * 79_000, sample_bytes=0)),
+}
+
+
+@pytest.mark.parametrize("data", HURTFUL.values(), ids=HURTFUL.keys())
+def test_a_file_made_to_be_slow_is_done_at_once(data):
+    started = time.process_time()
+    with suppress(UnreadableClip):
+        read(data)
+
+    assert time.process_time() - started < 0.8
+
+
+@pytest.mark.parametrize("name", ["all tables", "a run of many samples", "fragments without media"])
+def test_a_look_takes_at_most_64_mb(name):
+    tracemalloc.start()
+    with suppress(UnreadableClip):
+        read(HURTFUL[name])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 64 * 1024 * 1024
