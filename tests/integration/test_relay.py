@@ -1,10 +1,13 @@
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 from sqlalchemy import text, update
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from anb.jobs import Job, SendFailed
 from anb.lifecycle import mark_enqueued
 from anb.models import Status, Video, now
-from anb.relay import relay
+from anb.relay import mark_uploaded_and_enqueue, relay
 
 
 @pytest.fixture
@@ -130,3 +133,96 @@ def test_a_first_message_that_a_worker_has_overtaken_changes_nothing(sessions, m
 
     with sessions() as session:
         assert session.get_one(Video, video.id).enqueue_count == 1
+
+
+@pytest.fixture
+def reservation(make_video):
+    return make_video(status=Status.AWAITING_UPLOAD)
+
+
+@pytest.fixture
+def complete(tables, jobs, reservation):
+    """Complete the upload of the reservation, over this engine and this queue."""
+
+    def run(*, engine=tables, jobs=jobs):
+        return mark_uploaded_and_enqueue(
+            engine, jobs, video_id=reservation.id, source="0" * 32, size_bytes=1, request_id="x"
+        )
+
+    return run
+
+
+@pytest.fixture
+def row(sessions, reservation):
+    def read():
+        with sessions() as session:
+            return session.get_one(Video, reservation.id)
+
+    return read
+
+
+class CalledBack:
+    """A queue that takes a message by calling a function."""
+
+    def __init__(self, send):
+        self.send = send
+
+
+def raising(error):
+    def send(_):
+        raise error
+
+    return CalledBack(send)
+
+
+def test_an_uploaded_video_is_committed_before_its_job_is_sent(complete, row):
+    seen = []
+
+    assert complete(jobs=CalledBack(lambda sent: seen.append((row().status, [job.video_id for job in sent]))))
+    assert seen == [(Status.UPLOADED, [row().id])]
+    assert row().enqueue_count == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SendFailed("1 of 1 messages"),
+        EndpointConnectionError(endpoint_url="https://sqs.example.com"),
+        ClientError({"Error": {"Code": "AccessDenied"}}, "SendMessageBatch"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_upload_whose_job_cannot_be_sent_is_complete_and_left_to_the_relay(
+    complete, row, sessions, relay_once, jobs, error
+):
+    assert complete(jobs=raising(error))
+    assert (row().status, row().enqueue_count) == (Status.UPLOADED, 0)
+    assert relay_once() == 0  # as its own request may still be sending it
+
+    with sessions.begin() as session:
+        session.execute(update(Video).values(next_enqueue_at=now(plus_seconds=-1)))
+    assert relay_once() == 1
+    assert received(jobs) == [row().id]
+
+
+@pytest.mark.parametrize(
+    "error", [OperationalError("COMMIT", {}, Exception("gone away")), PoolTimeout("no connection")], ids=repr
+)
+def test_an_upload_is_complete_when_nobody_could_note_that_its_job_was_sent(tables, complete, row, jobs, error):
+    class Away:
+        """A database that is away once the upload is committed."""
+
+        def begin(self):
+            if row().status == Status.UPLOADED:
+                raise error
+            return tables.begin()
+
+    assert complete(engine=Away())
+    assert (row().status, row().enqueue_count) == (Status.UPLOADED, 0)
+    assert received(jobs) == [row().id]
+
+
+def test_of_two_that_fill_a_reservation_the_first_completes_it_and_sends_its_job(complete, jobs, reservation):
+    assert complete()
+    assert not complete()
+    assert received(jobs) == [reservation.id]

@@ -1,24 +1,28 @@
 """The life of a video. Every change of its state is a function here; nothing else writes these columns.
 
-    reserve ──▶ AWAITING_UPLOAD ── refuse ──▶ REFUSED
-                       │
-                  mark_uploaded
-                       ▼
-                   UPLOADED  ◀───── release ─────┐
-                       │                         │
-                       └───────── claim ──▶ PROCESSING ── finish ───▶ PROCESSED
-                                             │       └─── give_up ──▶ FAILED
-                                             └ claim, once the lease is over: the next attempt,
-                                               or FAILED after three crashes
-    delete_own   all but PROCESSED ──▶ DELETED
-    purge        AWAITING_UPLOAD, REFUSED or DELETED for a day ──▶ the row is gone
+    no row ── reserve ──▶ AWAITING_UPLOAD ── refuse ──▶ REFUSED
+                                 │
+                                 │ mark_uploaded
+                                 ▼
+              ┌───────────── UPLOADED
+              │                  ▲
+        claim │                  │ release
+              ▼                  │
+          PROCESSING ────────────┤   claim takes it over when its lease is over
+              │                  │
+       finish │                  │ give_up, or claim after three crashes
+              ▼                  ▼
+          PROCESSED            FAILED
+
+    all but PROCESSED ── delete_own ──▶ DELETED
+    AWAITING_UPLOAD, REFUSED, DELETED ── purge, after a day ──▶ no row
 
 While a video is UPLOADED or PROCESSING, `next_enqueue_at` says when the relay may send its job to the queue again;
 `mark_enqueued` and `mark_enqueued_again` put that off. While it is PROCESSING it is leased: `lease_until` says until
 when, `extend_lease` renews it, and every write after the claim names its attempt, so that a worker that lost its
 lease changes nothing. All times are the database's.
 
-Each function is a part of its caller's transaction.
+Each function is a part of its caller's transaction. `relay.py` commits an upload and then sends its job.
 """
 
 import uuid
@@ -51,7 +55,6 @@ POISON = "El video no se pudo procesar después de varios intentos."
 PURGE_AFTER_SECONDS = 24 * 3600
 
 _DELETABLE = (Status.AWAITING_UPLOAD, Status.REFUSED, Status.UPLOADED, Status.PROCESSING, Status.FAILED)
-
 
 _video = Video.id == bindparam("video_id")
 _ours = _video & (Video.attempt == bindparam("claimed_attempt")) & (Video.status == Status.PROCESSING)
