@@ -1,6 +1,6 @@
 """Starts the web tier or a worker as they are, and lets them die, freeze or wait at a named step.
 
-Usage: python -m tests.faults.launcher web|worker|ops ARGUMENT ...
+Usage: python -m tests.faults.launcher true|tenth web|worker|ops ARGUMENT ...
 
 The product knows nothing of this: its ports and boundaries are wrapped after they are imported, and the constants
 of its clock are replaced while they are. The folder in ANB_FAULTS holds what shall happen: `clock.json`, and a file
@@ -26,6 +26,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from tests.faults import steps
+from tests.faults.clocks import CLOCKS
 
 FOLDER = Path(os.environ["ANB_FAULTS"])
 HELD_SECONDS = 300  # the longest that a process waits at a step
@@ -40,16 +41,18 @@ _prepared: WeakKeyDictionary[Any, tuple[str, str | None]] = WeakKeyDictionary()
 def main() -> None:
     """Become the process that the arguments name."""
     global _role
-    _role, *arguments = sys.argv[1:]
+    clock, _role, *arguments = sys.argv[1:]
     sys.meta_path.insert(0, _Clock(json.loads((FOLDER / "clock.json").read_text())))
     _install()
     if _role == "web":
         sys.argv = ["gunicorn", *arguments]
         runpy.run_module("gunicorn", run_name="__main__")
+    elif _role == "worker":
+        service = importlib.import_module("anb_worker.service")
+        sys.exit(service.run(CLOCKS[clock].timings, CLOCKS[clock].limits))
     else:
-        program = {"worker": "anb_worker", "ops": "ops"}[_role]
-        sys.argv = [program, *arguments]
-        runpy.run_module(program, run_name="__main__")
+        sys.argv = ["ops", *arguments]
+        runpy.run_module("ops", run_name="__main__")
 
 
 # --- the clock --------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from local import applications, database, emulator, packages, proxy, supervisor
 from local.emulator import BUCKET, DEAD_LETTERS, KEY, QUEUE, REGION, Emulator
 from local.state import State
 from local.supervisor import Service, Supervisor
+from tests.faults.clocks import CLOCKS
 from tests.faults.tcp import TcpProxy
 from tests.instance_cloud import InstanceCloud, running_cloud
 
@@ -30,8 +31,8 @@ Value = TypeVar("Value")
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-# What the product waits for, as its code says ("true") or a tenth of it. A queue counts in whole seconds.
-CLOCKS: dict[str, dict[str, dict[str, str]]] = {
+# What has not been made a part of the timings yet
+CONSTANTS: dict[str, dict[str, dict[str, str]]] = {
     "true": {},
     "tenth": {
         "anb.periodic_tasks": {"TALLY_EVERY_SECONDS": "0.3"},
@@ -44,19 +45,9 @@ CLOCKS: dict[str, dict[str, dict[str, str]]] = {
             "LEASE_SECONDS": "12",
             "RELAY_MARGIN_SECONDS": "1",
         },
-        "anb_worker.heartbeat": {"HEARTBEAT_SECONDS": "3", "VISIBILITY_SECONDS": "12", "_RETRY_SECONDS": "0.5"},
-        "anb_worker.loop": {
-            "POLL_SECONDS": "1",
-            "GRACE_SECONDS": "1",
-            "_RETRY_SECONDS": "0.3",
-            "_SHORTEST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS": "2, 60",
-        },
-        "anb_worker.termination": {"LOOK_SECONDS": "0.5", "HEARTBEAT_SECONDS": "6"},
-        "anb_worker.sandbox": {"stall_seconds": "6"},
         "ops.janitor": {"YOUNGEST_OBJECT": "timedelta(0)"},
     },
 }
-LEASE_SECONDS = {"true": 120, "tenth": 12}
 
 # Encodes the body of a clip once and then hands out copies of it, or does what the file `ffmpeg` orders
 _FFMPEG = """#!/bin/sh
@@ -131,7 +122,7 @@ class World(Supervisor):
     @property
     def lease_seconds(self) -> int:
         """How long a lease lasts on this world's clock."""
-        return LEASE_SECONDS[self.clock]
+        return CLOCKS[self.clock].timings.lease_seconds
 
     def _hear(self, name: str, line: str) -> None:
         if name.startswith(("web", "worker")):
@@ -240,7 +231,7 @@ class World(Supervisor):
     def ops(self, *arguments: str) -> str:
         """Run an operator's command to its end, on this world's clock; return what it printed."""
         done = subprocess.run(
-            [sys.executable, "-m", "tests.faults.launcher", "ops", *arguments],
+            [*launcher(self.clock), "ops", *arguments],
             env={**self.environment, "ANB_FAULTS": str(self._faults)},
             capture_output=True,
             text=True,
@@ -314,6 +305,11 @@ def running_world(
             world.close()
 
 
+def launcher(clock: str) -> list[str]:
+    """The command of a process on this clock, but for its role and arguments."""
+    return [sys.executable, "-m", "tests.faults.launcher", clock]
+
+
 def copy_services(copy: Path) -> Path:
     """Return a copy of our services' code."""
     return shutil.copytree(ROOT / "services", copy, ignore=shutil.ignore_patterns("__pycache__"))
@@ -341,12 +337,13 @@ def _compose(state: State, *, clock: str, workers: int, code: Path, small_disks:
         database_service,
         emulator_service,
         applications.migrations(direct),
-        _launched(applications.web(ours, port=web_port), role="web", skip=3),
+        _launched(applications.web(ours, port=web_port), clock=clock, role="web", skip=3),
         nginx_service,
         *(
             _worker(
                 name,
                 ours | cloud.environment,
+                clock=clock,
                 scratch=state.folder("scratch") / name,
                 small=number >= workers - small_disks,
             )
@@ -382,7 +379,7 @@ def _compose(state: State, *, clock: str, workers: int, code: Path, small_disks:
 
 def _lay_out(state: State, *, clock: str) -> None:
     faults = state.folder("faults")
-    (faults / "clock.json").write_text(json.dumps(CLOCKS[clock]))
+    (faults / "clock.json").write_text(json.dumps(CONSTANTS[clock]))
     script = faults / "ffmpeg.sh"
     script.write_text(
         _FFMPEG.replace("{ffmpeg}", imageio_ffmpeg.get_ffmpeg_exe())
@@ -398,15 +395,18 @@ def _code(code: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(str(path) for path in found)}
 
 
-def _launched(service: Service, *, role: str, skip: int) -> Service:
+def _launched(service: Service, *, clock: str, role: str, skip: int) -> Service:
     """The service with the launcher in the place of `python -m PROGRAM`."""
-    return replace(service, command=[sys.executable, "-m", "tests.faults.launcher", role, *service.command[skip:]])
+    return replace(service, command=[*launcher(clock), role, *service.command[skip:]])
 
 
-def _worker(name: str, settings: Mapping[str, str], *, scratch: Path, small: bool) -> Service:
+def _worker(name: str, settings: Mapping[str, str], *, clock: str, scratch: Path, small: bool) -> Service:
     scratch.mkdir(parents=True, exist_ok=True)
     service = _launched(
-        applications.worker({**settings, "ANB_SCRATCH_DIR": str(scratch / "own")}), role="worker", skip=3
+        applications.worker({**settings, "ANB_SCRATCH_DIR": str(scratch / "own")}),
+        clock=clock,
+        role="worker",
+        skip=3,
     )
     if small:
         mounting = f"mount -t tmpfs -o size=2m none '{scratch}' && exec \"$@\""

@@ -1,6 +1,5 @@
 """What an ffmpeg that stalls, dawdles or dies does to its video, to its worker and to the videos behind it."""
 
-import functools
 import stat
 import sys
 import threading
@@ -10,7 +9,7 @@ import pytest
 from anb.jobs import Job
 from anb.lifecycle import MAX_CRASHES, POISON
 from anb.models import Status, Video
-from anb_worker import processing, sandbox
+from anb.timings import Timings
 from anb_worker.loop import Worker
 from anb_worker.sandbox import Limits
 from local.samples import make_sample
@@ -23,6 +22,7 @@ DAWDLES = "import time\nfor n in range(600): print(f'frame={n}', flush=True); ti
 IS_KILLED = "import os, signal; print('frame=1', flush=True); os.kill(os.getpid(), signal.SIGKILL)"
 RUNS_OUT_OF_MEMORY = "import sys; sys.exit(256 - 12)"
 ACCIDENTS = [STALLS, DAWDLES, IS_KILLED, RUNS_OUT_OF_MEMORY]
+QUICK = Limits(stall_seconds=1, wall_seconds=3, grace_seconds=0.2)
 NAMES = ["stalls", "dawdles", "is killed", "runs out of memory"]
 
 
@@ -40,15 +40,13 @@ def ffmpeg():
 
 @pytest.fixture
 def fake_ffmpeg(tmp_path, ffmpeg):
-    """Put a program in ffmpeg's place, and shorten what we wait for it."""
+    """Put a program in ffmpeg's place."""
 
     def install(code):
         path = tmp_path / "ffmpeg"
         path.write_text(f"#!{sys.executable}\nimport sys\nif '-progress' not in sys.argv: sys.exit(1)\n{code}\n")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
         ffmpeg.setenv("IMAGEIO_FFMPEG_EXE", str(path))
-        quick = Limits(stall_seconds=1, wall_seconds=3, grace_seconds=0.2)
-        ffmpeg.setattr(processing.sandbox, "run", functools.partial(sandbox.run, limits=quick))
 
     return install
 
@@ -77,15 +75,21 @@ def row(sessions):
 @pytest.fixture
 def work(sessions, storage, jobs, tmp_path, any_clip_will_do):  # noqa: ARG001 for the rules that it makes
     """Let a worker handle one message."""
-    worker = Worker(
-        sessions=sessions,
-        storage=storage,
-        jobs=jobs,
-        scratch=tmp_path / "scratch",
-        owner="test",
-        stop=threading.Event(),
-    )
-    return lambda: worker.handle(jobs.receive(wait_seconds=2))
+
+    def once(limits=Limits()):
+        worker = Worker(
+            sessions=sessions,
+            storage=storage,
+            jobs=jobs,
+            scratch=tmp_path / "scratch",
+            owner="test",
+            stop=threading.Event(),
+            timings=Timings(),
+            limits=limits,
+        )
+        worker.handle(jobs.receive(wait_seconds=2))
+
+    return once
 
 
 def test_a_minute_without_a_frame_is_a_stall():
@@ -100,7 +104,7 @@ def test_an_ffmpeg_that_goes_wrong_is_a_crash_and_the_video_waits_for_another_at
     fake_ffmpeg(accident)
     video = enqueue()
 
-    work()
+    work(QUICK)
 
     assert (row(video).status, row(video).crashes, row(video).lease_until) == (Status.UPLOADED, 1, None)
     assert list((tmp_path / "scratch").iterdir()) == []
@@ -115,10 +119,10 @@ def test_three_of_them_fail_the_video_with_a_reason_and_nothing_is_left(
     fake_ffmpeg(accident)
     video = enqueue()
     for _ in range(MAX_CRASHES):
-        work()
+        work(QUICK)
         enqueue(video)  # instead of waiting for the message that was put off
 
-    work()
+    work(QUICK)
 
     assert (row(video).status, row(video).error, row(video).attempt) == (Status.FAILED, POISON, MAX_CRASHES)
     assert len(keys()) == 1  # the source, for whoever looks into it

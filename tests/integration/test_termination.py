@@ -17,6 +17,7 @@ from botocore.config import Config
 
 from anb.jobs import Job
 from anb.models import Status, Video
+from anb.timings import Timings
 from anb_worker.instance import Group, Metadata, MetadataAway, Share, autoscaling_client
 from anb_worker.loop import Worker
 from anb_worker.termination import Protection, Termination
@@ -65,8 +66,8 @@ def make_termination(metadata, group, stop, tmp_path):
     made = []
 
     def make(**options):
-        quick = {"look_seconds": 0.05, "heartbeat_seconds": 0.1, "presence": tmp_path / "presence", "stop": stop}
-        made.append(Termination(metadata, group, **{**quick, **options}))
+        timings = Timings(**{"termination_poll_seconds": 0.05, "lifecycle_heartbeat_seconds": 0.1, **options})
+        made.append(Termination(metadata, group, presence=tmp_path / "presence", stop=stop, timings=timings))
         return made[-1]
 
     yield make
@@ -291,7 +292,7 @@ def test_heartbeats_are_recorded_while_the_work_lasts_and_then_the_action_is_com
 
 def test_only_the_last_worker_of_an_instance_completes_the_lifecycle_action(make_termination, cloud):
     cloud.state = "Terminated"
-    first, second = make_termination(heartbeat_seconds=60), make_termination(heartbeat_seconds=60)
+    first, second = make_termination(lifecycle_heartbeat_seconds=60), make_termination(lifecycle_heartbeat_seconds=60)
     first.start()
     second.start()
 
@@ -305,7 +306,9 @@ def test_a_machine_without_metadata_says_so_once_and_works(group, stop, tmp_path
     with socket.create_server(("127.0.0.1", 0)) as server:
         nobody = Metadata(f"http://127.0.0.1:{server.getsockname()[1]}")
     (tmp_path / "presence").touch()
-    termination = Termination(nobody, group, stop=stop, presence=tmp_path / "presence", look_seconds=0.02)
+    termination = Termination(
+        nobody, group, stop=stop, presence=tmp_path / "presence", timings=Timings(termination_poll_seconds=0.02)
+    )
     termination.start()
 
     assert not termination.requested.wait(0.3)
@@ -352,6 +355,7 @@ def worker_on_instance(sessions, storage, jobs, tmp_path, stop, make_termination
         scratch=tmp_path / "scratch",
         owner="test",
         stop=stop,
+        timings=Timings(),
         terminating=termination.requested,
         busy=make_protection(),
     )
@@ -410,6 +414,7 @@ def test_a_message_that_arrives_during_the_termination_is_handed_back(
         scratch=tmp_path / "s",
         owner="x",
         stop=stop,
+        timings=Timings(),
         terminating=terminating,
     ).handle(jobs.receive(wait_seconds=2))
 
@@ -534,6 +539,7 @@ def test_a_worker_gives_signs_of_life_while_it_works(
         scratch=tmp_path / "scratch",
         owner="test",
         stop=stop,
+        timings=Timings(),
         alive=lambda: signs.append(time.monotonic()),
     ).handle(jobs.receive(wait_seconds=2))
 

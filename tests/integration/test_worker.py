@@ -14,6 +14,7 @@ from anb.database import connect
 from anb.jobs import Job
 from anb.models import Status, Video, now
 from anb.storage import new_source, prefixes, processed_key, source_key, thumbnail_key
+from anb.timings import Timings
 from anb_worker.loop import Worker
 from local.samples import make_sample
 
@@ -42,7 +43,7 @@ def worker(sessions, storage, jobs, tmp_path, stop, any_clip_will_do):  # noqa: 
         scratch=tmp_path / "scratch",
         owner="test",
         stop=stop,
-        grace_seconds=0,
+        timings=Timings(stop_grace_seconds=0),
     )
 
 
@@ -121,7 +122,13 @@ def test_a_source_that_the_contest_does_not_accept_fails_with_the_reason(
     source = store(video.id, clips[clip].read_bytes())
     jobs.send([Job(video_id=video.id, request_id="request-1")])
     worker = Worker(
-        sessions=sessions, storage=storage, jobs=jobs, scratch=tmp_path / "s", owner="test", stop=threading.Event()
+        sessions=sessions,
+        storage=storage,
+        jobs=jobs,
+        scratch=tmp_path / "s",
+        owner="test",
+        stop=threading.Event(),
+        timings=Timings(),
     )
 
     worker.handle(jobs.receive(wait_seconds=2))
@@ -289,6 +296,14 @@ def test_what_an_earlier_life_left_in_scratch_is_removed(sessions, storage, jobs
     (tmp_path / "scratch").mkdir()
     (tmp_path / "scratch" / "left.mp4").touch()
 
-    Worker(sessions=sessions, storage=storage, jobs=jobs, scratch=tmp_path / "scratch", owner="test", stop=stop)
+    Worker(
+        sessions=sessions,
+        storage=storage,
+        jobs=jobs,
+        scratch=tmp_path / "scratch",
+        owner="test",
+        stop=stop,
+        timings=Timings(),
+    )
 
     assert list((tmp_path / "scratch").iterdir()) == []

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from anb.timings import Timings
 from stacks import names
 from stacks.constructs.user_data import LARGEST_BYTES
 from stacks.rules.promises import longest_bytes
@@ -89,6 +90,7 @@ def test_a_worker_is_waited_for_without_a_role(synthesis):
 
     assert hook["LifecycleTransition"] == "autoscaling:EC2_INSTANCE_TERMINATING"
     assert (hook["HeartbeatTimeout"], hook["DefaultResult"]) == (300, "CONTINUE")
+    assert hook["HeartbeatTimeout"] > 2 * Timings().lifecycle_heartbeat_seconds
     assert (hook["LifecycleHookName"], "RoleARN" in hook) == (names.TERMINATION_HOOK, False)
 
 

@@ -12,26 +12,23 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from anb.database import Sessions
 from anb.jobs import Jobs, Message
-from anb.lifecycle import LEASE_SECONDS, Lease, extend_lease
-
-HEARTBEAT_SECONDS = 30
-VISIBILITY_SECONDS = 120
-_RETRY_SECONDS = 5
+from anb.lifecycle import Lease, extend_lease
+from anb.timings import Timings
 
 log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Extends lease and visibility every 30 s from a thread and a connection of its own.
+    """Extends lease and visibility from a thread and a connection of its own.
 
     `lost` is set as soon as the lease is known to be somebody else's, the row is gone, or nothing has confirmed
     the lease for as long as it lasts.
     """
 
-    def __init__(self, sessions: Sessions, jobs: Jobs, *, lease: Lease, message: Message) -> None:
+    def __init__(self, sessions: Sessions, jobs: Jobs, *, lease: Lease, message: Message, timings: Timings) -> None:
         self.lost = threading.Event()
         self._sessions, self._jobs = sessions, jobs
-        self._lease, self._message = lease, message
+        self._lease, self._message, self._timings = lease, message, timings
         self._ended = threading.Event()
         self._confirmed = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -48,12 +45,13 @@ class Heartbeat:
 
     def expired(self) -> bool:
         """Return whether the lease may have ended, as nothing has confirmed it for its length."""
-        return time.monotonic() - self._confirmed > LEASE_SECONDS
+        return time.monotonic() - self._confirmed > self._timings.lease_seconds
 
     def _run(self) -> None:
-        pause = HEARTBEAT_SECONDS
+        usual, retry = self._timings.lease_heartbeat_seconds, self._timings.lease_heartbeat_retry_seconds
+        pause = usual
         while not self._ended.wait(pause) and not self.lost.is_set():
-            pause = HEARTBEAT_SECONDS if self._beat() else _RETRY_SECONDS
+            pause = usual if self._beat() else retry
 
     def _beat(self) -> bool:
         before = time.monotonic()
@@ -74,7 +72,7 @@ class Heartbeat:
 
     def _keep_message(self) -> None:
         try:
-            self._jobs.change_visibility(self._message, seconds=VISIBILITY_SECONDS)
+            self._jobs.change_visibility(self._message, seconds=self._timings.lease_seconds)
         except (BotoCoreError, ClientError) as error:
             # The lease protects the work; a message that shows up again finds it held
             log.warning("could not extend the visibility of the message", extra={"error": error})

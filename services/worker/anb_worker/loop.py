@@ -20,15 +20,13 @@ from anb.errors import Invalid
 from anb.jobs import Job, Jobs, Message
 from anb.lifecycle import Held, Lease
 from anb.storage import JPEG, MP4, ObjectMissing, Storage, processed_key, source_key, thumbnail_key
+from anb.timings import Timings
 from anb_worker.failures import Cancelled, Crashed, Unprocessable
 from anb_worker.heartbeat import Heartbeat
 from anb_worker.processing import process
+from anb_worker.sandbox import Limits
 
-POLL_SECONDS = 5  # the longest that an idle worker takes to notice that it shall stop
-GRACE_SECONDS = 10  # what a job under way gets to finish after that
 _AWAY = (BotoCoreError, ClientError, DBAPIError, PoolTimeout)
-_RETRY_SECONDS = 3
-_SHORTEST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS = 15, 600
 _LOGGED_STEPS = 10  # log lines for the progress of one job
 
 log = logging.getLogger(__name__)
@@ -49,7 +47,8 @@ class Worker:
         scratch: Path,
         owner: str,
         stop: threading.Event,
-        grace_seconds: float = GRACE_SECONDS,
+        timings: Timings,
+        limits: Limits = Limits(),
         heartbeat_sessions: Sessions | None = None,
         terminating: threading.Event | None = None,
         busy: Callable[[bool], None] = lambda _: None,
@@ -61,7 +60,7 @@ class Worker:
         """
         self._sessions, self._storage, self._jobs = sessions, storage, jobs
         self._scratch, self._owner = scratch, owner
-        self._stop, self._grace_seconds = stop, grace_seconds
+        self._stop, self._timings, self._limits = stop, timings, limits
         self._heartbeat_sessions = heartbeat_sessions or sessions
         self._terminating = terminating or threading.Event()
         self._busy, self._alive = busy, alive
@@ -74,13 +73,13 @@ class Worker:
         while not self._is_ending():
             self._alive()
             try:
-                if message := self._jobs.receive(wait_seconds=POLL_SECONDS):
+                if message := self._jobs.receive(wait_seconds=self._timings.poll_seconds):
                     self.handle(message)
                 elif not self._is_ending():
                     self._busy(False)
             except _AWAY as error:
                 log.warning("a part is away", extra={"error": error})
-                self._stop.wait(_RETRY_SECONDS)
+                self._stop.wait(self._timings.unavailable_retry_seconds)
         log.info("stopped")
 
     def handle(self, message: Message) -> None:
@@ -103,12 +102,12 @@ class Worker:
             log.info("nothing to do")
             self._jobs.delete(message)
         elif isinstance(claimed, Held):
-            self._jobs.change_visibility(message, seconds=claimed.seconds + 5)
+            self._jobs.change_visibility(message, seconds=claimed.seconds + self._timings.held_margin_seconds)
         else:
             try:
                 with (
                     logs.bound(attempt=claimed.attempt),
-                    Heartbeat(self._heartbeat_sessions, self._jobs, lease=claimed, message=message) as heartbeat,
+                    self._heartbeat(claimed, message) as heartbeat,
                 ):
                     self._busy(True)
                     self._work(claimed, message, heartbeat)
@@ -117,6 +116,9 @@ class Worker:
                     # Whoever receives it now waits for the end of the lease, which could not be given back
                     self._jobs.change_visibility(message, seconds=0)
                 raise
+
+    def _heartbeat(self, lease: Lease, message: Message) -> Heartbeat:
+        return Heartbeat(self._heartbeat_sessions, self._jobs, lease=lease, message=message, timings=self._timings)
 
     def _is_ending(self) -> bool:
         return self._stop.is_set() or self._terminating.is_set()
@@ -137,10 +139,12 @@ class Worker:
                 self._release(lease, message, heartbeat, crashed=False, delay_seconds=0)
         except Crashed as error:
             log.warning("crashed", extra={"error": error})
-            self._release(lease, message, heartbeat, crashed=True, delay_seconds=_SHORTEST_DELAY_SECONDS)
+            self._release(
+                lease, message, heartbeat, crashed=True, delay_seconds=self._timings.min_retry_delay_seconds
+            )
         except (*_AWAY, OSError) as error:
             log.warning("could not be processed now", extra={"error": error})
-            self._release(lease, message, heartbeat, crashed=False, delay_seconds=_delay_seconds(lease.attempt))
+            self._release(lease, message, heartbeat, crashed=False, delay_seconds=self._delay_seconds(lease.attempt))
         else:
             if not self._end(message, heartbeat, "processed", lambda c: lifecycle.finish(c, lease)):
                 self._discard(lease, message)
@@ -157,7 +161,10 @@ class Worker:
                 thumbnail=thumbnail,
                 scratch=folder,
                 progress=_ProgressLog(),
-                cancelled=_Cancelled(self._stop, heartbeat, grace_seconds=self._grace_seconds, alive=self._alive),
+                cancelled=_Cancelled(
+                    self._stop, heartbeat, grace_seconds=self._timings.stop_grace_seconds, alive=self._alive
+                ),
+                limits=self._limits,
             )
             with output.open("rb") as file:
                 self._storage.put(processed_key(lease.video_id, lease.attempt), file, content_type=MP4)
@@ -194,7 +201,7 @@ class Worker:
                 if last or heartbeat.expired():
                     raise
                 log.warning("waiting for the database", extra={"error": error})
-                self._stop.wait(_RETRY_SECONDS)
+                self._stop.wait(self._timings.unavailable_retry_seconds)
 
     def _discard(self, lease: Lease, message: Message) -> None:
         """Remove what this attempt stored: the video was deleted, or another attempt has overtaken this one."""
@@ -202,6 +209,12 @@ class Worker:
         own = (processed_key(lease.video_id, lease.attempt), thumbnail_key(lease.video_id, lease.attempt))
         self._storage.delete(own)
         self._jobs.change_visibility(message, seconds=0)
+
+    def _delay_seconds(self, attempt: int) -> int:
+        """Return a wait with full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/."""
+        shortest = self._timings.min_retry_delay_seconds
+        longest = min(self._timings.max_retry_delay_seconds, shortest * 2 ** min(attempt, 10))
+        return random.randint(shortest, longest)  # noqa: S311 no secret depends on it
 
 
 class _Cancelled:
@@ -246,9 +259,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ObjectMissing):
         return "El archivo original ya no está en el almacenamiento."
     return error.message if isinstance(error, Invalid) else str(error)
-
-
-def _delay_seconds(attempt: int) -> int:
-    """Return a wait with full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/."""
-    longest = min(_LONGEST_DELAY_SECONDS, _SHORTEST_DELAY_SECONDS * 2 ** min(attempt, 10))
-    return random.randint(_SHORTEST_DELAY_SECONDS, longest)  # noqa: S311 no secret depends on it

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,9 @@ from anb.mp4 import Clip
 from anb_worker import encoding, sandbox
 from anb_worker.encoding import Colour
 from anb_worker.failures import Crashed, Unprocessable
+from anb_worker.sandbox import Limits
+
+Run = partial[sandbox.Ended]  # of the sandbox, in the folder of the clip
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +61,7 @@ def process(
     progress: Callable[[float], None],
     cancelled: Callable[[], bool],
     branding: Path = BRANDING,
+    limits: Limits = Limits(),
 ) -> ProcessedClip:
     """Write the branded clip of `source` to `output` and a picture of it to `thumbnail`; both whole or not at all.
 
@@ -68,8 +73,9 @@ def process(
     with tempfile.TemporaryDirectory(dir=scratch, prefix="clip-") as name:
         folder = Path(name)
         _prepare_folder(folder, source=source, branding=branding)
-        _encode_body(folder, clip, progress, cancelled)
-        joined = _join(folder, cancelled)
+        run = partial(sandbox.run, folder=folder, cancelled=cancelled, limits=limits)
+        _encode_body(run, folder, clip, progress)
+        joined = _join(run, folder)
         _publish(folder / encoding.THUMBNAIL, thumbnail)
         _publish(folder / encoding.JOINED, output)
     progress(1.0)
@@ -99,13 +105,11 @@ def _prepare_folder(folder: Path, *, source: Path, branding: Path) -> None:
     (folder / encoding.PARTS).write_text(encoding.parts())
 
 
-def _encode_body(folder: Path, clip: Clip, progress: Callable[[float], None], cancelled: Callable[[], bool]) -> None:
+def _encode_body(run: Run, folder: Path, clip: Clip, progress: Callable[[float], None]) -> None:
     expected = max(1, min(encoding.BODY_FRAMES, round(clip.duration_seconds * encoding.FRAME_RATE)))
-    ended = sandbox.run(
-        _ffmpeg(encoding.body(track_id=clip.track_id, colour=_colour(folder, clip, cancelled))),
-        folder=folder,
+    ended = run(
+        _ffmpeg(encoding.body(track_id=clip.track_id, colour=_colour(run, clip))),
         on_frame=lambda frame: progress(min(frame / expected, 1.0)),
-        cancelled=cancelled,
     )
     _raise_for_exit_code(ended)
     if _frames_of(folder / encoding.BODY) < expected / 2:
@@ -113,9 +117,9 @@ def _encode_body(folder: Path, clip: Clip, progress: Callable[[float], None], ca
         raise Unprocessable(_UNDECODABLE)
 
 
-def _colour(folder: Path, clip: Clip, cancelled: Callable[[], bool]) -> Colour:
+def _colour(run: Run, clip: Clip) -> Colour:
     """How the decoder says that the track is coded; the container's own tag may say otherwise."""
-    ended = sandbox.run(_ffmpeg(encoding.inspection()), folder=folder, cancelled=cancelled)
+    ended = run(_ffmpeg(encoding.inspection()))
     # As in: Stream #0:0[0x1](und): Video: hevc (Main 10), yuv420p10le(tv, bt2020nc/bt2020/arib-std-b67)
     stream = rf"Stream #0:\d+\[{clip.track_id:#x}\][^|]*Video:[^|]*?, \w+\(([^)|]*)\)"
     found = re.search(stream, ended.errors)
@@ -133,11 +137,11 @@ def _frames_of(body: Path) -> int:
         raise Unprocessable(_UNDECODABLE) from refusal
 
 
-def _join(folder: Path, cancelled: Callable[[], bool]) -> Clip:
+def _join(run: Run, folder: Path) -> Clip:
     parts = [_read(folder / name) for name in (encoding.INTRO, encoding.BODY, encoding.OUTRO)]
     if len({part.configuration for part in parts}) > 1:
         raise Crashed("body and bumpers were encoded differently: run scripts/draw_branding.py again")
-    ended = sandbox.run(_ffmpeg(encoding.join()), folder=folder, cancelled=cancelled)
+    ended = run(_ffmpeg(encoding.join()))
     if ended.code != 0:
         raise Crashed(f"the join ended with {ended.code}, which {_reporting_components(ended)} told")
     joined = _read(folder / encoding.JOINED)

@@ -13,9 +13,11 @@ from anb.database import connect, sessions
 from anb.jobs import SqsJobs
 from anb.settings import SettingsError
 from anb.storage import S3Storage
+from anb.timings import Timings
 from anb_worker import sandbox
 from anb_worker.instance import Group, Metadata, autoscaling_client
-from anb_worker.loop import POLL_SECONDS, Worker
+from anb_worker.loop import Worker
+from anb_worker.sandbox import Limits
 from anb_worker.settings import WorkerSettings
 from anb_worker.termination import Protection, Termination
 from anb_worker.watchdog import Watchdog
@@ -24,7 +26,7 @@ LOOP_CONNECTIONS = 1  # the loop and the relay take turns: none of them holds it
 HEARTBEAT_CONNECTIONS = 1  # its own, so that nothing else can keep the lease from being extended
 
 
-def run() -> int:
+def run(timings: Timings = Timings(), limits: Limits = Limits()) -> int:
     """Work until SIGTERM or SIGINT, which finish or release the job under way.
 
     When its group wants to end the instance, finish the job and wait for the signal.
@@ -42,7 +44,7 @@ def run() -> int:
     watchdog = Watchdog.from_environment(os.environ)
     factory = sessions(connect(settings.database_url, pool_size=LOOP_CONNECTIONS))
     jobs = SqsJobs(aws.polling_sqs_client(), settings.queue_url)
-    termination, protection = _of_the_group(settings, stop)
+    termination, protection = _of_the_group(settings, timings, stop)
     # With the client that gives up soon, since a periodic task keeps its connection while it sends
     periodic_tasks.start_relay(factory, SqsJobs(aws.sending_sqs_client(), settings.queue_url), stop)
     worker = Worker(
@@ -53,6 +55,8 @@ def run() -> int:
         scratch=Path(settings.scratch_dir),
         owner=f"{socket.gethostname()}:{os.getpid()}",
         stop=stop,
+        timings=timings,
+        limits=limits,
         terminating=termination.requested if termination else None,
         busy=protection,
         alive=watchdog.alive,
@@ -62,20 +66,20 @@ def run() -> int:
     if termination and termination.requested.is_set():
         termination.complete()
         # systemd would start a worker that ended again
-        while not stop.wait(POLL_SECONDS):
+        while not stop.wait(timings.poll_seconds):
             watchdog.alive()
     watchdog.stopping()
     return 0
 
 
 def _of_the_group(
-    settings: WorkerSettings, stop: threading.Event
+    settings: WorkerSettings, timings: Timings, stop: threading.Event
 ) -> tuple[Termination, Protection] | tuple[None, Callable[[bool], None]]:
     """Return what a worker in an Auto Scaling group has to do with it; nothing without a group."""
     if not (settings.auto_scaling_group and settings.lifecycle_hook):
         return None, lambda _: None
     metadata = Metadata.configured()
     group = Group(autoscaling_client(), metadata, name=settings.auto_scaling_group, hook=settings.lifecycle_hook)
-    termination = Termination(metadata, group, stop=stop)
+    termination = Termination(metadata, group, stop=stop, timings=timings)
     termination.start()
     return termination, Protection(group)

@@ -15,11 +15,10 @@ import logging
 import threading
 from pathlib import Path
 
+from anb.timings import Timings
 from anb_worker import instance
 from anb_worker.instance import Group, Metadata, MetadataAway, Share
 
-LOOK_SECONDS = 5
-HEARTBEAT_SECONDS = 60
 _COMPLETION_ATTEMPTS = 3
 
 PRESENCE = Path(__file__)
@@ -37,15 +36,14 @@ class Termination:
         group: Group,
         *,
         stop: threading.Event,
+        timings: Timings,
         presence: Path = PRESENCE,
-        look_seconds: float = LOOK_SECONDS,
-        heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
         """`stop` ends the watch of a worker that is stopped for another reason."""
         self.requested = threading.Event()
         self._metadata, self._group, self._share = metadata, group, Share(presence)
         self._stop, self._completed = stop, threading.Event()
-        self._look_seconds, self._heartbeat_seconds = look_seconds, heartbeat_seconds
+        self._timings = timings
         self._is_away = False
 
     def start(self) -> None:
@@ -60,15 +58,15 @@ class Termination:
         with self._share.given_back() as is_last:
             log.info("ready for the termination", extra={"last": is_last})
             for _ in range(_COMPLETION_ATTEMPTS if is_last else 0):
-                if self._group.complete_lifecycle_action() or self._stop.wait(self._look_seconds):
+                if self._group.complete_lifecycle_action() or self._stop.wait(self._timings.termination_poll_seconds):
                     break
 
     def _watch(self) -> None:
         while not self.requested.is_set():
-            if self._stop.wait(self._look_seconds):
+            if self._stop.wait(self._timings.termination_poll_seconds):
                 return
             self._look()
-        while not self._completed.wait(self._heartbeat_seconds):
+        while not self._completed.wait(self._timings.lifecycle_heartbeat_seconds):
             self._group.record_heartbeat()
 
     def _look(self) -> None:
