@@ -1,5 +1,6 @@
 """What the commands work with, each part made when the first one asks, so that none needs more than it uses."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -23,10 +24,13 @@ class CommandFailed(Exception):
 
 
 class Dependencies:
-    """Database, object store and queue, as the settings name them; closed at the end of the block."""
+    """Database, object store and queue, as the environment names them; closed at the end of the block.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    Settings are read when the first command asks, since help needs none; they raise SettingsError then.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
         self._opened = ExitStack()
 
     def __enter__(self) -> Self:
@@ -34,6 +38,10 @@ class Dependencies:
 
     def __exit__(self, *_: object) -> None:
         self._opened.close()
+
+    @cached_property
+    def _settings(self) -> Settings:
+        return Settings.from_environment(self._environment)
 
     @cached_property
     def sessions(self) -> Sessions:

@@ -1,19 +1,18 @@
-"""Show, send back or drop the dead letters: messages that no worker could deal with.
+"""Show, send back or drop dead letters.
 
-show     name each with its age, receives and body; they stay
-redrive  send them to the job queue again; a body that is no job stays, unless --all sends it too
-drop     remove them for good, with --yes
-
-A dead letter is sent before it is removed: a crash in between repeats a message, which changes nothing. The
-messages that are looked at are hidden from everybody else for five minutes, or until the command ends.
+Dead letters are messages that no worker could deal with. One is sent before it is removed: a crash in between repeats
+a message, which changes nothing. The messages that are looked at are hidden from everybody else for five minutes, or
+until the command ends.
 """
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
+import click
+
+from anb import commands
 from anb.jobs import LARGEST_BATCH, Job
 from ops.dependencies import Dependencies
 from ops.queues import dead_letters_url
@@ -41,58 +40,69 @@ class DeadLetter:
         return Job.from_body(self.body) is not None
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    show = actions.add_parser("show", help="name them")
-    redrive = actions.add_parser("redrive", help="send them to the job queue again")
-    redrive.add_argument("--all", action="store_true", help="even those that no worker can read")
-    drop = actions.add_parser("drop", help="remove them for good")
-    drop.add_argument("--yes", action="store_true", help="really")
-    for action in (show, redrive, drop):
-        action.add_argument("--limit", type=int, default=LIMIT, metavar="N", help="look at so many (%(default)s)")
+@click.group("dlq", help=__doc__)
+def command() -> None:
+    """Do nothing by itself."""
 
 
-def run(arguments: argparse.Namespace, dependencies: Dependencies) -> int:
-    """Do what is asked with up to `limit` dead letters."""
-    with DeadLetters(dependencies, limit=arguments.limit) as letters:
-        if arguments.action == "show":
-            return _show(letters)
-        if arguments.action == "redrive":
-            return _redrive(dependencies, letters, everything=arguments.all)
-        return _drop(letters, really=arguments.yes)
+limit_option = click.option(
+    "--limit", type=click.IntRange(min=1), default=LIMIT, show_default=True, metavar="N", help="Look at so many."
+)
 
 
-def _show(letters: "DeadLetters") -> int:
-    shown = [(d.message_id, d.sent_at, d.receives, "yes" if d.is_job else "no", _short(d.body)) for d in letters]
-    print(table(("message", "sent", "receives", "a job", "body"), shown))
-    print(f"{len(shown)} dead letters")
-    return 3 if shown else 0
+@command.command()
+@limit_option
+@commands.json_option
+@click.pass_obj
+def show(dependencies: Dependencies, *, limit: int, as_json: bool) -> int:
+    """Name each with its age, receives and body; they stay."""
+    with DeadLetters(dependencies, limit=limit) as letters:
+        found = list(letters)
+    if as_json:
+        commands.print_json([_report(letter) for letter in found])
+    else:
+        rows = [(d.message_id, d.sent_at, d.receives, "yes" if d.is_job else "no", _short(d.body)) for d in found]
+        print(table(("message", "sent", "receives", "a job", "body"), rows))
+        print(f"{len(found)} dead letters")
+    return commands.FAILED if found else commands.DONE
 
 
-def _redrive(dependencies: Dependencies, letters: "DeadLetters", *, everything: bool) -> int:
+@command.command()
+@limit_option
+@click.option("--all", "everything", is_flag=True, help="Send even those that no worker can read.")
+@click.pass_obj
+def redrive(dependencies: Dependencies, *, limit: int, everything: bool) -> int:
+    """Send them to the job queue again; a body that is no job stays, unless --all sends it too."""
     sent, left = 0, 0
-    for letter in letters:
-        if letter.is_job or everything:
-            dependencies.sqs.send_message(QueueUrl=dependencies.queue_url, MessageBody=letter.body)
-            letters.remove(letter)
-            print(f"sent  {letter.message_id}: {_short(letter.body)}")
-            sent += 1
-        else:
-            print(f"left  {letter.message_id}, which is no job: {_short(letter.body)}")
-            left += 1
+    with DeadLetters(dependencies, limit=limit) as letters:
+        for letter in letters:
+            if letter.is_job or everything:
+                dependencies.sqs.send_message(QueueUrl=dependencies.queue_url, MessageBody=letter.body)
+                letters.remove(letter)
+                print(f"sent  {letter.message_id}: {_short(letter.body)}")
+                sent += 1
+            else:
+                print(f"left  {letter.message_id}, which is no job: {_short(letter.body)}")
+                left += 1
     print(f"sent {sent} to the job queue, left {left}")
-    return 3 if left else 0
+    return commands.FAILED if left else commands.DONE
 
 
-def _drop(letters: "DeadLetters", *, really: bool) -> int:
-    verb, doomed = "dropped" if really else "would drop", list(letters)
-    for letter in doomed:
-        if really:
-            letters.remove(letter)
-        print(f"{verb}  {letter.message_id}: {_short(letter.body)}")
-    print(f"{verb} {len(doomed)} dead letters{'' if really else '; --yes does it'}")
-    return 3 if doomed and not really else 0
+@command.command()
+@limit_option
+@click.option("--yes", is_flag=True, help="Remove them, instead of only naming them.")
+@click.pass_obj
+def drop(dependencies: Dependencies, *, limit: int, yes: bool) -> int:
+    """Remove them for good, with --yes."""
+    verb = "dropped" if yes else "would drop"
+    with DeadLetters(dependencies, limit=limit) as letters:
+        found = list(letters)
+        for letter in found:
+            if yes:
+                letters.remove(letter)
+            print(f"{verb}  {letter.message_id}: {_short(letter.body)}")
+    print(f"{verb} {len(found)} dead letters{'' if yes else '; --yes does it'}")
+    return commands.FAILED if found and not yes else commands.DONE
 
 
 class DeadLetters:
@@ -145,3 +155,13 @@ class DeadLetters:
 def _short(body: str) -> str:
     line = text(body)
     return line if len(line) <= _LONGEST_BODY else f"{line[:_LONGEST_BODY]}…"
+
+
+def _report(letter: DeadLetter) -> dict[str, object]:
+    return {
+        "message_id": letter.message_id,
+        "sent_at": letter.sent_at.isoformat(),
+        "receives": letter.receives,
+        "is_job": letter.is_job,
+        "body": letter.body,
+    }

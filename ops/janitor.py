@@ -1,9 +1,10 @@
-"""Remove what no row points to: objects without a video, uploads that were begun and never arrived.
+"""Remove what no row points to.
 
-Without --delete it only says what it would remove. What is younger than an hour is left alone, so that nothing
-under way is touched. Safe at any time and as often as wanted; on its own it removes nothing that may still be of
-use to anybody:
+These are objects without a video, and uploads that were begun and never arrived. Without --delete it only says what
+it would remove. What is younger than an hour is left alone, so that nothing under way is touched. It is safe at any
+time and as often as wanted; on its own it removes nothing that may still be of use to anybody:
 
+\b
 - An object is removed when its video has no row or was deleted, or when it is the result of an attempt that cannot
   win any more: one before the row's, or the row's own after that was given back or given up. A result with a higher
   attempt than its row knows stays: that row has come back from a backup.
@@ -19,16 +20,16 @@ use to anybody:
   --force to go on.
 """
 
-import argparse
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import click
 from sqlalchemy import select
 
-from anb import lifecycle
+from anb import commands, lifecycle
 from anb.models import Status, Video
 from anb.storage import ObjectMissing, incoming_key, processed_key, source_key, thumbnail_key
 from anb.videos import Columns
@@ -56,33 +57,43 @@ class Stored:
     attempt: int | None
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
-    parser.add_argument("--delete", action="store_true", help="remove what is found, not only name it")
-    parser.add_argument("--force", action="store_true", help="even if that is more than half of all objects")
-
-
-def run(arguments: argparse.Namespace, dependencies: Dependencies) -> int:
+@click.command("janitor", help=__doc__)
+@click.option("--delete", is_flag=True, help="Remove what is found, instead of only naming it.")
+@click.option("--force", is_flag=True, help="Remove even more than half of all objects.")
+@commands.json_option
+@click.pass_obj
+def command(dependencies: Dependencies, *, delete: bool, force: bool, as_json: bool) -> int:
     """Name or remove what no row points to."""
-    if arguments.delete and not arguments.force:
+    if delete and not force:
         _refuse_to_remove_most(dependencies)
-    verb = "removed" if arguments.delete else "would remove"
-    count, total_bytes = 0, 0
+    say = (lambda _: None) if as_json else print
+    verb = "removed" if delete else "would remove"
+    objects, rows = [], []
+    for orphan in _sweep_objects(dependencies, delete=delete):
+        say(f"{verb}  {orphan.key}  {size(orphan.size_bytes)}")
+        objects.append(orphan)
+    for video_id in _sweep_rows(dependencies, delete=delete):
+        say(f"{verb}  row {video_id}")
+        rows.append(video_id)
+    total_bytes = sum(orphan.size_bytes for orphan in objects)
+    say(f"{verb} {len(objects)} objects ({size(total_bytes)}) and {len(rows)} rows")
+    if as_json:
+        commands.print_json({"removed": delete, "objects": [asdict(orphan) for orphan in objects], "rows": rows})
+    return commands.FAILED if (objects or rows) and not delete else commands.DONE
+
+
+def _sweep_objects(dependencies: Dependencies, *, delete: bool) -> Iterator[Stored]:
     for page in _pages(dependencies):
         orphans = _orphans(dependencies, page)
-        if arguments.delete:
+        if delete:
             _remove(dependencies, orphans)
-        for orphan in orphans:
-            print(f"{verb}  {orphan.key}  {size(orphan.size_bytes)}")
-        count += len(orphans)
-        total_bytes += sum(orphan.size_bytes for orphan in orphans)
-    deleted_rows = 0
+        yield from orphans
+
+
+def _sweep_rows(dependencies: Dependencies, *, delete: bool) -> Iterator[UUID]:
     for video_id in _abandoned(dependencies):
-        if not arguments.delete or _delete_row(dependencies, video_id):
-            print(f"{verb}  row {video_id}")
-            deleted_rows += 1
-    print(f"{verb} {count} objects ({size(total_bytes)}) and {deleted_rows} rows")
-    return 3 if (count or deleted_rows) and not arguments.delete else 0
+        if not delete or _delete_row(dependencies, video_id):
+            yield video_id
 
 
 def _refuse_to_remove_most(dependencies: Dependencies) -> None:

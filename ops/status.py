@@ -1,48 +1,72 @@
-"""Show how the system is: videos by status, what waits and for how long, dead letters, expired leases."""
+"""Show what waits, works and has failed.
 
-import argparse
-from collections.abc import Iterator
+These are videos by status, jobs and how long they wait, dead letters and expired leases.
+"""
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from anb import commands
 from anb.models import Status, UncountedVote, Video, now
 from ops.dependencies import Dependencies
 from ops.queues import counts, dead_letters_url
 from ops.table import age, table
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes: nothing."""
-
-
-def run(_: argparse.Namespace, dependencies: Dependencies) -> int:
+@click.command("status", help=__doc__)
+@commands.json_option
+@click.pass_obj
+def command(dependencies: Dependencies, *, as_json: bool) -> int:
     """Print what the database and the queues say."""
+    report = _report(dependencies)
+    if as_json:
+        commands.print_json(report)
+    else:
+        print(table(("what", "how many"), _lines(report)))
+        if report["dead_letters"]:
+            print("Look at the dead letters: python -m ops dlq show")
+    return commands.FAILED if report["dead_letters"] else commands.DONE
+
+
+def _report(dependencies: Dependencies) -> dict[str, Any]:
     with dependencies.sessions() as session:
-        lines = [*_of_videos(session), *_of_work(session)]
-    queue = counts(dependencies, dependencies.queue_url)
-    lines += [(f"messages {state}", number) for state, number in queue.items()]
-    dead = sum(counts(dependencies, dead_letters_url(dependencies)).values())
-    lines.append(("dead letters", dead))
-    print(table(("what", "how many"), lines))
-    if dead:
-        print("Look at the dead letters: python -m ops dlq show")
-    return 3 if dead else 0
+        found = {"videos": _videos(session), **_work(session)}
+    return {
+        **found,
+        "messages": counts(dependencies, dependencies.queue_url),
+        "dead_letters": sum(counts(dependencies, dead_letters_url(dependencies)).values()),
+    }
 
 
-def _of_videos(session: Session) -> Iterator[tuple[str, object]]:
+def _lines(report: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    yield from ((f"videos {status}", number) for status, number in report["videos"].items())
+    oldest = report["oldest_job_seconds"]
+    yield "oldest job has waited", None if oldest is None else age(oldest)
+    yield "leases expired", report["expired_leases"]
+    yield "jobs due to be sent again", report["due_jobs"]
+    yield "votes not counted yet", report["uncounted_votes"]
+    yield from ((f"messages {state}", number) for state, number in report["messages"].items())
+    yield "dead letters", report["dead_letters"]
+
+
+def _videos(session: Session) -> dict[str, int]:
     by_status = select(Video.status, func.count().label("videos")).group_by(Video.status)
     found = {row.status: row.videos for row in session.execute(by_status)}
-    yield from ((f"videos {status}", found.get(status, 0)) for status in Status)
+    return {status: found.get(status, 0) for status in Status}
 
 
-def _of_work(session: Session) -> Iterator[tuple[str, object]]:
+def _work(session: Session) -> dict[str, int | None]:
     waits = Video.status.in_((Status.UPLOADED, Status.PROCESSING))
     since = func.timestampdiff(text("SECOND"), func.min(Video.uploaded_at), now())
-    oldest = session.scalar(select(since).where(waits))
-    yield "oldest job has waited", None if oldest is None else age(oldest)
     expired = select(func.count()).where(Video.status == Status.PROCESSING, Video.lease_until < now())
-    yield "leases expired", session.scalar(expired)
     due = select(func.count()).where(waits, Video.next_enqueue_at <= now())
-    yield "jobs due to be sent again", session.scalar(due)
-    yield "votes not counted yet", session.scalar(select(func.count()).select_from(UncountedVote))
+    return {
+        "oldest_job_seconds": session.scalar(select(since).where(waits)),
+        "expired_leases": session.scalar(expired),
+        "due_jobs": session.scalar(due),
+        "uncounted_votes": session.scalar(select(func.count()).select_from(UncountedVote)),
+    }

@@ -1,20 +1,21 @@
-"""Show a video's whole life: its row, the queue, its objects, and how to find its log lines.
+"""Show all that is known of a video.
 
-ID is a video's id or the id of a request, which every answer carries as X-Request-Id. With --logs FILE... the
-lines of those files (one JSON object each, "-" for standard input) that tell of it are shown in the order of time.
+This is its row, the queue, its objects, and how to find its log lines.
+
+ID is a video's id or the id of a request, which every answer carries as X-Request-Id. Of the LOGS, files of web and
+workers with a JSON object in each line ("-" for standard input), the lines that tell of it are shown in the order of
+time.
 """
 
-import argparse
 import json
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 from uuid import UUID
 
+import click
 from sqlalchemy import select
 
+from anb import commands
 from anb.models import Video
 from anb.storage import prefixes
 from ops.dependencies import CommandFailed, Dependencies
@@ -25,30 +26,43 @@ MOST_VIDEOS = 10  # of one request id, which clients may choose and repeat; a fi
 _FIELDS = ("time", "service", "level", "event", "logger", "video_id", "request_id", "taskName")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
-    parser.add_argument("id", metavar="ID", help="of a video or a request")
-    parser.add_argument("--logs", nargs="+", default=[], metavar="FILE", help="log files of web and workers")
+Messages = Mapping[str, Mapping[str, int]]
 
 
-def run(arguments: argparse.Namespace, dependencies: Dependencies) -> int:
+@click.command("trace", help=__doc__)
+@click.argument("id_", metavar="ID")
+@click.argument("logs", metavar="[LOGS]...", nargs=-1, type=click.File(encoding="utf-8", errors="replace"))
+@commands.json_option
+@click.pass_obj
+def command(dependencies: Dependencies, *, id_: str, logs: Sequence[TextIO], as_json: bool) -> int:
     """Print all that is known of the id."""
-    videos = _videos(dependencies, arguments.id)
-    video_ids = [video.id for video in videos] or _as_video_id(arguments.id)
-    for video in videos:
-        print(table((f"video {video.id}", ""), _row(video)), end="\n\n")
-    if not videos:
-        print(f"no row has the id {arguments.id}: never accepted, or deleted", end="\n\n")
+    videos = _videos(dependencies, id_)
+    video_ids = [video.id for video in videos] or _as_video_id(id_)
     objects = [found for video_id in video_ids for found in _objects(dependencies, video_id)]
-    if objects:
-        print(table(("object", "size", "stored"), objects), end="\n\n")
-    print(_queue(dependencies), end="\n\n")
-    ids = {arguments.id, *map(str, video_ids), *(video.request_id for video in videos)}
-    lines = _life(arguments.logs, ids) if arguments.logs else []
-    print("\n".join(lines) if arguments.logs else _filters(arguments.id, videos))
+    lines = _life(logs, {id_, *map(str, video_ids), *(video.request_id for video in videos)})
+    messages = _messages(dependencies)
+    if as_json:
+        rows = [dict(_row(video)) for video in videos]
+        commands.print_json({"videos": rows, "objects": objects, "messages": messages, "log_lines": lines})
+    else:
+        _print(id_, videos, objects, messages)
+        print("\n".join(map(_line, lines)) if logs else _filters(id_, videos))
     if not (videos or objects or lines):
-        raise CommandFailed(f"nothing is known of {arguments.id}")
-    return 0
+        raise CommandFailed(f"nothing is known of {id_}")
+    return commands.DONE
+
+
+def _print(id_: str, videos: Sequence[Video], objects: Sequence[Mapping[str, Any]], messages: Messages) -> None:
+    for video in videos:
+        print(table((f"video {video.id}", ""), _row(video)[1:]), end="\n\n")
+    if not videos:
+        print(f"no row has the id {id_}: never accepted, or deleted", end="\n\n")
+    if objects:
+        shown = [(found["key"], size(found["size_bytes"]), found["stored_at"]) for found in objects]
+        print(table(("object", "size", "stored"), shown), end="\n\n")
+    states = next(iter(messages.values()))
+    print(table(("messages of all videos", *states), [(queue, *count.values()) for queue, count in messages.items()]))
+    print()
 
 
 def _videos(dependencies: Dependencies, id_: str) -> Sequence[Video]:
@@ -69,6 +83,7 @@ def _as_video_id(id_: str) -> list[UUID]:
 
 def _row(video: Video) -> list[tuple[str, object]]:
     names = (
+        "id",
         "status",
         "error",
         "title",
@@ -85,21 +100,19 @@ def _row(video: Video) -> list[tuple[str, object]]:
     return [(name, getattr(video, name)) for name in names + work]
 
 
-def _objects(dependencies: Dependencies, video_id: UUID) -> Iterator[tuple[str, str, object]]:
+def _objects(dependencies: Dependencies, video_id: UUID) -> Iterator[dict[str, Any]]:
     for prefix in prefixes(video_id):
         for page in dependencies.s3.get_paginator("list_objects_v2").paginate(
             Bucket=dependencies.bucket, Prefix=prefix
         ):
             for item in page.get("Contents", []):
-                yield item["Key"], size(item["Size"]), item["LastModified"]
+                yield {"key": item["Key"], "size_bytes": item["Size"], "stored_at": item["LastModified"]}
 
 
-def _queue(dependencies: Dependencies) -> str:
+def _messages(dependencies: Dependencies) -> Messages:
     """Counts are all that a queue tells without taking its messages from the workers."""
     queues = {"job queue": dependencies.queue_url, "dead letters": dead_letters_url(dependencies)}
-    found = {name: counts(dependencies, url) for name, url in queues.items()}
-    states = next(iter(found.values()))
-    return table(("messages of all videos", *states), [(name, *count.values()) for name, count in found.items()])
+    return {name: counts(dependencies, url) for name, url in queues.items()}
 
 
 def _filters(id_: str, videos: Sequence[Video]) -> str:
@@ -113,21 +126,15 @@ def _filters(id_: str, videos: Sequence[Video]) -> str:
             "Its log lines, for each log group:",
             f"  aws logs filter-log-events --log-group-name GROUP --filter-pattern '{{ {pattern} }}'",
             "and in files, in the order of time:",
-            f"  python -m ops trace {id_} --logs FILE...",
+            f"  python -m ops trace {id_} FILE...",
         )
     )
 
 
-def _life(paths: Sequence[str], ids: set[str]) -> list[str]:
+def _life(logs: Iterable[TextIO], ids: set[str]) -> list[dict[str, Any]]:
     """The lines of the files that carry one of the ids, in the order of time."""
-    with ExitStack() as stack:
-        files = [stack.enter_context(_opened(path)) for path in paths]
-        found = [line for file in files for line in _told(file, ids)]
-    return [_line(entry) for entry in sorted(found, key=lambda entry: str(entry.get("time", "")))]
-
-
-def _opened(path: str) -> TextIO:
-    return sys.stdin if path == "-" else Path(path).open(encoding="utf-8", errors="replace")
+    found = [line for file in logs for line in _told(file, ids)]
+    return sorted(found, key=lambda entry: str(entry.get("time", "")))
 
 
 def _told(lines: Iterable[str], ids: set[str]) -> Iterator[dict[str, Any]]:

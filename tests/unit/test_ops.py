@@ -43,16 +43,21 @@ def test_ages_are_shown_as_people_read_them():
 def test_every_command_explains_itself_without_any_settings(command, capsys, monkeypatch):
     monkeypatch.delenv("ANB_QUEUE_URL", raising=False)
 
-    with pytest.raises(SystemExit) as ended:
-        main([*command, "--help"])
-
-    assert ended.value.code == 0
-    assert "usage: python -m ops" in capsys.readouterr().out
+    assert main([*command, "--help"]) == 0
+    assert "Usage: python -m ops" in capsys.readouterr().out
 
 
-def test_an_unknown_command_is_a_wrong_call(capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(["tidy"])
+@pytest.mark.parametrize(
+    ("mistyped", "suggested"), [(["stats"], "status"), (["dlq", "shw"], "show"), (["votes", "--repaid"], "--repair")]
+)
+def test_what_is_mistyped_is_a_wrong_use_that_suggests_what_was_meant(mistyped, suggested, capsys):
+    assert main(mistyped) == 2
+    assert f"Did you mean '{suggested}'?" in capsys.readouterr().err
 
-    assert ended.value.code == 2
-    assert "invalid choice: 'tidy'" in capsys.readouterr().err
+
+def test_settings_that_are_missing_are_named_in_one_line(capsys, monkeypatch):
+    monkeypatch.delenv("ANB_QUEUE_URL", raising=False)
+
+    assert main(["status"]) == 3
+    said = capsys.readouterr().err
+    assert (said.startswith("ops: "), "ANB_QUEUE_URL" in said, said.count("\n")) == (True, True, 1)
