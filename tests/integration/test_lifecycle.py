@@ -1,10 +1,12 @@
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import select, update
 
 from anb import lifecycle
+from anb.errors import Refusal
 from anb.lifecycle import MAX_CRASHES, POISON, Held, Lease
 from anb.models import Standing, Status, Video, now
 
@@ -167,3 +169,54 @@ def test_a_worker_that_dies_three_times_over_a_video_fails_it(make_video, claim,
 
     assert claim(video) is None
     assert row(video).status == Status.FAILED
+
+
+def own(row):
+    return {"video_id": row.id, "owner_id": row.user_id}
+
+
+def lease_of(row):
+    return Lease(video_id=row.id, attempt=row.attempt)
+
+
+NOT_PUBLIC = set(Status) - {Status.PROCESSED, Status.DELETED}
+
+
+@pytest.mark.parametrize(
+    ("transition", "begins", "end"),
+    [
+        (
+            lambda c, row: lifecycle.mark_uploaded(c, video_id=row.id, source="0" * 32, size_bytes=1),
+            {Status.AWAITING_UPLOAD},
+            Status.UPLOADED,
+        ),
+        (
+            lambda c, row: lifecycle.refuse(c, video_id=row.id, reason="x"),
+            {Status.AWAITING_UPLOAD},
+            Status.REFUSED,
+        ),
+        (
+            lambda c, row: lifecycle.claim(c, video_id=row.id, owner="worker"),
+            {Status.UPLOADED},
+            Status.PROCESSING,
+        ),
+        (lambda c, row: lifecycle.finish(c, lease_of(row)), {Status.PROCESSING}, Status.PROCESSED),
+        (lambda c, row: lifecycle.give_up(c, lease_of(row), reason="x"), {Status.PROCESSING}, Status.FAILED),
+        (
+            lambda c, row: lifecycle.release(c, lease_of(row), crashed=True, delay_seconds=0),
+            {Status.PROCESSING},
+            Status.UPLOADED,
+        ),
+        (lambda c, row: lifecycle.delete_own(c, **own(row)), NOT_PUBLIC, Status.DELETED),
+    ],
+    ids=["mark_uploaded", "refuse", "claim", "finish", "give_up", "release", "delete_own"],
+)
+def test_a_transition_begins_in_its_own_states_and_changes_no_other(make_video, write, row, transition, begins, end):
+    found = {}
+    for status in Status:
+        video = make_video(status=status, lease_until=now(plus_seconds=60))
+        with suppress(Refusal):
+            write(transition, row(video))
+        found[status] = row(video).status
+
+    assert found == {status: end if status in begins else status for status in Status}

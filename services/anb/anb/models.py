@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.mysql import DATETIME
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # Compares without case and accents, and exists in MySQL and in MariaDB
 FOLDED = "utf8mb4_unicode_520_ci"
@@ -123,8 +123,6 @@ class Video(Base):
     lease_until: Mapped[datetime | None] = mapped_column(Time)
     next_enqueue_at: Mapped[datetime | None] = mapped_column(Time)  # when the relay may send it again
     enqueue_count: Mapped[int] = mapped_column(server_default="0")
-
-    owner: Mapped[User] = relationship(lazy="raise")
 
 
 class Vote(Base):
