@@ -1,23 +1,33 @@
 """`python -m anb_worker run` works off the queue; `process` does the same to a file, without AWS or database."""
 
-import argparse
 import sys
+from collections.abc import Sequence
 
+import click
+
+from anb import commands
 from anb_worker import process_file
 
 
-def main() -> int:
-    """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m anb_worker", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("run", help="work off the queue until SIGTERM")
-    process_file.add_arguments(commands.add_parser("process", help="process one local file"))
-    arguments = parser.parse_args()
-    if arguments.command == "process":
-        return process_file.main(arguments)
-    from anb_worker.service import run  # noqa: PLC0415 loading AWS and the database costs `process` a second
+@click.group()
+def worker() -> None:
+    """Turn uploaded videos into branded clips."""
 
-    return run()
+
+@worker.command()
+def run() -> int:
+    """Work off the queue until SIGTERM."""
+    from anb_worker.service import run as run_service  # noqa: PLC0415 loading AWS and the database costs `process` a second
+
+    return run_service()
+
+
+worker.add_command(process_file.command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code; say in one line why it could not be done."""
+    return commands.run(worker, arguments, program="anb_worker", errors={process_file.NotProcessed: commands.FAILED})
 
 
 if __name__ == "__main__":

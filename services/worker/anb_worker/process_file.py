@@ -1,6 +1,5 @@
 """Processes one file from the command line, with no queue and no cloud."""
 
-import argparse
 import os
 import sys
 import tempfile
@@ -8,72 +7,62 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import click
+
 from anb_worker.failures import ProcessingFailure, Unprocessable
 from anb_worker.processing import process
 
 _CLEAR_LINE = "\r\x1b[K"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what `process` takes."""
-    parser.add_argument("input", type=Path, help="an MP4 video, H.264 or HEVC")
-    parser.add_argument("output", type=Path, help="where the branded clip goes; replaced if it exists")
-    parser.add_argument("--thumbnail", type=Path, metavar="JPG", help="also write a picture of the clip")
+class NotProcessed(Exception):
+    """There is no clip; the message names the file and says why."""
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """Process one file; 0 when it worked, 1 after a line on stderr that says why not."""
-    problem = _problem_with(arguments.input, arguments.output, arguments.thumbnail)
-    if problem is None:
-        problem = _process(arguments.input, arguments.output, arguments.thumbnail)
-    if problem is not None:
-        sys.stderr.write(f"{problem}\n")
-        return 1
-    return 0
+def _writable(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
+    if path and not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
+        raise click.BadParameter(f"{path.parent} is not a folder that can be written to.")
+    return path
 
 
-def _problem_with(source: Path, output: Path, thumbnail: Path | None) -> str | None:
-    """What is wrong with the paths, before any work is done on them."""
-    if not source.is_file():
-        return f"{source}: {'no es un archivo' if source.exists() else 'no existe'}."
-    targets = [output, *([thumbnail] if thumbnail else [])]
-    if len({path.resolve() for path in (source, *targets)}) <= len(targets):
-        return f"{output}: cada archivo necesita su propio nombre."
-    return next((problem for target in targets if (problem := _problem_with_target(target))), None)
+_TARGET = click.Path(dir_okay=False, path_type=Path)
 
 
-def _problem_with_target(path: Path) -> str | None:
-    if path.is_dir():
-        return f"{path}: es una carpeta; indica el nombre del archivo."
-    if not path.parent.is_dir():
-        return f"{path.parent}: la carpeta no existe."
-    if not os.access(path.parent, os.W_OK):
-        return f"{path.parent}: no se puede escribir en la carpeta."
-    return None
+@click.command("process")
+@click.argument("input_", metavar="INPUT", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("output", type=_TARGET, callback=_writable)
+@click.option(
+    "--thumbnail", type=_TARGET, callback=_writable, metavar="JPG", help="Also write a picture of the clip."
+)
+def command(*, input_: Path, output: Path, thumbnail: Path | None) -> None:
+    """Process one local file.
 
-
-def _process(source: Path, output: Path, thumbnail: Path | None) -> str | None:
-    """Why it did not work, if it did not."""
-    report = _progress_line() if sys.stderr.isatty() else nullcontext(lambda _: None)
+    INPUT is an MP4 video, H.264 or HEVC. The branded clip goes to OUTPUT, which is replaced if it exists.
+    """
+    files = [input_, output, *([thumbnail] if thumbnail else [])]
+    if len({path.resolve() for path in files}) < len(files):
+        raise click.UsageError(f"{output}: each file needs a name of its own.")
     try:
-        with tempfile.TemporaryDirectory(prefix="anb-") as scratch, report as progress:
-            process(
-                source,
-                output,
-                thumbnail=thumbnail or Path(scratch) / "thumbnail.jpg",
-                scratch=Path(scratch),
-                progress=progress,
-                cancelled=lambda: False,
-            )
+        _process(input_, output, thumbnail)
     except Unprocessable as failure:
-        return f"{source}: {failure.reason}"
+        raise NotProcessed(f"{input_}: {failure.reason}") from None
     except ProcessingFailure as failure:
-        return f"{source}: no se pudo procesar ({failure})."
+        raise NotProcessed(f"{input_}: it could not be processed ({failure}).") from None
     except OSError as error:
-        return f"{error.filename or output}: {error.strerror}."
-    except KeyboardInterrupt:
-        return "Interrumpido."
-    return None
+        raise NotProcessed(f"{error.filename or output}: {error.strerror}.") from None
+
+
+def _process(source: Path, output: Path, thumbnail: Path | None) -> None:
+    report = _progress_line() if sys.stderr.isatty() else nullcontext(lambda _: None)
+    with tempfile.TemporaryDirectory(prefix="anb-") as scratch, report as progress:
+        process(
+            source,
+            output,
+            thumbnail=thumbnail or Path(scratch) / "thumbnail.jpg",
+            scratch=Path(scratch),
+            progress=progress,
+            cancelled=lambda: False,
+        )
 
 
 @contextmanager

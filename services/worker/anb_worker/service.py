@@ -3,12 +3,11 @@
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from anb import aws, logs, periodic_tasks
+from anb import aws, commands, logs, periodic_tasks
 from anb.database import connect, sessions
 from anb.jobs import SqsJobs
 from anb.settings import SettingsError
@@ -36,8 +35,8 @@ def run(timings: Timings = Timings(), limits: Limits = Limits()) -> int:
     try:
         settings = WorkerSettings.from_environment(os.environ)
     except SettingsError as error:
-        print(f"anb_worker: {error}", file=sys.stderr)  # noqa: T201 a command's answer to whoever ran it
-        return 2
+        commands.say_error("anb_worker", error)
+        return commands.MISSING
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
