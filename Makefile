@@ -111,23 +111,23 @@ trace: setup ## write the table of requirements and templates again
 
 .PHONY: bench-worker
 bench-worker: setup ## measure the worker's CPU and memory against bare ffmpeg
-	$(BIN)/python -m bench.worker_cost
+	$(BIN)/python -m bench worker-cost
 
 .PHONY: bench-throughput
 bench-throughput: setup ## measure what never losing anything costs the workers
-	$(BIN)/python -m bench.throughput
+	$(BIN)/python -m bench throughput
 
 .PHONY: bench-api
 bench-api: setup ## measure what the API's requests cost against the least that they could
-	$(BIN)/python -m bench.api_cost
+	$(BIN)/python -m bench api-cost
 
 .PHONY: slow-clients
 slow-clients: setup ## have 200 clients send a byte a second for a minute, and measure what others notice
-	$(BIN)/python -m bench.slow_clients
+	$(BIN)/python -m bench slow-clients
 
 .PHONY: abuse
 abuse: setup ## flood the system with logins and more, and measure what others notice: some four minutes
-	$(BIN)/python -m bench.abuse
+	$(BIN)/python -m bench abuse
 
 .PHONY: branding
 branding: $(VENV) ## draw the logo and the bumpers again

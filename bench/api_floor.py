@@ -1,8 +1,8 @@
-"""The least that the same answers cost: what bench/api_cost.py divides the API's cost by.
+"""The least that the same answers cost: what api_cost.py divides the API's cost by.
 
 `constant` is a bare Flask handler that returns a constant body. `handler` is a WSGI application without a
 framework that verifies the same token and runs the same SQL on pooled PyMySQL connections. The file is also
-gunicorn's configuration for them: the API's own, without the chores.
+gunicorn's configuration for them: the API's own, without the periodic tasks.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Sends requests at a fixed rate, whether they are answered or not: what bench/abuse.py attacks with.
+"""Sends requests at a fixed rate, whether they are answered or not: what abuse.py attacks with.
 
 One thread and no HTTP library, because the generator shares the cores with what it attacks. Its connections come
 from many addresses of the loopback network, as an attack does: no limit per address has to be raised for it.
@@ -31,13 +31,6 @@ class Outcome:
     broken: int = 0
     """Connections that ended before the answer did."""
     seconds: float = 0
-
-
-def request(method: str, path: str, *, body: bytes = b"", token: str = "") -> bytes:
-    """Return a request as it goes over the wire."""
-    bearer = f"Authorization: Bearer {token}\r\n" if token else ""
-    head = f"{method} {path} HTTP/1.1\r\nHost: flood\r\n{bearer}Content-Type: application/json\r\n"
-    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def at_rate(url: str, requests: Sequence[bytes], *, per_second: float, seconds: float) -> Outcome:

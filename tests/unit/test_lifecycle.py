@@ -9,8 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LIFECYCLE = ROOT / "services/anb/anb/lifecycle.py"
 FOLDERS = ("services", "ops", "local", "deploy", "demo", "scripts", "bench")
-# Measurements that fill a database with thousands of finished videos, which nobody has uploaded
-FILLING = {ROOT / "bench" / name for name in ("abuse.py", "api_cost.py", "slow_clients.py", "throughput.py")}
+# What fills a measurement's database with thousands of finished videos, which nobody has uploaded
+FILLING = {ROOT / "bench/system.py"}
 
 STATE = {"status", "attempt", "crashes", "lease_owner", "lease_until", "next_enqueue_at", "enqueue_count"}
 # Answers and log lines have these too: they are a video's where its table is at hand, or in a statement's `values`
