@@ -17,10 +17,10 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as Unreachable
 
-from deploy.errors import CannotDeploy
+from deploy.errors import Missing, WrongSettings
 
-QUICK = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 3})
-LAB_AGAIN = "start the lab again and copy its credentials (AWS Details, AWS CLI: all lines) to ~/.aws/credentials"
+CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 3})
+RESTART_LAB = "start the lab again and copy its credentials (AWS Details, AWS CLI: all lines) to ~/.aws/credentials"
 
 # What a Learner Lab attaches when its session ends: STS still answers, everything else is denied
 ENDED_SESSION_POLICY = "voc-cancel-cred"
@@ -72,13 +72,13 @@ class Account:
     def client(self, service: str) -> Any:
         """Return the client of a service, made when it is first asked for."""
         if service not in self._clients:
-            with _credentials_in_words(self.region):
-                self._clients[service] = self.session.client(service, region_name=self.region, config=QUICK)
+            with _credential_errors_explained(self.region):
+                self._clients[service] = self.session.client(service, region_name=self.region, config=CLIENT_CONFIG)
         return self._clients[service]
 
     def identity(self) -> str:
-        """Return the account's number; raise CannotDeploy where the credentials belong to nobody (any more)."""
-        with _credentials_in_words(self.region):
+        """Return the account's number; raise Missing where the credentials belong to nobody (any more)."""
+        with _credential_errors_explained(self.region):
             number: str = self.client("sts").get_caller_identity()["Account"]
         return number
 
@@ -88,11 +88,11 @@ def open_account(region: str, *, chosen: bool) -> Account:
 
     `chosen` says that somebody asked for this region, rather than for none.
     """
-    with _credentials_in_words(region):
+    with _credential_errors_explained(region):
         session = boto3.session.Session()
     usual = session.region_name
     if usual and usual != region and not chosen:
-        raise CannotDeploy(
+        raise WrongSettings(
             f"Your AWS settings say {usual}, the stacks go to {region} by default: "
             f"say which with region={usual} or region={region}."
         )
@@ -100,15 +100,15 @@ def open_account(region: str, *, chosen: bool) -> Account:
 
 
 def check_rights(account: Account) -> None:
-    """Raise CannotDeploy for a lab session that has ended, or with the rights that are missing."""
+    """Raise Missing for a lab session that has ended, or with the rights that are missing."""
     denials = {probe.right: refusal for probe in PROBES if (refusal := _refusal(account, probe))}
     if any(ENDED_SESSION_POLICY in refusal for refusal in denials.values()) or len(denials) == len(PROBES):
-        raise CannotDeploy(
+        raise Missing(
             f"The credentials are known but may do nothing in {account.region}, as when a lab's session has ended: "
-            f"{LAB_AGAIN}."
+            f"{RESTART_LAB}."
         )
     if denials:
-        raise CannotDeploy(
+        raise Missing(
             f"The credentials work but lack {', '.join(denials)} in {account.region}: "
             "ask the account's administrator for them, or use an account that has them."
         )
@@ -116,7 +116,7 @@ def check_rights(account: Account) -> None:
 
 def _refusal(account: Account, probe: Probe) -> str | None:
     try:
-        with _credentials_in_words(account.region):
+        with _credential_errors_explained(account.region):
             getattr(account.client(probe.service), probe.call)()
     except ClientError as error:
         if not is_denied(error):
@@ -131,29 +131,29 @@ def is_denied(error: ClientError) -> bool:
 
 
 @contextmanager
-def _credentials_in_words(region: str) -> Iterator[None]:
+def _credential_errors_explained(region: str) -> Iterator[None]:
     """Say what is wrong with credentials; leave other refusals as they are."""
     try:
         yield
     except (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError):
-        raise CannotDeploy(
-            f"There are no usable AWS credentials: for a lab, {LAB_AGAIN}; for another account run aws configure."
+        raise Missing(
+            f"There are no usable AWS credentials: for a lab, {RESTART_LAB}; for another account run aws configure."
         ) from None
     except ProfileNotFound as error:
-        raise CannotDeploy(f"{error}: correct or unset AWS_PROFILE.") from None
+        raise Missing(f"{error}: correct or unset AWS_PROFILE.") from None
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code in _EXPIRED:
-            raise CannotDeploy(f"The AWS credentials have expired: {LAB_AGAIN}.") from None
+            raise Missing(f"The AWS credentials have expired: {RESTART_LAB}.") from None
         if code in _UNKNOWN:
-            raise CannotDeploy(
-                f"AWS does not accept the credentials in {region} ({code}): {LAB_AGAIN}; "
+            raise Missing(
+                f"AWS does not accept the credentials in {region} ({code}): {RESTART_LAB}; "
                 "elsewhere, check the keys and that the account has enabled the region."
             ) from None
         raise
     except Unreachable:
-        raise CannotDeploy(
+        raise Missing(
             f"AWS does not answer in {region}: check that there is such a region, and the network."
         ) from None
     except BotoCoreError as error:
-        raise CannotDeploy(f"The AWS settings cannot be used: {error}") from None
+        raise Missing(f"The AWS settings cannot be used: {error}") from None

@@ -12,36 +12,36 @@ TEMPLATE = Path(__file__).resolve().parent.parent / "bootstrap" / "academy.yaml"
 STACK = "AnbBootstrap"
 
 
-def bootstrap(where: Target) -> str:
+def bootstrap(target: Target) -> str:
     """Make the place that the CDK command line uploads to; return what there is now, in a sentence."""
-    if where.asset_bucket is None:
-        return _by_cdk(where)
-    return _bucket(where, where.asset_bucket)
+    if target.asset_bucket is None:
+        return _by_cdk(target)
+    return _bucket(target, target.asset_bucket)
 
 
-def _by_cdk(where: Target) -> str:
+def _by_cdk(target: Target) -> str:
     cdk.check_tools()
-    place = f"aws://{where.number}/{where.account.region}"
-    if cdk.run("bootstrap", place, region=where.account.region) != 0:
+    place = f"aws://{target.number}/{target.account.region}"
+    if cdk.run("bootstrap", place, region=target.account.region) != 0:
         raise CannotDeploy(f"cdk bootstrap {place} has failed: it makes roles, so ask an administrator to run it.")
     return f"{place} is prepared for CDK."
 
 
-def _bucket(where: Target, name: str) -> str:
-    account = where.account
-    ours = buckets.is_ours(account, name, number=where.number, setting="assetBucket")
+def _bucket(target: Target, name: str) -> str:
+    account = target.account
+    ours = buckets.is_ours(account, name, number=target.number, setting="assetBucket")
     stack = cloudformation.find(account, STACK)
     if ours and stack is None:
         return f"The bucket {name} is there already and is used as it is."
     if stack and stack.status in {"ROLLBACK_COMPLETE", "DELETE_FAILED"}:
         cloudformation.delete(account, [STACK])
         stack = None
-    _apply(where, name, is_new=stack is None)
+    _apply(target, name, is_new=stack is None)
     return f"The bucket {name} is there: private, encrypted, over TLS alone."
 
 
-def _apply(where: Target, name: str, *, is_new: bool) -> None:
-    client = where.account.client("cloudformation")
+def _apply(target: Target, name: str, *, is_new: bool) -> None:
+    client = target.account.client("cloudformation")
     change, done = ("create_stack", "stack_create_complete") if is_new else ("update_stack", "stack_update_complete")
     try:
         getattr(client, change)(

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.errors import CannotDeploy
+from deploy.errors import CannotDeploy, Missing
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "node_modules" / ".bin" / "cdk"
@@ -19,16 +19,16 @@ PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), str(Path(sys.executa
 
 
 def check_tools(path: str = PATH, program: Path = PROGRAM) -> None:
-    """Raise CannotDeploy when Node.js or the command line is missing."""
+    """Raise Missing when Node.js or the command line is missing."""
     node = shutil.which("node", path=path)
     if node is None:
-        raise CannotDeploy(f"Node.js is missing: install Node.js {OLDEST_NODE} or newer and put it on PATH.")
+        raise Missing(f"Node.js is missing: install Node.js {OLDEST_NODE} or newer and put it on PATH.")
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()
     major = version.removeprefix("v").partition(".")[0]
     if not major.isdigit() or int(major) < OLDEST_NODE:
-        raise CannotDeploy(f"Node.js is {version or 'broken'}: install Node.js {OLDEST_NODE} or newer.")
+        raise Missing(f"Node.js is {version or 'broken'}: install Node.js {OLDEST_NODE} or newer.")
     if not program.exists():
-        raise CannotDeploy("The CDK command line is not installed: run npm ci.")
+        raise Missing("The CDK command line is not installed: run npm ci.")
 
 
 def synthesise(settings: Mapping[str, str], *, region: str) -> None:

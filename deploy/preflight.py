@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from deploy import buckets, cdk, cloudformation
 from deploy.account import Account, check_rights, is_denied, open_account
-from deploy.errors import CannotDeploy
+from deploy.errors import Missing, WrongSettings
 from stacks.profiles import Profile, ProfileError, choose
 
 CDK_TOOLKIT = "CDKToolkit"  # what `cdk bootstrap` calls its stack
@@ -29,15 +29,15 @@ class Target:
 
 
 def profile_of(settings: Mapping[str, str]) -> Profile:
-    """Return the profile that the settings choose; raise CannotDeploy for what is not allowed."""
+    """Return the profile that the settings choose; raise WrongSettings for what is not allowed."""
     overrides = {key: value for key, value in settings.items() if key != "profile"}
     try:
         return choose(settings.get("profile", "academy"), overrides)
     except ProfileError as error:
-        raise CannotDeploy(str(error)) from None
+        raise WrongSettings(str(error)) from None
 
 
-def target(settings: Mapping[str, str]) -> Target:
+def find_target(settings: Mapping[str, str]) -> Target:
     """Return where to deploy, when settings, credentials and rights allow it; raise CannotDeploy otherwise."""
     profile = profile_of(settings)
     account = open_account(profile.region, chosen="region" in settings)
@@ -46,53 +46,53 @@ def target(settings: Mapping[str, str]) -> Target:
     return Target(profile=profile, account=account, number=number)
 
 
-def check(where: Target) -> list[str]:
+def check(target: Target) -> list[str]:
     """Raise CannotDeploy for what the account lacks or has too much of; return what is worth knowing."""
-    if where.profile.borrowed_instance_profile:
-        check_borrowed(where.account, where.profile.borrowed_instance_profile)
-    check_bootstrapped(where)
-    check_media_bucket(where)
-    return cloudformation.check_deployable(cloudformation.existing(where.account))
+    if target.profile.borrowed_instance_profile:
+        check_borrowed(target.account, target.profile.borrowed_instance_profile)
+    check_bootstrapped(target)
+    check_media_bucket(target)
+    return cloudformation.check_deployable(cloudformation.existing(target.account))
 
 
 def check_borrowed(account: Account, name: str) -> None:
-    """Raise CannotDeploy where there is nothing to borrow."""
+    """Raise Missing where there is nothing to borrow."""
     try:
         account.client("iam").get_instance_profile(InstanceProfileName=name)
     except ClientError as error:
         if is_denied(error):
             return  # a right to use it is not a right to look at it
-        raise CannotDeploy(
+        raise Missing(
             f"This account has no {name}, so it is no Learner Lab: deploy with profile=production."
         ) from None
 
 
-def check_bootstrapped(where: Target) -> None:
+def check_bootstrapped(target: Target) -> None:
     """Raise CannotDeploy when there is no place to upload to, or somebody else has it."""
-    bucket = where.asset_bucket
+    bucket = target.asset_bucket
     if bucket is None:
-        if cloudformation.find(where.account, CDK_TOOLKIT) is None:
-            raise CannotDeploy("The account is not prepared for CDK: run make bootstrap with the same settings.")
-    elif not buckets.is_ours(where.account, bucket, number=where.number, setting="assetBucket"):
-        raise CannotDeploy(f"There is no bucket {bucket} to upload to: run make bootstrap with the same settings.")
+        if cloudformation.find(target.account, CDK_TOOLKIT) is None:
+            raise Missing("The account is not prepared for CDK: run make bootstrap with the same settings.")
+    elif not buckets.is_ours(target.account, bucket, number=target.number, setting="assetBucket"):
+        raise Missing(f"There is no bucket {bucket} to upload to: run make bootstrap with the same settings.")
 
 
-def check_media_bucket(where: Target) -> None:
+def check_media_bucket(target: Target) -> None:
     """Raise CannotDeploy when the bucket to keep videos in was named and is not ours."""
-    bucket = where.profile.media_bucket
-    if bucket and not buckets.is_ours(where.account, bucket, number=where.number, setting="mediaBucket"):
-        raise CannotDeploy(f"There is no bucket {bucket}: create it, or leave mediaBucket out to get a new one.")
+    bucket = target.profile.media_bucket
+    if bucket and not buckets.is_ours(target.account, bucket, number=target.number, setting="mediaBucket"):
+        raise Missing(f"There is no bucket {bucket}: create it, or leave mediaBucket out to get a new one.")
 
 
-def everything(settings: Mapping[str, str], say: Callable[[str], None]) -> Target:
+def run_all_checks(settings: Mapping[str, str], say: Callable[[str], None]) -> Target:
     """Return where to deploy when nothing that we can know is in the way; raise CannotDeploy otherwise.
 
     The synthesis comes last, since it takes longest: it finds missing artefacts and broken rules.
     """
     profile_of(settings)
     cdk.check_tools()
-    where = target(settings)
-    for note in check(where):
+    target = find_target(settings)
+    for note in check(target):
         say(note)
-    cdk.synthesise(settings, region=where.account.region)
-    return where
+    cdk.synthesise(settings, region=target.account.region)
+    return target

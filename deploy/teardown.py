@@ -19,23 +19,22 @@ DATABASE_STACK = "AnbData"
 ATTEMPTS = 3
 
 
-def destroy_database(where: Target, say: Say) -> None:
-    """Destroy the database's stack and nothing else."""
-    stack = cloudformation.find(where.account, DATABASE_STACK)
+def destroy_database(target: Target, say: Say) -> list[str]:
+    """Destroy the database's stack and nothing else; return what is left, a sentence each."""
+    stack = cloudformation.find(target.account, DATABASE_STACK)
     if stack is None:
         say("There is no database to destroy.")
-        return
+        return []
     cloudformation.check_deletable([stack])
     say(f"Destroying {DATABASE_STACK}: about 5 minutes.")
-    cloudformation.delete(where.account, [DATABASE_STACK])
+    cloudformation.delete(target.account, [DATABASE_STACK])
     say("The database is gone. The site answers, with 503 where it needs one; make deploy brings an empty one.")
-    for line in snapshots(where.account):
-        say(f"Left: {line}")
+    return list(snapshots(target.account))
 
 
-def destroy_everything(where: Target, say: Say) -> None:
-    """Destroy all stacks with what is in their buckets, except what their templates keep; say what is left."""
-    account = where.account
+def destroy_everything(target: Target, say: Say) -> list[str]:
+    """Destroy all stacks with what is in their buckets, except what their templates keep; return what is left."""
+    account = target.account
     found = cloudformation.existing(account)
     cloudformation.check_deletable(found)
     made = [resource for stack in found for resource in cloudformation.resources(account, stack.name)]
@@ -44,29 +43,28 @@ def destroy_everything(where: Target, say: Say) -> None:
         if names:
             say(f"Destroying {', '.join(names)}.")
             _destroy(account, names, [resource for resource in made if resource.stack in names], say)
-    _forget_logs(account, made)
+    _delete_log_groups(account, made)
     say("All stacks are gone." if found else "There is no stack of ours.")
-    for line in [*_kept(made), *snapshots(account), *machines(account), *_assets(where)]:
-        say(f"Left: {line}")
+    return [*_kept(made), *snapshots(account), *billed_resources(account), *_assets(target)]
 
 
 def _destroy(account: Account, names: Sequence[str], made: Sequence[Resource], say: Say) -> None:
-    _dismiss(account, [resource.id for resource in made if resource.type == FLEET])
-    doomed = [resource.id for resource in made if resource.type == BUCKET and not resource.is_kept]
+    _scale_to_zero(account, [resource.id for resource in made if resource.type == FLEET])
+    to_empty = [resource.id for resource in made if resource.type == BUCKET and not resource.is_kept]
     for attempt in range(1, ATTEMPTS + 1):
-        for bucket in doomed:
+        for bucket in to_empty:
             say(f"Emptied {bucket}: {buckets.empty(account, bucket)} objects and versions.")
         try:
             cloudformation.delete(account, names)
         except CannotDeploy as error:
-            if attempt == ATTEMPTS or not doomed:
+            if attempt == ATTEMPTS or not to_empty:
                 raise
             say(f"{error} Trying again, as something may have been written meanwhile.")
         else:
             return
 
 
-def _dismiss(account: Account, groups: Sequence[str]) -> None:
+def _scale_to_zero(account: Account, groups: Sequence[str]) -> None:
     """Let all instances go: a worker protects itself while it works, and CloudFormation would wait for it."""
     if not groups:
         return
@@ -82,7 +80,7 @@ def _dismiss(account: Account, groups: Sequence[str]) -> None:
             )
 
 
-def _forget_logs(account: Account, made: Iterable[Resource]) -> None:
+def _delete_log_groups(account: Account, made: Iterable[Resource]) -> None:
     """Delete log groups again: an agent on an instance that was just ending may have brought one back."""
     logs = account.client("logs")
     for resource in made:
@@ -105,7 +103,7 @@ def snapshots(account: Account) -> Iterator[str]:
         yield f"database snapshot {name}; databaseSnapshot={name} restores it, and it costs by the gigabyte."
 
 
-def machines(account: Account) -> Iterator[str]:
+def billed_resources(account: Account) -> Iterator[str]:
     """Yield what would be billed by the hour and should not be there."""
     ec2, ours = account.client("ec2"), {"Name": "tag:project", "Values": ["anb-rising-stars"]}
     alive = {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}
@@ -116,9 +114,9 @@ def machines(account: Account) -> Iterator[str]:
         yield f"volume {volume['VolumeId']}, which costs by the month: delete it."
 
 
-def _assets(where: Target) -> Iterator[str]:
-    bucket = where.asset_bucket
-    if bucket and buckets.is_ours(where.account, bucket, number=where.number, setting="assetBucket"):
+def _assets(target: Target) -> Iterator[str]:
+    bucket = target.asset_bucket
+    if bucket and buckets.is_ours(target.account, bucket, number=target.number, setting="assetBucket"):
         yield (
             f"bucket {bucket} with the uploaded artefacts, for the next deployment; it costs a few cents a month. "
             f"To remove it as well: aws s3 rb --force s3://{bucket} and "

@@ -259,9 +259,9 @@ class Cloud:
     def install_database(self, name: str) -> database.Database:
         """Create a database and let the parameter lead to it, as deploying the data stack does."""
         state = State(self.folder / name)
-        server, part = database.prepare(state, mariadbd=packages.find("mariadbd")["mariadbd"])
+        server, service = database.prepare(state, mariadbd=packages.find("mariadbd")["mariadbd"])
         tls = ("--require-secure-transport=ON", *(f"--ssl-{k}={self.folder / k}.pem" for k in ("cert", "key")))
-        supervisor = Supervisor([replace(part, command=[*part.command, *tls])], write=lambda *_: None)
+        supervisor = Supervisor([replace(service, command=[*service.command, *tls])], write=lambda *_: None)
         supervisor.start_all()
         self.stop_database()
         self.databases = [supervisor]

@@ -16,7 +16,7 @@ from deploy import cdk
 from local.emulator import KEY, PYTHON, QUICK, REGION
 from local.loopback import ADDRESS, status
 from local.state import State
-from local.supervisor import Part, Supervisor
+from local.supervisor import Service, Supervisor
 from stacks import names
 
 HERE = Path(__file__).parent
@@ -85,9 +85,9 @@ def running_lab(folder: Path, *, app: str) -> Iterator[Lab]:
     """
     if not cdk.PROGRAM.exists():
         pytest.skip("the CDK command line is not installed: run npm ci")
-    lab, part = _prepare(State(folder), app)
+    lab, service = _prepare(State(folder), app)
     lines: list[str] = []
-    emulator = Supervisor([part], write=lambda _name, line: lines.append(line))
+    emulator = Supervisor([service], write=lambda _name, line: lines.append(line))
     try:
         emulator.start_all()
         lab.client("iam").create_instance_profile(InstanceProfileName="LabInstanceProfile")
@@ -99,10 +99,10 @@ def running_lab(folder: Path, *, app: str) -> Iterator[Lab]:
         emulator.stop_all()
 
 
-def _prepare(state: State, app: str) -> tuple[Lab, Part]:
+def _prepare(state: State, app: str) -> tuple[Lab, Service]:
     port = state.port("emulator")
     endpoint = f"http://{ADDRESS}:{port}"
-    part = Part(
+    service = Service(
         name="emulator",
         command=[str(PYTHON), str(HERE / "emulated_aws.py")],
         environment=state.environment()
@@ -138,4 +138,4 @@ def _prepare(state: State, app: str) -> tuple[Lab, Part]:
             "CDK_VALIDATION": "false",  # 4 s of another validator, which tests/stacks makes up for
             "NODE_NO_WARNINGS": "1",
         },
-    ), part
+    ), service

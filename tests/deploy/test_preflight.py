@@ -10,6 +10,7 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError, Pro
 from botocore.stub import ANY, Stubber
 
 from deploy import cdk, cloudformation, preflight
+from deploy.__main__ import main
 from deploy.account import PROBES, Account, check_rights, open_account
 from deploy.bootstrap import bootstrap
 from deploy.errors import CannotDeploy
@@ -326,3 +327,19 @@ def test_the_command_line_is_missing(tmp_path):
 
     with pytest.raises(CannotDeploy, match=r"^The CDK command line is not installed: run npm ci"):
         cdk.check_tools(str(tmp_path), tmp_path / "cdk")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["prefligth"], 2, "Did you mean 'preflight'?"),
+        (["up", "production"], 2, "'production' is not KEY=VALUE."),
+        (["down", "profile=moon"], 2, "deploy: "),
+        (["bootstrap"], 3, "correct or unset AWS_PROFILE."),
+    ],
+)
+def test_the_exit_code_tells_wrong_use_from_what_is_missing(monkeypatch, capsys, arguments, code, sentence):
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+
+    assert main(arguments) == code
+    assert sentence in capsys.readouterr().err.splitlines()[-1]

@@ -64,7 +64,7 @@ def ignore(_line):
 def test_a_worker_that_is_busy_keeps_nobody_waiting():
     workers = Workers()
 
-    teardown._dismiss(Account(session=workers, region="us-east-1"), ["anb-workers"])
+    teardown._scale_to_zero(Account(session=workers, region="us-east-1"), ["anb-workers"])
 
     assert workers.calls == [("wants", 0), ("protects", ["i-busy"], False)]
 
