@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -383,6 +384,10 @@ SUCCESS = "cfn-signal --region us-east-1 --stack {0} --resource Group --success 
 FAILURE = "cfn-signal --region us-east-1 --stack AnbWeb --resource Group --success false --reason"
 
 
+def has_signalled(machine: Machine) -> bool:
+    return "cfn-signal" in machine.told()
+
+
 @pytest.fixture(scope="module")
 def instances(cloud: Cloud) -> Iterator[tuple[Machine, Machine]]:
     """A web instance and a worker instance, booted side by side; the tests use them one after the other."""
@@ -390,7 +395,7 @@ def instances(cloud: Cloud) -> Iterator[tuple[Machine, Machine]]:
         web.power_on(cloud.lab.user_data("AnbWeb"))
         worker.power_on(cloud.lab.user_data("AnbWorker"))
         for machine in (web, worker):
-            eventually(lambda machine=machine: "cfn-signal" in machine.told(), machine=machine)
+            eventually(partial(has_signalled, machine), machine=machine)
         yield web, worker
 
 

@@ -37,7 +37,7 @@ class Lab:
     def client(self, service: str) -> Any:
         """A client that can reach nothing else."""
         if service not in self._clients:
-            session = boto3.session.Session(KEY, KEY, region_name=REGION)
+            session: Any = boto3.session.Session(KEY, KEY, region_name=REGION)
             self._clients[service] = session.client(service, endpoint_url=self.endpoint, config=QUICK)
         return self._clients[service]
 

@@ -19,9 +19,13 @@ from stacks.profiles import ACADEMY, PRODUCTION
 
 NUMBER, REGION = "123456789012", "us-east-1"
 ASSETS = f"anb-assets-{NUMBER}-{REGION}"
-EMPTY = {"autoscaling": {"AutoScalingGroups": []}}  # the one answer that may not leave its list out
+EMPTY: dict[str, dict[str, Any]] = {
+    "autoscaling": {"AutoScalingGroups": []}
+}  # the one answer that may not leave its list out
 OWNER = {"Bucket": ASSETS, "ExpectedBucketOwner": NUMBER}
-SESSION = boto3.session.Session("key", "secret", region_name=REGION)  # one, as it reads each service's model once
+SESSION: Any = boto3.session.Session(
+    "key", "secret", region_name=REGION
+)  # one, as it reads each service's model once
 CALLER = {"Account": NUMBER, "Arn": f"arn:aws:sts::{NUMBER}:assumed-role/voclabs/user", "UserId": "A:user"}
 AGAIN = r"start the lab again and copy its credentials"
 

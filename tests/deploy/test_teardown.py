@@ -1,8 +1,10 @@
 """What the emulator cannot show of a teardown: what AWS makes it wait for, and what is written meanwhile."""
 
+from typing import Any
+
 import pytest
 
-from deploy import teardown
+from deploy import buckets, cloudformation, teardown
 from deploy.account import Account
 from deploy.cloudformation import Resource
 from deploy.errors import CannotDeploy
@@ -15,7 +17,7 @@ class Workers:
     """A group in which one instance works and one does not."""
 
     def __init__(self):
-        self.calls = []
+        self.calls: list[tuple[Any, ...]] = []
 
     def client(self, _service, **_settings):
         return self
@@ -35,7 +37,7 @@ class Workers:
 @pytest.fixture
 def deletions(monkeypatch):
     """Which buckets are emptied and how often a deletion is tried; it fails as often as `failures` says."""
-    seen = {"emptied": [], "tried": 0, "failures": 0}
+    seen: dict[str, Any] = {"emptied": [], "tried": 0, "failures": 0}
 
     def empty(_account, bucket):
         seen["emptied"].append(bucket)
@@ -46,8 +48,8 @@ def deletions(monkeypatch):
         if seen["tried"] <= seen["failures"]:
             raise CannotDeploy("AnbNetwork was not deleted (DELETE_FAILED: the bucket is not empty).")
 
-    monkeypatch.setattr(teardown.buckets, "empty", empty)
-    monkeypatch.setattr(teardown.cloudformation, "delete", delete)
+    monkeypatch.setattr(buckets, "empty", empty)
+    monkeypatch.setattr(cloudformation, "delete", delete)
     return seen
 
 

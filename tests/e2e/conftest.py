@@ -40,13 +40,17 @@ class Player:
         return requests.request(method, f"{self.url}{path}", headers=self.headers, timeout=30)
 
     def video(self, video_id: str) -> dict[str, Any]:
-        return self.send("GET", f"/api/videos/{video_id}").json()
+        found: dict[str, Any] = self.send("GET", f"/api/videos/{video_id}").json()
+        return found
 
     def wait_for(self, video_id: str, *, seconds: float = 60) -> dict[str, Any]:
         """Return the video when it is processed or failed."""
-        return until(
-            lambda: (v := self.video(video_id)).get("status") in {"processed", "failed"} and v, seconds=seconds
-        )
+
+        def ended() -> dict[str, Any] | None:
+            found = self.video(video_id)
+            return found if found.get("status") in {"processed", "failed"} else None
+
+        return until(ended, seconds=seconds)
 
 
 @pytest.fixture

@@ -7,8 +7,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from http.client import HTTPResponse
+from dataclasses import dataclass
+from http.client import HTTPMessage, HTTPResponse
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,6 +22,13 @@ from local.samples import make_sample
 MEBIBYTE = 1024 * 1024
 BOUNDARY = "frontera"
 END = f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: HTTPMessage
+    json: dict[str, Any]
 
 
 class Connection:
@@ -44,9 +53,7 @@ class Connection:
     def answer(self):
         response = HTTPResponse(self.socket)
         response.begin()
-        response.data = response.read()
-        response.json = json.loads(response.data)
-        return response
+        return Answer(response.status, response.headers, json.loads(response.read()))
 
 
 @pytest.fixture(scope="module")

@@ -157,7 +157,7 @@ def web_memory_kib(system):
     web = system.pid("web")
     for pid in Path(f"/proc/{web}/task/{web}/children").read_text().split():
         status = Path(f"/proc/{pid}/status").read_text()
-        peaks.append(int(re.search(r"VmHWM:\s+(\d+)", status)[1]))
+        peaks.append(int(re.findall(r"VmHWM:\s+(\d+)", status)[0]))
     return peaks
 
 

@@ -4,6 +4,7 @@ import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -43,10 +44,14 @@ def printed():
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory, printed):
-    state = tmp_path_factory.mktemp("system")
+def state(tmp_path_factory):
+    """The folder of what the system stores."""
+    return tmp_path_factory.mktemp("system")
+
+
+@pytest.fixture(scope="module")
+def system(state, printed):
     with running_system(state, echo=lambda part, line: printed.append(f"{part}: {line}")) as system:
-        system.state = state
         yield system
 
 
@@ -134,11 +139,11 @@ def upload(send, token, canaries):
 
 
 @pytest.fixture(autouse=True)
-def silent(system, printed, canaries, token):
+def silent(state, printed, canaries, token):
     """Nothing that the test does leaves a canary, the token or a hash in any line or log file."""
     printed.clear()
     yield
-    files = [path for path in system.state.rglob("*") if path.suffix in {".log", ".err"} and path.is_file()]
+    files = [path for path in state.rglob("*") if path.suffix in {".log", ".err"} and path.is_file()]
     lines = [*printed, *(line for path in files for line in path.read_text(errors="replace").splitlines())]
     leaks = {line[:500]: found for line in lines if (found := canaries.found_in(line))}
     leaks |= {line[:500]: "hash" for line in lines if "$argon2" in line}
@@ -162,7 +167,7 @@ def test_when_all_is_well(send, upload, clip, token, canaries, printed, until):
     until(lambda: said(printed, "web", "/vote"))
 
 
-def test_when_a_client_sends_nonsense(system, send, token, canaries, printed, until):
+def test_when_a_client_sends_nonsense(system, state, send, token, canaries, printed, until):
     word = canaries["nonsense"]
     send("POST", "/api/auth/signup", json={word: word, "email": word})
     send("POST", "/api/auth/signup", data=f'{{"{word}": {word}')
@@ -171,7 +176,7 @@ def test_when_a_client_sends_nonsense(system, send, token, canaries, printed, un
     send("POST", "/api/videos/upload", token=token, data={"title": word}, files={"video_file": (word, word.encode())})
     send("GET", f"/api/public/rankings?page={word}&city={'x' * 9000}{word}")
     address = urlsplit(system.url)
-    web_port = int((system.state / "ports" / "web").read_text())
+    web_port = int((state / "ports" / "web").read_text())
     for line in (
         f"GET /api/public/rankings?city=Bogotá-{word} HTTP/1.1",
         f"GET /api/public/rankings?city={word} HTTP/9.9",
@@ -246,7 +251,7 @@ def test_when_the_store_is_gone(system, upload, clip, printed, until):
 
 
 def test_when_the_queue_is_gone_or_holds_nonsense(system, upload, clip, canaries, printed, until):
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+    keys: dict[str, Any] = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
     with closing(boto3.client("sqs", endpoint_url=system.emulator.endpoint, **keys)) as sqs:
         sqs.delete_queue(QueueUrl=system.environment["ANB_QUEUE_URL"])
         assert upload(clip).status_code == 201

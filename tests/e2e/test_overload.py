@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 import requests
+from sqlalchemy import update
 
 from anb.database import connect, sessions
 from anb.models import Standing, Status, User, Video, now
@@ -35,8 +36,8 @@ def published(system):
         session.add(player)
         session.flush()
         video = Video(id=uuid4(), user_id=player.id, title="x", status=Status.PROCESSED, request_id="x", attempt=1)
-        video.uploaded_at = video.processed_at = now()
         session.add_all([video, Standing(user_id=player.id, city=player.city)])
+        session.execute(update(Video).where(Video.id == video.id).values(uploaded_at=now(), processed_at=now()))
         video_id = video.id
     engine.dispose()
     return video_id

@@ -42,6 +42,7 @@ def test_a_city_that_is_not_utf_8_is_answered_alike_encoded_or_not(port, system)
     encoded = requests.get(f"{system.url}/api/public/rankings?city=%FF", timeout=10)
     answer = raw.exchange(port, b"GET /api/public/rankings?city=\xff HTTP/1.1\r\nHost: x\r\n\r\n")
 
+    assert answer is not None
     assert answer.endswith(encoded.content)
 
 
@@ -90,6 +91,7 @@ def test_the_rest_of_a_refused_body_can_be_wrong_too(port):
 
     answer = raw.exchange(port, request)
 
+    assert answer is not None
     assert raw.problem_with(request, answer) is None
 
 

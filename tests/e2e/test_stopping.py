@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -113,11 +114,11 @@ def start(checkout: Path, port: int) -> Iterator[Callable[..., Terminal]]:
 
 def processes_of(folder: Path) -> dict[int, str]:
     """What runs in a checkout or with its files: process ids and command lines."""
-    mark, found = str(folder).encode(), {}
+    mark, found = str(folder).encode(), dict[int, str]()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             command = seen((entry / "cmdline").read_bytes)
-            cwd = seen(lambda entry=entry: os.fsencode((entry / "cwd").readlink()))
+            cwd = seen(partial(os.readlink, bytes(entry / "cwd")))
             environment = seen((entry / "environ").read_bytes)
             if command and mark in command + cwd + environment:
                 found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")

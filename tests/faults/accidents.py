@@ -128,8 +128,8 @@ def _replaced(stage: Stage, waiting: str) -> list[str]:
         wrong.append(f"an instance in termination leaves {found[0]} messages, {found[1]} invisible")
     if dead := [name for name in stage.workers[:2] if not stage.world.is_alive(name)]:
         wrong.append(f"{dead} ended before the instance")
-    if (found := stage.status(waiting)) != ("uploaded", 0, 0):
-        wrong.append(f"a worker in termination took {waiting}: {found}")
+    if (taken := stage.status(waiting)) != ("uploaded", 0, 0):
+        wrong.append(f"a worker in termination took {waiting}: {taken}")
     if (times := len(stage.world.cloud.asked("CompleteLifecycleAction"))) != 1:
         wrong.append(f"the action was completed {times} times")
     stage.stop(stage.workers[:2])

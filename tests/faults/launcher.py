@@ -112,8 +112,8 @@ def _install() -> None:
     if _role == "worker":
         loop = importlib.import_module("anb_worker.loop")
         _replace(loop.process, _working(loop.process))
-    DefaultDialect.do_commit = _committing(DefaultDialect.do_commit)
-    DefaultDialect.do_rollback = _forgetting(DefaultDialect.do_rollback)
+    for name, wrapped in (("do_commit", _committing), ("do_rollback", _forgetting)):
+        setattr(DefaultDialect, name, wrapped(getattr(DefaultDialect, name)))
 
 
 def _replace(original: Callable[..., Any], replacement: Callable[..., Any]) -> None:

@@ -265,12 +265,12 @@ def disk_full(stage: Stage) -> None:
         found = stage.status(video_id)
         return found if found[0] == "uploaded" and found[1] > 0 else None
 
-    _, _, crashes = until(released, what="a worker has claimed it and given it back")
+    found = until(released, what="a worker has claimed it and given it back")
     clients.history.fault()
     stage.stop(stage.small_disks)
     stage.start(stage.workers)
     verdict = stage.end("the scratch disk is full", clients, orphans=False)
-    if crashes:
+    if found and (crashes := found[2]):
         verdict.problems.append(f"a full disk counts as {crashes} crashes of the video")
 
 

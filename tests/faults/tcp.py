@@ -70,15 +70,18 @@ class TcpProxy:
 
     def cut(self) -> None:
         """Reset every connection there is."""
-        self._loop.call_soon_threadsafe(lambda: [self._abort(link) for link in list(self._links)])
+        self._loop.call_soon_threadsafe(self._abort_all)
+
+    def _abort_all(self) -> None:
+        for link in list(self._links):
+            self._abort(link)
 
     def close(self) -> None:
         """Stop for good."""
 
         async def end() -> None:
             self._server.close()
-            for link in list(self._links):
-                self._abort(link)
+            self._abort_all()
             others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
             for task in others:
                 task.cancel()

@@ -207,9 +207,8 @@ class World(Supervisor):
 
     def messages(self, queue: str = QUEUE) -> tuple[int, int]:
         """How many messages wait and how many are invisible."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        answer = self.sqs.get_queue_attributes(QueueUrl=self.queue_url(queue), AttributeNames=names)["Attributes"]
-        return int(answer[names[0]]), int(answer[names[1]])
+        found = self.sqs.get_queue_attributes(QueueUrl=self.queue_url(queue), AttributeNames=["All"])["Attributes"]
+        return int(found["ApproximateNumberOfMessages"]), int(found["ApproximateNumberOfMessagesNotVisible"])
 
     def dead_letters(self) -> int:
         """How many messages SQS has put aside."""

@@ -16,7 +16,7 @@ from anb import accounts, videos
 from anb.database import connect
 from anb.database import sessions as make_sessions
 from anb.jobs import SqsJobs
-from anb.lifecycle import claim, finish
+from anb.lifecycle import finish
 from anb.migrations import upgrade
 from anb.models import Base, Status, User, Video
 from anb.storage import S3Storage, processed_key, source_key
@@ -25,6 +25,7 @@ from anb_web.parts import Parts
 from anb_web.settings import WebSettings
 from anb_web.tokens import issue
 from tests.integration.described import Description
+from tests.leases import lease
 
 PASSWORD = "StrongPass123"
 PASSWORD_HASH = accounts.hash_password(PASSWORD)
@@ -132,7 +133,7 @@ def make_video(sessions, make_user):
                 )
         if status == Status.PROCESSED:
             with sessions.begin() as session:
-                finish(session.connection(), claim(session.connection(), video_id=video.id, owner="test"))
+                finish(session.connection(), lease(session.connection(), video.id))
         with sessions.begin() as session:
             if values:
                 session.execute(update(Video).where(Video.id == video.id).values(**values))

@@ -218,7 +218,7 @@ class TestGuessing:
         look(OWN, is_right=True)
 
         assert [look(OWN) for _ in range(31)] == [0] * 30 + [2]
-        waits = []
+        waits: list[float] = []
         for _ in range(10):
             let_pass(waits[-1] if waits else 2)
             assert look(OWN) == 0

@@ -15,7 +15,7 @@ from flask_jwt_extended import create_access_token
 from sqlalchemy import text
 
 from anb import lifecycle, videos
-from anb.lifecycle import claim, finish
+from anb.lifecycle import finish
 from anb.models import Status, Video
 from anb.storage import source_key
 from anb.upload_limits import UploadLimits
@@ -25,6 +25,7 @@ from anb_web.parts import Parts
 from anb_web.settings import WebSettings
 from anb_web.tokens import issue
 from tests.boxes import FTYP, box
+from tests.leases import lease
 
 UNKNOWN = str(UUID(int=7))
 SIGN_UP = {
@@ -362,7 +363,7 @@ class TestUpload:
         self, upload, client, signed_in, make_user, clips, monkeypatch, keys, jobs
     ):
         user, key, content = make_user(), {"Idempotency-Key": "key-1"}, clips["good"].read_bytes()
-        another, mark_uploaded, begun = content[:-1] + b"x", lifecycle.mark_uploaded, []
+        another, mark_uploaded, begun = content[:-1] + b"x", lifecycle.mark_uploaded, list[bool]()
 
         def mark_late(connection, **named):
             if not begun:
@@ -502,7 +503,7 @@ class TestDirectUpload:
         video = row(begun["video_id"])
         if moment == "after the publication":
             with sessions.begin() as session:
-                finish(session.connection(), claim(session.connection(), video_id=video.id, owner="test"))
+                finish(session.connection(), lease(session.connection(), video.id))
 
         assert post(begun, content[:-1] + b"x") == 204
         assert complete(user, begun["video_id"]).status_code == 201
@@ -562,7 +563,7 @@ class TestDirectUpload:
         user, content = make_user(), clips["good"].read_bytes()
         begun, another = begin(user).json, content[:-1] + b"x"
         post(begun, content)
-        mark_uploaded, seen = lifecycle.mark_uploaded, []
+        mark_uploaded, seen = lifecycle.mark_uploaded, list[str]()
 
         def mark_late(connection, **named):
             """Before the first is accepted, a second has posted, checked, copied and been accepted."""
@@ -852,7 +853,8 @@ class TestPublic:
         player = make_user()
         made = [str(make_video(owner=player, status=Status.PROCESSED).id) for _ in range(5)]
 
-        seen, path = [], "/api/public/videos?limit=2"
+        seen: list[str] = []
+        path: str | None = "/api/public/videos?limit=2"
         while path:
             response = client.get(path)
             seen += [item["video_id"] for item in response.json]

@@ -94,9 +94,8 @@ class TestLocation:
         form = requests.Request(
             "POST", "http://x", data={"title": "t"}, files={"video_file": ("a.mp4", clips["good"].read_bytes())}
         ).prepare()
-        sent = {"data": form.body, "headers": {**bearer, "Content-Type": form.headers["Content-Type"]}}
-        sent["headers"]["Idempotency-Key"] = str(uuid4())
-        first, second = (client.post("/api/videos/upload", **sent) for _ in range(2))
+        headers = {**bearer, "Content-Type": form.headers["Content-Type"], "Idempotency-Key": str(uuid4())}
+        first, second = (client.post("/api/videos/upload", data=form.body, headers=headers) for _ in range(2))
 
         assert first.headers["Location"] == second.headers["Location"] == f"/api/videos/{first.json['video_id']}"
         assert client.get(first.headers["Location"], headers=bearer).json["video_id"] == first.json["video_id"]

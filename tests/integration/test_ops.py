@@ -20,6 +20,7 @@ from anb.storage import incoming_key, new_source, processed_key, source_key, thu
 from anb.voting import Miscount, audit, cast_vote, recount, tally
 from ops import janitor
 from ops.__main__ import main
+from tests.leases import lease
 
 
 @pytest.fixture
@@ -76,13 +77,8 @@ def processed(sessions, make_video, put):
     """A video that took two attempts, both of which have stored a result."""
     video = make_video()
     with sessions.begin() as session:
-        release(
-            session.connection(),
-            claim(session.connection(), video_id=video.id, owner="x"),
-            crashed=False,
-            delay_seconds=0,
-        )
-        finish(session.connection(), claim(session.connection(), video_id=video.id, owner="x"))
+        release(session.connection(), lease(session.connection(), video.id), crashed=False, delay_seconds=0)
+        finish(session.connection(), lease(session.connection(), video.id))
     put(source_key(video.id, None))
     for attempt in (1, 2):
         put(processed_key(video.id, attempt))
@@ -336,8 +332,8 @@ def test_dropping_takes_a_yes(ops, bury, jobs):
 
 
 def test_a_queue_without_dead_letters_is_said_in_one_line(ops, aws):
-    attributes = {"RedrivePolicy": ""}
-    boto3.client("sqs").set_queue_attributes(QueueUrl=aws.environment["ANB_QUEUE_URL"], Attributes=attributes)
+    sqs = boto3.client("sqs")
+    sqs.set_queue_attributes(QueueUrl=aws.environment["ANB_QUEUE_URL"], Attributes={"RedrivePolicy": ""})
 
     code, said = ops("dlq", "show")
 

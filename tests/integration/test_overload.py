@@ -99,14 +99,15 @@ def connected(url):
 
 def answers(connections, *, count, seconds=30):
     """Return the first answers on the connections; fewer than `count` when no more come in time."""
-    found, deadline = [], time.monotonic() + seconds
+    found: list[str] = []
+    deadline = time.monotonic() + seconds
     with selectors.DefaultSelector() as selector:
         for connection in connections:
-            selector.register(connection, selectors.EVENT_READ)
+            selector.register(connection, selectors.EVENT_READ, connection.recv)
         while len(found) < count and (left := deadline - time.monotonic()) > 0:
             for key, _ in selector.select(left):
                 selector.unregister(key.fileobj)
-                found.append(key.fileobj.recv(10_000).decode())
+                found.append(key.data(10_000).decode())
     return found
 
 

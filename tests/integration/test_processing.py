@@ -62,23 +62,27 @@ def is_black(part):
     return part.max() <= 40 and part.mean() < 0.5
 
 
-@pytest.fixture
-def run(tmp_path):
-    """Processes a file; the result is in `run.output` and `run.thumbnail`."""
+class Run:
+    """Processes a file; the result is in `output` and `thumbnail`."""
 
-    def run(source, *, progress=lambda _: None, cancelled=lambda: False):
+    def __init__(self, folder):
+        self.output, self.thumbnail, self.scratch = (folder / name for name in ("out.mp4", "out.jpg", "scratch"))
+        self.scratch.mkdir()
+
+    def __call__(self, source, *, progress=lambda _: None, cancelled=lambda: False):
         return process(
             source,
-            run.output,
-            thumbnail=run.thumbnail,
-            scratch=run.scratch,
+            self.output,
+            thumbnail=self.thumbnail,
+            scratch=self.scratch,
             progress=progress,
             cancelled=cancelled,
         )
 
-    run.output, run.thumbnail, run.scratch = (tmp_path / name for name in ("out.mp4", "out.jpg", "scratch"))
-    run.scratch.mkdir()
-    return run
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +144,7 @@ def decoded_frames(path):
 
 def test_a_long_clip_is_cut_at_thirty_seconds(run, tmp_path):
     source = make_sample(tmp_path / "in.mp4", width=320, height=180, seconds=31, fps=30)
-    shown = []
+    shown: list[float] = []
 
     result = run(source, progress=shown.append)
 
@@ -324,7 +328,7 @@ def test_scratches_in_the_media_do_not_change_the_length(run, sample, tmp_path):
 
 def test_a_cancelled_clip_leaves_nothing_behind(run, tmp_path):
     source = make_sample(tmp_path / "in.mp4", width=640, height=360, seconds=20, fps=10)
-    shown = []
+    shown: list[float] = []
 
     with pytest.raises(Cancelled):
         run(source, progress=shown.append, cancelled=lambda: bool(shown))

@@ -98,17 +98,15 @@ def test_relays_that_run_together_take_different_videos(due, sessions, jobs):
         assert relay(second.connection(), jobs) == 0
 
 
-def test_a_refusing_queue_leaves_the_video_due(due, sessions, relay_once):
-    class Refusing:
-        def backlog(self):
-            return 0
-
-        def send(self, _):
-            raise SendFailed("1 of 1 messages")
+def test_a_refusing_queue_leaves_the_video_due(due, jobs, relay_once):
+    def refuse(_):
+        raise SendFailed("1 of 1 messages")
 
     due()
-    with pytest.raises(SendFailed), sessions.begin() as session:
-        relay(session.connection(), Refusing())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs, "send", refuse)
+        with pytest.raises(SendFailed):
+            relay_once()
 
     assert relay_once() == 1
 

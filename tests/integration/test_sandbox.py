@@ -55,7 +55,7 @@ def test_a_program_ends_with_its_own_code_and_error(tmp_path):
 
 
 def test_frames_are_reported_as_they_come(tmp_path):
-    frames = []
+    frames: list[int] = []
 
     run(
         tmp_path,
@@ -178,7 +178,7 @@ signal.signal(signal.SIGTERM, leave)
 print("frame=1", flush=True)
 time.sleep(60)
 """
-    seen = []
+    seen: list[int] = []
 
     with pytest.raises(Cancelled):
         run(tmp_path, tidy, on_frame=seen.append, cancelled=lambda: bool(seen))

@@ -9,10 +9,10 @@ from sqlalchemy import inspect, text
 from sqlalchemy.orm import Session
 
 from anb.database import connect
-from anb.lifecycle import claim
 from anb.migrations import configuration, upgrade
 from anb.models import Base
 from anb.storage import source_key
+from tests.leases import lease
 
 
 def _is_comparable(_object, name, *_):
@@ -55,8 +55,8 @@ def test_videos_from_before_keep_their_source_where_it_is(empty_schema):
     upgrade(engine)
 
     with Session(engine) as session:
-        lease = claim(session.connection(), video_id=UUID(int=7), owner="test")
-    assert source_key(lease.video_id, lease.source) == f"uploads/{UUID(int=7)}/source.mp4"
+        taken = lease(session.connection(), UUID(int=7))
+    assert source_key(taken.video_id, taken.source) == f"uploads/{UUID(int=7)}/source.mp4"
     engine.dispose()
 
 

@@ -10,6 +10,7 @@ import threading
 import time
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -39,7 +40,7 @@ def metadata(cloud):
 
 @pytest.fixture
 def client(cloud):
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+    keys: dict[str, Any] = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
     client = boto3.client(
         "autoscaling", endpoint_url=cloud.url, config=Config(retries={"total_max_attempts": 1}), **keys
     )
@@ -204,6 +205,7 @@ def test_a_worker_that_was_killed_holds_nothing(tmp_path):
     mine = Share(tmp_path / "file")
     mine.take()
     with subprocess.Popen([sys.executable, "-c", hold, tmp_path / "file"], stdout=subprocess.PIPE) as other:
+        assert other.stdout
         other.stdout.readline()
         with mine.given_back() as is_last:
             assert not is_last
@@ -428,7 +430,7 @@ def test_a_message_that_arrives_during_the_termination_is_handed_back(
 @pytest.fixture
 def program(aws, cloud, database_url, engine, sessions, tmp_path):  # noqa: ARG001 for a schema that is there
     """Start workers as systemd does: settings in the environment, a socket for what they have to say."""
-    processes = []
+    processes: list[subprocess.Popen[bytes]] = []
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     listener.bind(str(tmp_path / "notify"))
     listener.settimeout(30)

@@ -17,6 +17,7 @@ from anb.storage import new_source, prefixes, processed_key, source_key, thumbna
 from anb.timings import Timings
 from anb_worker.loop import Worker
 from local.samples import make_sample
+from tests.leases import lease
 
 
 @pytest.fixture(scope="module")
@@ -271,20 +272,21 @@ def test_a_worker_that_was_overtaken_removes_its_own_result(enqueue, work, row, 
 
     with sessions.begin() as session:
         session.execute(update(Video).where(Video.id == video.id).values(lease_until=now(plus_seconds=-1)))
-        winner = lifecycle.claim(session.connection(), video_id=video.id, owner="other")
+        winner = lease(session.connection(), video.id)
     thread.join()
 
     assert (row(video).status, row(video).attempt) == (Status.PROCESSING, winner.attempt)
     assert keys() == {source_key(video.id, None)}
 
 
-def test_an_absent_object_store_costs_the_video_no_attempt(enqueue, worker, row, jobs, storage, short_clip):
-    class Away(type(storage)):
-        def download(self, _key, _path):
-            raise ConnectionError("the store is away")
+def test_an_absent_object_store_costs_the_video_no_attempt(
+    enqueue, worker, row, jobs, storage, short_clip, monkeypatch
+):
+    def away(_key, _path):
+        raise ConnectionError("the store is away")
 
     video = enqueue(short_clip)
-    worker._storage = Away(storage._client, storage._bucket)
+    monkeypatch.setattr(storage, "download", away)
 
     worker.handle(jobs.receive(wait_seconds=2))
 

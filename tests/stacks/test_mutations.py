@@ -25,20 +25,20 @@ def breaks(rule: str) -> Callable[[Any], Any]:
     return note
 
 
-def resource(a: Assembly, stack: str, type_: str, place: int = 0) -> dict[str, Any]:
+def resource(a: Assembly, stack: str, type_: str, place: int = 0) -> Any:
     """Return the definition of a resource, to be damaged."""
     return [found for found in a.resources(type_) if found.stack == stack][place].definition
 
 
-def properties(a: Assembly, stack: str, type_: str, place: int = 0) -> dict[str, Any]:
+def properties(a: Assembly, stack: str, type_: str, place: int = 0) -> Any:
     return resource(a, stack, type_, place)["Properties"]
 
 
-def launch(a: Assembly, stack: str) -> dict[str, Any]:
+def launch(a: Assembly, stack: str) -> Any:
     return properties(a, stack, "AWS::EC2::LaunchTemplate")["LaunchTemplateData"]
 
 
-def group(a: Assembly, stack: str) -> dict[str, Any]:
+def group(a: Assembly, stack: str) -> Any:
     return properties(a, stack, "AWS::AutoScaling::AutoScalingGroup")
 
 
@@ -46,7 +46,7 @@ def add(a: Assembly, stack: str, type_: str, **made_of: Any) -> None:
     a.templates[stack]["Resources"]["Added"] = {"Type": type_, "Properties": made_of}
 
 
-def queue(a: Assembly) -> dict[str, Any]:
+def queue(a: Assembly) -> Any:
     return next(q.definition["Properties"] for q in a.resources("AWS::SQS::Queue") if "RedrivePolicy" in q.properties)
 
 
@@ -229,7 +229,8 @@ def a_deployment_that_waits_for_nobody(a: Assembly) -> None:
 
 @breaks("DatabaseAlone")
 def somebody_imports_the_database(a: Assembly) -> None:
-    a.templates["AnbData"]["Outputs"] = {"Host": {"Value": "x", "Export": {"Name": "host"}}}
+    template: Any = a.templates["AnbData"]
+    template["Outputs"] = {"Host": {"Value": "x", "Export": {"Name": "host"}}}
 
 
 @breaks("DatabaseAlone")

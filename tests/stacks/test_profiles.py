@@ -44,7 +44,7 @@ def test_whatever_a_person_must_choose_can_be_overridden():
     assert (chosen.alarm_mail, chosen.budget_mail, chosen.budget_usd) == ("ops@example.org", "money@example.org", 75)
 
 
-REFUSED = [
+REFUSED: list[tuple[str, dict[str, object], str]] = [
     ("academy", {"region": "eu-west-1"}, "region must be us-east-1 or us-west-2, not 'eu-west-1'."),
     ("production", {"region": "Virginia"}, "region must be an AWS region such as us-east-1, not 'Virginia'."),
     ("academy", {"owner": "<script>"}, "owner must be 1 to 64 letters, digits"),

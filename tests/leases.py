@@ -1,0 +1,14 @@
+"""Leases that a test takes itself, in a worker's place."""
+
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from anb.lifecycle import Lease, claim
+
+
+def lease(connection: Connection, video_id: UUID) -> Lease:
+    """The lease of a video that waits for a worker."""
+    found = claim(connection, video_id=video_id, owner="test")
+    assert isinstance(found, Lease), found
+    return found
