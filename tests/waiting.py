@@ -7,13 +7,14 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T | None], *, seconds: float = 60, what: Callable[[], object] = str) -> T:
+def until(condition: Callable[[], T | None], *, seconds: float = 60, what: str | Callable[[], str] = "") -> T:
     """Return the condition's value as soon as it is true.
 
-    Raises AssertionError with what `what` returns when it is still false after so many seconds.
+    Raises AssertionError, which says `what` or what it returns then, when it is false for so many seconds.
     """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"it did not happen within {seconds:g} s: {what()}"
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what() if callable(what) else what or condition}")
         time.sleep(0.05)
     return value

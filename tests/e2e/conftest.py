@@ -1,6 +1,5 @@
 """The real processes behind nginx, and players that talk to them over HTTP."""
 
-import time
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -9,6 +8,7 @@ import pytest
 import requests
 
 from local.system import running_system
+from tests.waiting import until
 
 PASSWORD = "StrongPass123"
 
@@ -70,18 +70,3 @@ def make_player(system):
         return Player(system.url, {"Authorization": f"Bearer {token}"})
 
     return make
-
-
-@pytest.fixture(name="until")
-def until_fixture():
-    return until
-
-
-def until(condition, *, seconds=60):
-    """Return the condition's value as soon as it is true."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.1)
-    raise AssertionError(f"not within {seconds} s")

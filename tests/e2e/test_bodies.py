@@ -18,6 +18,7 @@ import requests
 
 from anb_web.bodies import SLOWEST_BYTES_PER_SECOND, WINDOW_SECONDS
 from local.samples import make_sample
+from tests.waiting import until
 
 MEBIBYTE = 1024 * 1024
 BOUNDARY = "frontera"
@@ -211,7 +212,7 @@ class TestSize:
 
             assert connection.answer().status == 201
 
-    def test_an_upload_that_breaks_off_is_none(self, system, connect, make_player, video, until):
+    def test_an_upload_that_breaks_off_is_none(self, system, connect, make_player, video):
         player, body = make_player(), form(video)
         for framing in (f"Content-Length: {len(body) + len(END)}", "Transfer-Encoding: chunked"):
             with connect() as connection:
@@ -248,9 +249,7 @@ def dripping(connections):
 
 
 class TestSlow:
-    def test_who_is_slower_than_any_phone_is_sent_away_and_a_phone_is_not(
-        self, system, connect, make_player, video, until
-    ):
+    def test_who_is_slower_than_any_phone_is_sent_away_and_a_phone_is_not(self, system, connect, make_player, video):
         player, phone = make_player(), make_player()
         with ThreadPoolExecutor() as threads, connect() as honest:
             one_megabit = {"bytes_per_second": 125_000, "seconds": WINDOW_SECONDS + 10}

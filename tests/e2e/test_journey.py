@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from anb.mp4 import read_clip
+from tests.waiting import until
 
 MEBIBYTE = 1024 * 1024
 
@@ -41,7 +42,7 @@ def encoders():
     return found
 
 
-def test_a_video_goes_from_sign_up_to_the_ranking(system, make_player, clips, tmp_path, until):
+def test_a_video_goes_from_sign_up_to_the_ranking(system, make_player, clips, tmp_path):
     player, voter = make_player(first_name="Super", last_name="Player", city="Cali"), make_player()
 
     uploaded = player.upload(clips["good"], title="Triple")
@@ -69,9 +70,7 @@ def test_a_video_goes_from_sign_up_to_the_ranking(system, make_player, clips, tm
     assert player.send("DELETE", f"/api/videos/{video_id}").status_code == 400
 
 
-def test_a_video_deleted_while_it_is_processed_leaves_no_object_and_is_found_no_more(
-    system, make_player, clips, until
-):
+def test_a_video_deleted_while_it_is_processed_leaves_no_object_and_is_found_no_more(system, make_player, clips):
     player = make_player()
     video_id = player.upload(clips["good"]).json()["video_id"]
     until(lambda: working_on(system, video_id))
@@ -83,7 +82,7 @@ def test_a_video_deleted_while_it_is_processed_leaves_no_object_and_is_found_no_
     assert player.send("GET", f"/api/videos/{video_id}").status_code == 404
 
 
-def test_a_worker_killed_in_mid_encode_loses_nothing(system, make_player, clips, until):
+def test_a_worker_killed_in_mid_encode_loses_nothing(system, make_player, clips):
     player = make_player()
     video_id = player.upload(clips["good"]).json()["video_id"]
     until(lambda: working_on(system, video_id))
@@ -93,7 +92,7 @@ def test_a_worker_killed_in_mid_encode_loses_nothing(system, make_player, clips,
     assert player.wait_for(video_id, seconds=180)["status"] == "processed"
 
 
-def test_a_worker_asked_to_stop_hands_its_video_to_the_next_at_once(system, make_player, clips, until):
+def test_a_worker_asked_to_stop_hands_its_video_to_the_next_at_once(system, make_player, clips):
     player = make_player()
     video_id = player.upload(clips["good"]).json()["video_id"]
     until(lambda: working_on(system, video_id))
@@ -103,7 +102,7 @@ def test_a_worker_asked_to_stop_hands_its_video_to_the_next_at_once(system, make
     assert player.wait_for(video_id, seconds=40)["status"] == "processed"
 
 
-def test_while_the_database_is_away_the_api_says_so_and_then_works_on(system, make_player, until):
+def test_while_the_database_is_away_the_api_says_so_and_then_works_on(system, make_player):
     player = make_player()
     system.stop("database")
     try:

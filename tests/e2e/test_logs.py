@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from local.system import running_system
+from tests.waiting import until
 
 TABLES = ("users", "videos", "login_failures", "votes", "standings", "uncounted_votes")
 
@@ -155,7 +156,7 @@ def said(printed, *words):
     return [line for line in list(printed) if all(word in line for word in words)]
 
 
-def test_when_all_is_well(send, upload, clip, token, canaries, printed, until):
+def test_when_all_is_well(send, upload, clip, token, canaries, printed):
     video_id = upload(clip).json()["video_id"]
     until(lambda: said(printed, video_id, '"processed"'))
     send("GET", "/api/public/rankings")
@@ -167,7 +168,7 @@ def test_when_all_is_well(send, upload, clip, token, canaries, printed, until):
     until(lambda: said(printed, "web", "/vote"))
 
 
-def test_when_a_client_sends_nonsense(system, state, send, token, canaries, printed, until):
+def test_when_a_client_sends_nonsense(system, state, send, token, canaries, printed):
     word = canaries["nonsense"]
     send("POST", "/api/auth/signup", json={word: word, "email": word})
     send("POST", "/api/auth/signup", data=f'{{"{word}": {word}')
@@ -198,7 +199,7 @@ def test_when_a_client_sends_nonsense(system, state, send, token, canaries, prin
     until(lambda: said(printed, "web", "/api/auth/signup", "400"))
 
 
-def test_when_the_database_stalls(system, send, upload, account, login, clip, token, printed, until):
+def test_when_the_database_stalls(system, send, upload, account, login, clip, token, printed):
     requests_to = {
         "sign-up": lambda: send("POST", "/api/auth/signup", json={**account, "email": f"b{account['email']}"}),
         "login": lambda: send("POST", "/api/auth/login", json=login),
@@ -216,7 +217,7 @@ def test_when_the_database_stalls(system, send, upload, account, login, clip, to
     until(lambda: said(printed, "web", "a part is away", "OperationalError: 2013"))
 
 
-def test_when_the_database_refuses_a_value(system, send, account, printed, until):
+def test_when_the_database_refuses_a_value(system, send, account, printed):
     with system.database.connect() as connection, connection.cursor() as cursor:
         cursor.execute(
             "CREATE TRIGGER anb.refuse BEFORE INSERT ON anb.users FOR EACH ROW BEGIN "
@@ -230,7 +231,7 @@ def test_when_the_database_refuses_a_value(system, send, account, printed, until
     until(lambda: said(printed, "web", "a part is away"))
 
 
-def test_when_the_database_is_gone(system, send, login, printed, until):
+def test_when_the_database_is_gone(system, send, login, printed):
     system.stop("database")
     try:
         assert send("POST", "/api/auth/login", json=login).status_code == 503
@@ -240,7 +241,7 @@ def test_when_the_database_is_gone(system, send, login, printed, until):
     until(lambda: said(printed, "web", "a part is away"))
 
 
-def test_when_the_store_is_gone(system, upload, clip, printed, until):
+def test_when_the_store_is_gone(system, upload, clip, printed):
     system.stop("emulator")
     try:
         assert upload(clip).status_code == 503
@@ -250,7 +251,7 @@ def test_when_the_store_is_gone(system, upload, clip, printed, until):
     until(lambda: said(printed, "web", "a part is away", "EndpointConnectionError"))
 
 
-def test_when_the_queue_is_gone_or_holds_nonsense(system, upload, clip, canaries, printed, until):
+def test_when_the_queue_is_gone_or_holds_nonsense(system, upload, clip, canaries, printed):
     keys: dict[str, Any] = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
     with closing(boto3.client("sqs", endpoint_url=system.emulator.endpoint, **keys)) as sqs:
         sqs.delete_queue(QueueUrl=system.environment["ANB_QUEUE_URL"])
@@ -262,14 +263,14 @@ def test_when_the_queue_is_gone_or_holds_nonsense(system, upload, clip, canaries
         until(lambda: said(printed, "worker", "unreadable message"))
 
 
-def test_when_ffmpeg_fails(upload, bad_clip, printed, until):
+def test_when_ffmpeg_fails(upload, bad_clip, printed):
     video_id = upload(bad_clip).json()["video_id"]
 
     until(lambda: said(printed, "worker", video_id, '"failed"'))
     until(lambda: said(printed, "worker", "ffmpeg refused a file"))
 
 
-def test_when_the_api_is_gone(system, send, account, printed, until):
+def test_when_the_api_is_gone(system, send, account, printed):
     system.stop("web")
     try:
         assert send("POST", "/api/auth/signup", json=account).status_code == 503

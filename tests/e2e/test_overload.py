@@ -14,6 +14,7 @@ from sqlalchemy import update
 from anb.database import connect, sessions
 from anb.models import Standing, Status, User, Video, now
 from local.system import SERVICES, running_system
+from tests.waiting import until
 
 CLASS = 30
 PASSWORD = "StrongPass123"
@@ -104,7 +105,7 @@ def frozen(system, service):
         os.killpg(system.pid(service), signal.SIGCONT)
 
 
-def test_health_fails_within_seconds_when_the_application_hangs(system, until):
+def test_health_fails_within_seconds_when_the_application_hangs(system):
     with frozen(system, "web"):
         hanging = health(system)
 

@@ -22,6 +22,7 @@ from playwright.sync_api import CDPSession, Page, expect, sync_playwright
 
 from local import packages
 from local.errors import ProgramMissing
+from tests.waiting import until
 
 PASSWORD = "StrongPass123"
 PICTURES = Path(__file__).parents[2] / "build" / "site"
@@ -272,7 +273,7 @@ def test_a_video_goes_from_the_form_to_the_gallery_where_it_plays(visit):
 
 
 @pytest.mark.usefixtures("published")
-def test_a_vote_counts_once_and_moves_the_ranking(visit, until):
+def test_a_vote_counts_once_and_moves_the_ranking(visit):
     visit.open("/")
     visit.card("Triple sobre la bocina").locator("[data-vote]").click()
     visit.page.wait_for_url("**/ingresar?**")
@@ -608,7 +609,7 @@ def make_first(system, make_player):
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW, {"width": 320, "height": 640}], ids=["wide", "narrow", "small"])
-def test_no_name_makes_a_page_wider_than_its_window(opened, system, make_first, until, size):
+def test_no_name_makes_a_page_wider_than_its_window(opened, system, make_first, size):
     player = make_first(name=LONGEST_WORD, city=LONGEST_WORD, title=LONGEST_WORD * 2)
     until(lambda: LONGEST_WORD in requests.get(system.url, timeout=30).text)
     addresses = ("/", "/ranking", f"/ranking?ciudad={LONGEST_WORD}", f"/ranking?ciudad={'V' * 100}", "/mis-videos")
@@ -627,7 +628,7 @@ def test_no_name_makes_a_page_wider_than_its_window(opened, system, make_first, 
     assert dialog <= 0
 
 
-def test_a_name_reorders_nothing_but_itself(visit, system, make_first, until):
+def test_a_name_reorders_nothing_but_itself(visit, system, make_first):
     """Names of earlier days may hold what sign-up refuses by now."""
     name, city, title = "\u202egnirtS", "\u2067ytiC", "\u202eeltiT"
     visit.enter_as(make_first(name=name, city=city, title=title))

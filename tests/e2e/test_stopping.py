@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -16,18 +15,12 @@ import pytest
 
 from local.loopback import is_free
 from local.state import State
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 CTRL_C = b"\x03"
 ENDS_WITHIN_SECONDS = 10
 OWN = {".git", ".local", "build", "local"}  # of each checkout
-
-
-def eventually(holds: Callable[[], object], *, within_seconds: float, what: Callable[[], str] = str) -> None:
-    deadline = time.monotonic() + within_seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"it did not happen in time: {what()}"
-        time.sleep(0.02)
 
 
 class Terminal:
@@ -52,7 +45,7 @@ class Terminal:
         os.write(self._ours, keys)
 
     def wait_for(self, text: str, *, within_seconds: float = 90) -> None:
-        eventually(lambda: text in self.text or not self._reader.is_alive(), within_seconds=within_seconds)
+        until(lambda: text in self.text or not self._reader.is_alive(), seconds=within_seconds)
         assert text in self.text, self.text
 
     def wait_for_end(self, *, within_seconds: float = ENDS_WITHIN_SECONDS) -> int:
@@ -142,7 +135,7 @@ def freeze(folder: Path, part: str) -> None:
 
 
 def assert_nothing_is_left(folder: Path) -> None:
-    eventually(lambda: not processes_of(folder), within_seconds=2, what=lambda: str(processes_of(folder)))
+    until(lambda: not processes_of(folder), seconds=2, what=lambda: str(processes_of(folder)))
     assert all(is_free(int(file.read_text())) for file in (folder / ".local").glob("ports/*"))
     with State(folder / ".local").locked():
         pass
@@ -198,9 +191,9 @@ def test_what_a_script_runs_in_the_background_ends_by(start, checkout, number):
 
     os.killpg(terminal.process.pid, number)
 
-    eventually(
+    until(
         lambda: not processes_of(checkout),
-        within_seconds=ENDS_WITHIN_SECONDS,
+        seconds=ENDS_WITHIN_SECONDS,
         what=lambda: f"{processes_of(checkout)}",
     )
     assert "stopping…" in terminal.text
@@ -216,7 +209,7 @@ def test_ctrl_c_ends_make_run_while_programs_are_fetched(start, checkout, tmp_pa
     fetcher.chmod(0o755)
     only = [fetcher.parent, *(Path(folder) for folder in ("/usr/bin", "/bin"))]
     terminal = start("make", "run", PATH=os.pathsep.join(map(str, only)))
-    eventually(lambda: any("apt-get" in each for each in processes_of(checkout).values()), within_seconds=30)
+    until(lambda: any("apt-get" in each for each in processes_of(checkout).values()), seconds=30)
 
     terminal.press(CTRL_C)
 
@@ -245,13 +238,13 @@ def test_ctrl_c_ends_the_setup(start, checkout):
 def test_signals_end_a_setup_that_a_script_started(start, checkout):
     (checkout / ".venv").unlink()
     terminal = start("sh", "-c", "trap : INT TERM; make setup & wait; wait", PYTHON=sys.executable)
-    eventually(lambda: any("-m venv" in each for each in processes_of(checkout).values()), within_seconds=30)
+    until(lambda: any("-m venv" in each for each in processes_of(checkout).values()), seconds=30)
 
     os.killpg(terminal.process.pid, signal.SIGINT)
 
-    eventually(
+    until(
         lambda: not processes_of(checkout),
-        within_seconds=ENDS_WITHIN_SECONDS,
+        seconds=ENDS_WITHIN_SECONDS,
         what=lambda: f"{processes_of(checkout)}",
     )
     assert "stopping…" in terminal.text
@@ -259,7 +252,7 @@ def test_signals_end_a_setup_that_a_script_started(start, checkout):
 
 def test_ctrl_c_ends_make_demo_while_it_makes_clips(start, checkout):
     terminal = start("make", "demo")
-    eventually(lambda: any("ffmpeg" in each for each in processes_of(checkout).values()), within_seconds=60)
+    until(lambda: any("ffmpeg" in each for each in processes_of(checkout).values()), seconds=60)
 
     terminal.press(CTRL_C)
 
@@ -272,12 +265,12 @@ def test_ctrl_c_ends_make_demo_while_it_makes_clips(start, checkout):
 def test_ctrl_c_ends_make_demo_while_clips_are_processed(start, checkout):
     terminal = start("make", "demo")
     terminal.wait_for("players from")
-    eventually(
+    until(
         lambda: any(
             "anb_worker" not in each and "ffmpeg" in each and "body" in each
             for each in processes_of(checkout).values()
         ),
-        within_seconds=60,
+        seconds=60,
     )
 
     terminal.press(CTRL_C)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from local.emulator import DEAD_LETTERS
 from tests.faults.oracle import dashed
 from tests.faults.stage import Stage
-from tests.faults.world import until
+from tests.waiting import until
 
 UPLOADS = int(os.environ.get("FAULTS_UPLOADS", "200"))
 STOPS_WITHIN_SECONDS = 25

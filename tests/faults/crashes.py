@@ -8,7 +8,8 @@ from tests.faults import steps
 from tests.faults.clients import Clients
 from tests.faults.oracle import RECOVERY_SECONDS
 from tests.faults.stage import Stage
-from tests.faults.world import Order, until
+from tests.faults.world import Order
+from tests.waiting import until
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from local.emulator import QUEUE
 from tests.faults.clients import Clients
 from tests.faults.stage import Stage
 from tests.faults.tcp import Loss
-from tests.faults.world import until
+from tests.waiting import until
 
 ACCEPTS_WITHIN_SECONDS = 6  # of which the sending may take 3
 

@@ -12,7 +12,8 @@ from local.emulator import DEAD_LETTERS
 from tests.faults.clients import Clients
 from tests.faults.clips import make_bad_clip, make_clip
 from tests.faults.oracle import History, Verdict, judge
-from tests.faults.world import Order, World, running_world, until
+from tests.faults.world import Order, World, running_world
+from tests.waiting import until
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -265,17 +265,6 @@ class World(Supervisor):
             if self.is_alive(name):
                 with suppress(ProcessLookupError):
                     os.killpg(os.getpgid(self.pid(name)), signal.SIGKILL)
-
-
-def until(condition: Callable[[], Value], *, seconds: float = 60, what: str = "") -> Value:
-    """Return the condition's value as soon as it is true; raises AssertionError when it stays false."""
-    deadline = time.monotonic() + seconds
-    while True:
-        if value := condition():
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:g} s: {what or condition}")
-        time.sleep(0.05)
 
 
 @contextmanager

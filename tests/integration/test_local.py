@@ -7,8 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,15 +22,9 @@ from local.proxy import Proxy
 from local.state import State
 from local.supervisor import Service, Supervisor
 from local.system import run, running_proxy
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def eventually(holds: Callable[[], object], *, within_seconds: float = 15) -> None:
-    deadline = time.monotonic() + within_seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def is_running(pid: int) -> bool:
@@ -66,7 +59,7 @@ def test_a_service_that_is_killed_is_started_again() -> None:
 
         supervisor.kill("sleeper", signal.SIGKILL)
 
-        eventually(lambda: supervisor.pid("sleeper") != first and supervisor.is_alive("sleeper"))
+        until(lambda: supervisor.pid("sleeper") != first and supervisor.is_alive("sleeper"))
         assert "sleeper: died by SIGKILL; starting it again" in lines
 
 
@@ -107,7 +100,7 @@ def test_parts_stop_in_reverse_order_each_before_the_next() -> None:
     slow = "trap 'sleep 0.2; echo stopped; exit' TERM; echo started; while :; do sleep 0.01; done"
     with supervised(service("first", "sh", "-c", slow), service("second", "sh", "-c", slow)) as (supervisor, lines):
         supervisor.start_all()
-        eventually(lambda: len(lines) == 2)
+        until(lambda: len(lines) == 2)
         supervisor.stop_all()
 
     assert lines[2:] == ["second: stopped", "first: stopped"]
@@ -117,7 +110,7 @@ def test_a_service_that_ignores_the_signal_is_killed_with_its_children() -> None
     stubborn = service("stubborn", "sh", "-c", "trap '' TERM; sleep 60 & echo $!; wait", stop_within_seconds=0.2)
     with supervised(stubborn) as (supervisor, lines):
         supervisor.start_all()
-        eventually(lambda: lines)
+        until(lambda: lines)
         child = int(lines[0].removeprefix("stubborn: "))
         supervisor.stop_all()
 
@@ -140,7 +133,7 @@ supervisor.wait()
         process.kill()
 
     assert len(pids) == 2
-    eventually(lambda: not any(is_running(pid) for pid in pids))
+    until(lambda: not any(is_running(pid) for pid in pids))
 
 
 def test_a_service_that_was_stopped_stays_down_until_it_is_started() -> None:
@@ -247,7 +240,7 @@ def test_the_database_keeps_what_was_committed_when_it_is_killed(tmp_path: Path)
         first = supervisor.pid("database")
 
         supervisor.kill("database", signal.SIGKILL)
-        eventually(lambda: supervisor.pid("database") != first and supervisor.is_alive("database"))
+        until(lambda: supervisor.pid("database") != first and supervisor.is_alive("database"))
 
         with server.connect() as connection, connection.cursor() as cursor:
             cursor.execute("SELECT id FROM anb.kept")
@@ -261,7 +254,7 @@ def test_the_queues_are_there_again_when_the_emulator_was_killed(tmp_path: Path)
         first = supervisor.pid("emulator")
 
         supervisor.kill("emulator", signal.SIGKILL)
-        eventually(lambda: supervisor.pid("emulator") != first and supervisor.is_alive("emulator"))
+        until(lambda: supervisor.pid("emulator") != first and supervisor.is_alive("emulator"))
 
         attributes = requests.get(
             aws.queue_url, params={"Action": "GetQueueAttributes", "AttributeName.1": "All"}, timeout=5

@@ -12,6 +12,7 @@ import pytest
 from anb_worker import sandbox
 from anb_worker.failures import Cancelled, Crashed
 from anb_worker.sandbox import Limits
+from tests.waiting import until
 
 needs = {
     tool: pytest.mark.skipif(tool not in sandbox._working_tools(), reason=f"{tool} does not work here")
@@ -39,13 +40,6 @@ def is_alive(path):
     except ProcessLookupError:
         return False
     return True
-
-
-def wait_until(condition, *, seconds=5):
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return condition()
 
 
 def test_a_program_ends_with_its_own_code_and_error(tmp_path):
@@ -150,8 +144,8 @@ def test_a_stuck_program_that_is_deaf_to_sigterm_is_killed_with_its_children(tmp
         run(tmp_path, DEAF, tmp_path, limits=Limits(stall_seconds=1, grace_seconds=0.3))
 
     assert time.monotonic() - started < 5
-    assert wait_until(lambda: not is_alive(tmp_path / "parent"))
-    assert wait_until(lambda: not is_alive(tmp_path / "child"))
+    until(lambda: not is_alive(tmp_path / "parent"))
+    until(lambda: not is_alive(tmp_path / "child"))
 
 
 def test_a_program_that_is_too_slow_as_a_whole_is_killed(tmp_path):
@@ -196,7 +190,7 @@ time.sleep(0.3)
 """
 
     assert run(tmp_path, orphan, tmp_path).code == 0
-    assert wait_until(lambda: not is_alive(tmp_path / "child"))
+    until(lambda: not is_alive(tmp_path / "child"))
 
 
 def test_a_killed_program_has_crashed(tmp_path):
@@ -219,12 +213,12 @@ os.rename(sys.argv[1] + "/parent.new", sys.argv[1] + "/parent")
 time.sleep(60)
 """
     process = subprocess.Popen([sys.executable, "-c", worker, sleeper, str(tmp_path)])
-    assert wait_until((tmp_path / "parent").exists)
+    until((tmp_path / "parent").exists)
 
     process.send_signal(signal.SIGKILL)
     process.wait()
 
-    assert wait_until(lambda: not is_alive(tmp_path / "parent"))
+    until(lambda: not is_alive(tmp_path / "parent"))
 
 
 def test_a_machine_without_the_tools_is_told_once_and_works(tmp_path, monkeypatch, caplog):

@@ -25,6 +25,7 @@ from anb_worker.termination import Protection, Termination
 from anb_worker.watchdog import Watchdog
 from local.samples import make_sample
 from tests.instance_cloud import running_cloud
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -80,15 +81,6 @@ def make_termination(metadata, group, stop, tmp_path):
 def make_protection(group, tmp_path):
     (tmp_path / "work").touch()
     return lambda: Protection(group, work=tmp_path / "work")
-
-
-def until(condition, *, seconds=30):
-    """Wait for what another thread or process brings about."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.02)
-    return found
 
 
 # ---- metadata

@@ -18,6 +18,7 @@ from anb.timings import Timings
 from anb_worker.loop import Worker
 from local.samples import make_sample
 from tests.leases import lease
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -79,16 +80,6 @@ def work(worker, jobs):
         worker.handle(jobs.receive(wait_seconds=2))
 
     return once
-
-
-def until(condition):
-    """Wait for what another thread brings about."""
-    waiting = threading.Event()
-    for _ in range(600):
-        if condition():
-            return
-        waiting.wait(0.05)
-    raise AssertionError("it never happened")
 
 
 def test_a_job_ends_with_a_public_video_and_an_empty_queue(enqueue, work, row, keys, jobs, short_clip, tmp_path):
