@@ -12,9 +12,14 @@ def until(condition: Callable[[], T | None], *, seconds: float = 60, what: str |
 
     Raises AssertionError, which says `what` or what it returns then, when it is false for so many seconds.
     """
+    if value := within(seconds, condition):
+        return value
+    raise AssertionError(f"not within {seconds:g} s: {what() if callable(what) else what or condition}")
+
+
+def within(seconds: float, condition: Callable[[], T | None]) -> T | None:
+    """Return the condition's value as soon as it is true, or what it is after so many seconds."""
     deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:g} s: {what() if callable(what) else what or condition}")
+    while not (value := condition()) and time.monotonic() < deadline:
         time.sleep(0.05)
     return value

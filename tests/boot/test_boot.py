@@ -15,7 +15,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -40,6 +39,7 @@ from stacks import names
 from stacks.web import PORT
 from tests.deploy.lab import Lab, running_lab
 from tests.instance_cloud import InstanceCloud, running_cloud
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "StrongPass123"
@@ -372,12 +372,8 @@ def make_certificates(folder: Path) -> None:
     )
 
 
-def eventually(holds: Callable[[], Any], *, machine: Machine, within_seconds: float = 240) -> Any:
-    deadline = time.monotonic() + within_seconds
-    while not (value := holds()):
-        assert time.monotonic() < deadline, f"not in time; the machine said: {machine.output()[-3000:]}"
-        time.sleep(0.1)
-    return value
+def eventually(holds: Callable[[], Any], *, machine: Machine) -> Any:
+    return until(holds, seconds=240, what=lambda: f"the machine said: {machine.output()[-3000:]}")
 
 
 SUCCESS = "cfn-signal --region us-east-1 --stack {0} --resource Group --success true"

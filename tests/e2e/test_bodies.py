@@ -95,7 +95,7 @@ def upload_slowly(connection, player, video, *, bytes_per_second, seconds):
     begun = time.monotonic()
     for number, start in enumerate(range(at_once, len(body), step)):
         connection.send(body[start : start + step])
-        time.sleep(max(0.0, begun + (number + 1) / 10 - time.monotonic()))
+        time.sleep(max(0.0, begun + (number + 1) / 10 - time.monotonic()))  # the client's speed
     return connection.answer()
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from local.emulator import DEAD_LETTERS
 from tests.faults.oracle import dashed
 from tests.faults.stage import Stage
-from tests.waiting import until
+from tests.waiting import until, within
 
 UPLOADS = int(os.environ.get("FAULTS_UPLOADS", "200"))
 STOPS_WITHIN_SECONDS = 25
@@ -26,7 +26,7 @@ def random_kills(stage: Stage) -> None:
     kills = 0
     with clients.meanwhile(UPLOADS, lambda: clients.upload(wanted=EITHER), threads=6) as load:
         while not load.is_over() or (stage.unfinished(clients) and kills < UPLOADS // 5):
-            time.sleep(chance.uniform(2, 5))
+            time.sleep(chance.uniform(2, 5))  # the kills' pace
             victim = "web" if kills % 6 == 5 else chance.choice(stage.workers)
             if stage.world.is_alive(victim):
                 os.killpg(stage.world.pid(victim), signal.SIGKILL)
@@ -122,8 +122,7 @@ def noticed_while_idle(stage: Stage) -> None:
 def _replaced(stage: Stage, waiting: str) -> list[str]:
     """End an instance whose workers have completed the action and start another; what is wrong about the first."""
     wrong = []
-    with suppress(AssertionError):
-        until(lambda: stage.world.messages() == (1, 0), seconds=VISIBLE_WITHIN_SECONDS)
+    within(VISIBLE_WITHIN_SECONDS, lambda: stage.world.messages() == (1, 0))
     if (found := stage.world.messages()) != (1, 0):
         wrong.append(f"an instance in termination leaves {found[0]} messages, {found[1]} invisible")
     if dead := [name for name in stage.workers[:2] if not stage.world.is_alive(name)]:

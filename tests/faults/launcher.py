@@ -27,6 +27,7 @@ from weakref import WeakKeyDictionary
 
 from tests.faults import steps
 from tests.faults.clocks import CLOCKS
+from tests.waiting import within
 
 FOLDER = Path(os.environ["ANB_FAULTS"])
 HELD_SECONDS = 300  # the longest that a process waits at a step
@@ -241,9 +242,7 @@ def _obey(order: Path, step: str, side: str, video: str | None) -> None:
 
 def _hold(gate: Path) -> None:
     """Wait here until the gate is opened."""
-    deadline = time.monotonic() + HELD_SECONDS
-    while not gate.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    within(HELD_SECONDS, gate.exists)
 
 
 if __name__ == "__main__":

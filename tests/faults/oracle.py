@@ -16,6 +16,7 @@ from pathlib import Path
 from local.emulator import BUCKET
 from local.inspection import HEIGHT, WIDTH, read_file
 from tests.faults.world import World
+from tests.waiting import within
 
 RECOVERY_SECONDS = 150  # the most that an accepted video waits after the last fault
 _KEY = re.compile(r"(?:(?:incoming|processed|thumbnails)|uploads(?=/.{36}/[0-9a-f]{32}/))/([0-9a-f-]{36})/.+")
@@ -114,12 +115,11 @@ def _rows(world: World, history: History) -> list[_Row]:
 
 def _await_ends(world: World, history: History, patience_seconds: float) -> float:
     """How long after the last fault the last video reached its end."""
-    while True:
-        waiting = [row for row in _rows(world, history) if row.status in {"uploaded", "processing"}]
-        passed = max(0.0, time.monotonic() - history.last_fault)
-        if not waiting or passed > patience_seconds:
-            return passed
-        time.sleep(0.2)
+    within(
+        history.last_fault + patience_seconds - time.monotonic(),
+        lambda: not any(row.status in {"uploaded", "processing"} for row in _rows(world, history)),
+    )
+    return max(0.0, time.monotonic() - history.last_fault)
 
 
 def _recoveries(world: World) -> list[float]:
@@ -167,9 +167,7 @@ def _judge_videos(world: World, history: History, rows: dict[str, _Row], verdict
 def _judge_votes(world: World, history: History, verdict: Verdict) -> None:
     if not history.voted_on:
         return
-    deadline = time.monotonic() + 30
-    while world.rows("SELECT 1 FROM anb.uncounted_votes LIMIT 1") and time.monotonic() < deadline:
-        time.sleep(0.2)
+    within(30, lambda: not world.rows("SELECT 1 FROM anb.uncounted_votes LIMIT 1"))
     for video_id in sorted(history.voted_on):
         found = {row[0] for row in world.rows("SELECT user_id FROM anb.votes WHERE video_id = %s", _bare(video_id))}
         sure = {voter for voter, voted in history.votes if voted == video_id}
@@ -237,9 +235,7 @@ def _picture_problems(world: World, row: _Row, keys: set[str]) -> list[str]:
 
 def _judge_queue(world: World, verdict: Verdict, *, dead_letters: int) -> None:
     # A repeated message may be invisible for one more timeout
-    deadline = time.monotonic() + 2 * world.lease_seconds + 30
-    while sum(world.messages()) and time.monotonic() < deadline:
-        time.sleep(0.2)
+    within(2 * world.lease_seconds + 30, lambda: not sum(world.messages()))
     if any(left := world.messages()):
         verdict.problems.append(f"the queue still holds {left} messages")
     if (dead := world.dead_letters()) != dead_letters:
@@ -247,9 +243,7 @@ def _judge_queue(world: World, verdict: Verdict, *, dead_letters: int) -> None:
 
 
 def _judge_machine(world: World, verdict: Verdict) -> None:
-    deadline = time.monotonic() + 10
-    while (world.stray_encoders() or world.scratch_files()) and time.monotonic() < deadline:
-        time.sleep(0.2)
+    within(10, lambda: not world.stray_encoders() and not world.scratch_files())
     if stray := world.stray_encoders():
         verdict.problems.append(f"processes still work in scratch: {stray}")
     if files := world.scratch_files():

@@ -91,7 +91,7 @@ def queue_recreated(stage: Stage) -> None:
     clients = stage.begin()
     with clients.meanwhile(8, clients.upload, threads=2):
         stage.world.sqs.delete_queue(QueueUrl=stage.world.queue_url(QUEUE))
-        time.sleep(3)
+        time.sleep(3)  # so long there is no queue
         stage.world.make_queues()
     clients.history.fault()
     stage.end("the queue is deleted and made again", clients, orphans=False)
@@ -138,7 +138,7 @@ def database_hangs(stage: Stage) -> None:
     video_id = clients.upload()
     stage.await_status(video_id, "processing", "processed")
     stage.world.to_database.hang()
-    time.sleep(1.5 * stage.world.lease_seconds)
+    time.sleep(1.5 * stage.world.lease_seconds)  # so long nothing passes
     stage.world.to_database.heal()
     clients.history.fault()
     stage.end("the database hangs for longer than a lease", clients)
@@ -191,7 +191,7 @@ def store_fails(stage: Stage) -> None:
     stage.world.to_store.cut()
     stage.start(stage.workers)
     with clients.meanwhile(3, clients.upload, threads=3):
-        time.sleep(8)
+        time.sleep(8)  # so long the store fails
         stage.world.to_store.heal()
     clients.history.fault()
     stage.end("the store fails", clients)
@@ -205,7 +205,7 @@ def bucket_missing(stage: Stage) -> None:
     stage.world.to_store.answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     stage.world.to_store.cut()
     stage.start(stage.workers)
-    time.sleep(6)
+    time.sleep(6)  # so long there is no bucket
     stage.world.to_store.heal()
     clients.history.fault()
     stage.end("the bucket is missing for a while", clients)
@@ -229,7 +229,7 @@ def store_truncates(stage: Stage) -> None:
     stage.world.to_store.truncate_after = 50_000
     stage.world.to_store.cut()
     stage.start(stage.workers)
-    time.sleep(12)
+    time.sleep(12)  # so long connections break
     stage.world.to_store.heal()
     clients.history.fault()
     verdict = stage.end("the store truncates", clients)
@@ -246,7 +246,7 @@ def store_hangs(stage: Stage) -> None:
     stage.world.to_store.hang()
     stage.start(stage.workers)
     with clients.meanwhile(2, clients.upload, threads=2):
-        time.sleep(10)
+        time.sleep(10)  # so long the store hangs
         stage.world.to_store.heal()
     clients.history.fault()
     stage.end("the store hangs", clients)

@@ -147,7 +147,7 @@ class TcpProxy:
         while data := await reader.read(_CHUNK):
             await link.flowing.wait()
             if self.latency_seconds:
-                await asyncio.sleep(self.latency_seconds)
+                await asyncio.sleep(self.latency_seconds)  # the delay that is asked for
             if link.losing:
                 self.lost += 1
                 link.broken = True

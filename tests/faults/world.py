@@ -26,6 +26,7 @@ from local.supervisor import Service, Supervisor
 from tests.faults.clocks import CLOCKS
 from tests.faults.tcp import TcpProxy
 from tests.instance_cloud import InstanceCloud, running_cloud
+from tests.waiting import until
 
 Value = TypeVar("Value")
 
@@ -189,16 +190,18 @@ class World(Supervisor):
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """What the database answers, past every proxy; waits for one that is starting."""
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                with self.database.connect() as connection, connection.cursor() as cursor:
-                    cursor.execute(query, values)
-                    return list(cursor.fetchall())
-            except pymysql.err.OperationalError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.2)
+
+        def answer() -> tuple[list[tuple[Any, ...]]] | None:
+            with (
+                suppress(pymysql.err.OperationalError),
+                self.database.connect() as connection,
+                connection.cursor() as cursor,
+            ):
+                cursor.execute(query, values)
+                return (list(cursor.fetchall()),)
+            return None
+
+        return until(answer, seconds=30, what="the database answers")[0]
 
     def keys(self) -> set[str]:
         """Every object in the bucket."""

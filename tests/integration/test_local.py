@@ -59,7 +59,7 @@ def test_a_service_that_is_killed_is_started_again() -> None:
 
         supervisor.kill("sleeper", signal.SIGKILL)
 
-        until(lambda: supervisor.pid("sleeper") != first and supervisor.is_alive("sleeper"))
+        until(lambda: supervisor.pid("sleeper") != first and supervisor.is_alive("sleeper"), seconds=15)
         assert "sleeper: died by SIGKILL; starting it again" in lines
 
 
@@ -133,7 +133,7 @@ supervisor.wait()
         process.kill()
 
     assert len(pids) == 2
-    until(lambda: not any(is_running(pid) for pid in pids))
+    until(lambda: not any(is_running(pid) for pid in pids), seconds=15)
 
 
 def test_a_service_that_was_stopped_stays_down_until_it_is_started() -> None:

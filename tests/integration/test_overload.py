@@ -19,6 +19,7 @@ import requests
 from anb import voting
 from anb_web import bulkheads, create_app
 from local import loopback
+from tests.waiting import until
 
 LOGIN, COMPLETE = "POST /api/auth/login", f"POST /api/videos/uploads/{uuid4()}/complete"
 UPLOAD, READY, READ = "POST /api/videos/upload", "GET /readyz", "GET /api/public/rankings"
@@ -30,8 +31,7 @@ def app_that_holds():
     app = create_app()
 
     def hold(**_):
-        while not Path(os.environ["TEST_RELEASED"]).exists():
-            time.sleep(0.02)
+        until(Path(os.environ["TEST_RELEASED"]).exists)
         return {"released": True}
 
     app.view_functions |= dict.fromkeys(os.environ["TEST_HELD"].split(), hold)
@@ -67,9 +67,8 @@ def serving(environment, held, released):
         stdout=subprocess.DEVNULL,
     )
     try:
-        while loopback.status(port, "/healthz") != 200:
-            assert server.poll() is None
-            time.sleep(0.05)
+        until(lambda: loopback.status(port, "/healthz") == 200 or server.poll() is not None)
+        assert server.poll() is None
         yield f"http://{loopback.ADDRESS}:{port}", released.touch
     finally:
         released.touch()

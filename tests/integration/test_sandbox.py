@@ -144,8 +144,8 @@ def test_a_stuck_program_that_is_deaf_to_sigterm_is_killed_with_its_children(tmp
         run(tmp_path, DEAF, tmp_path, limits=Limits(stall_seconds=1, grace_seconds=0.3))
 
     assert time.monotonic() - started < 5
-    until(lambda: not is_alive(tmp_path / "parent"))
-    until(lambda: not is_alive(tmp_path / "child"))
+    until(lambda: not is_alive(tmp_path / "parent"), seconds=5)
+    until(lambda: not is_alive(tmp_path / "child"), seconds=5)
 
 
 def test_a_program_that_is_too_slow_as_a_whole_is_killed(tmp_path):
@@ -190,7 +190,7 @@ time.sleep(0.3)
 """
 
     assert run(tmp_path, orphan, tmp_path).code == 0
-    until(lambda: not is_alive(tmp_path / "child"))
+    until(lambda: not is_alive(tmp_path / "child"), seconds=5)
 
 
 def test_a_killed_program_has_crashed(tmp_path):
@@ -213,12 +213,12 @@ os.rename(sys.argv[1] + "/parent.new", sys.argv[1] + "/parent")
 time.sleep(60)
 """
     process = subprocess.Popen([sys.executable, "-c", worker, sleeper, str(tmp_path)])
-    until((tmp_path / "parent").exists)
+    until((tmp_path / "parent").exists, seconds=5)
 
     process.send_signal(signal.SIGKILL)
     process.wait()
 
-    until(lambda: not is_alive(tmp_path / "parent"))
+    until(lambda: not is_alive(tmp_path / "parent"), seconds=5)
 
 
 def test_a_machine_without_the_tools_is_told_once_and_works(tmp_path, monkeypatch, caplog):
