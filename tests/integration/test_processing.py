@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 
 import imageio_ffmpeg
@@ -16,7 +17,7 @@ from anb.mp4 import read_clip
 from anb.mp4.boxes import boxes_in, table_rows
 from anb.mp4.layout import file_boxes, read_layout
 from anb.mp4.tracks import video_track
-from anb_worker import encoding
+from anb_worker import encoding, sandbox
 from anb_worker.__main__ import main
 from anb_worker.encoding import Colour
 from anb_worker.failures import Cancelled, Unprocessable
@@ -212,7 +213,7 @@ def test_the_coding_of_the_colours_is_recognised(tmp_path, shape, colour):
     shape = {"width": 320, "height": 180, "seconds": 0.2, "audio": False} | shape
     source = make_sample(tmp_path / encoding.SOURCE, **shape)
 
-    assert _colour(tmp_path, read(source), lambda: False) is colour
+    assert _colour(partial(sandbox.run, folder=tmp_path), read(source)) is colour
 
 
 def test_an_untagged_hd_clip_keeps_its_colours(run, tmp_path):

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(autouse=True)
 def published(monkeypatch):
     """What has been written into the documentation."""
-    published = {}
+    published: dict[str, str] = {}
     monkeypatch.setattr(report, "publish", published.__setitem__)
     return published
 
