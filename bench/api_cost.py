@@ -5,11 +5,10 @@ it is compared with (api_floor.py) take turns within one run.
 """
 
 import itertools
-import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +26,7 @@ from bench.clips import free_box
 from bench.figures import Rounds, percentile
 from bench.report import CannotMeasure, Report, table
 from bench.system import account, fill, video_id
+from bench.wire import Request
 from local import applications, console, loopback
 from local.samples import make_sample
 from local.supervisor import Service, Supervisor
@@ -73,18 +73,10 @@ class Effort:
     requests: int  # per case, side and round
 
 
-@dataclass(frozen=True)
-class Request:
-    """One request of a case."""
-
-    method: str
-    path: str
-    token: str = ""
-    body: bytes | None = None
-
-
 Make = Callable[[int], Sequence[Request]]
 """Makes so many requests of a case."""
+Side = tuple[Callable[[Sequence[Request]], float], Make]
+"""What is measured of the requests, and what makes them."""
 
 
 def measure(*, quick: bool) -> Report:
@@ -146,7 +138,7 @@ def public(path: str) -> Make:
 
 def login(count: int) -> list[Request]:
     """Return logins of different players."""
-    return [Request("POST", "/api/auth/login", body=json.dumps(account(1 + n)).encode()) for n in range(count)]
+    return [Request("POST", "/api/auth/login", body=account(1 + n)) for n in range(count)]
 
 
 def _tokens(secret: str) -> dict[int, str]:
@@ -174,36 +166,27 @@ class Server:
         """Return the most memory that one of its workers has held."""
         return processes.peak_kib(processes.children(self.pid)) / 1024
 
-    def times_ms(self, sent: Sequence[Request]) -> list[float]:
-        """Send the requests one after the other over one connection, as a load balancer does; return their times."""
-        times = []
+    def send(self, sent: Iterable[Request]) -> Iterator[tuple[float, bytes]]:
+        """Send the requests in turn over one connection, as a load balancer does; yield milliseconds and bodies."""
         with closing(HTTPConnection(loopback.ADDRESS, self.port, timeout=60)) as connection:
             for request in sent:
                 begun = time.perf_counter()
-                _answer(connection, request)
-                times.append((time.perf_counter() - begun) * 1000)
-        return times
+                connection.request(request.method, request.path, request.content or None, request.headers)
+                response = connection.getresponse()
+                body = response.read()
+                if response.status >= 300:
+                    raise CannotMeasure(f"{request.method} {request.path}: {response.status} {body[:200]!r}")
+                yield (time.perf_counter() - begun) * 1000, body
+
+    def p95_ms(self, sent: Sequence[Request]) -> float:
+        """Return the time within which 95 % of the requests are answered."""
+        return percentile([milliseconds for milliseconds, _ in self.send(sent)], 95)
 
     def cpu_ms(self, sent: Sequence[Request]) -> float:
         """Return the CPU time of one of the requests."""
         before = self.cpu_seconds()
-        self.times_ms(sent)
+        list(self.send(sent))
         return (self.cpu_seconds() - before) * 1000 / len(sent)
-
-    def body(self, path: str) -> bytes:
-        """Return what it answers."""
-        with closing(HTTPConnection(loopback.ADDRESS, self.port, timeout=60)) as connection:
-            return _answer(connection, Request("GET", path))
-
-
-def _answer(connection: HTTPConnection, request: Request) -> bytes:
-    bearer = {"Authorization": f"Bearer {request.token}"} if request.token else {}
-    connection.request(request.method, request.path, request.body, bearer)
-    response = connection.getresponse()
-    body = response.read()
-    if response.status >= 300:
-        raise CannotMeasure(f"{request.method} {request.path}: {response.status} {body[:200]!r}")
-    return body
 
 
 @contextmanager
@@ -237,14 +220,14 @@ def compare(tables: Tables, effort: Effort, folder: Path) -> Iterator[Case]:
     with serving(API, tables.settings) as api:
         for name, path in (("ranking", RANKING), ("public list", PUBLIC_LIST)):
             body = folder / "body.json"
-            body.write_bytes(api.body(path))
+            body.write_bytes(next(api.send([Request("GET", path)]))[1])
             settings = {**tables.settings, "BENCH_BODY": str(body)}
             with serving(f"{FLOOR}:constant()", settings, configuration=FLOOR) as constant:
-                rounds = _cpu_rounds(api, constant, public(path), effort)
+                rounds = _rounds(effort, (api.cpu_ms, public(path)), (constant.cpu_ms, public(path)))
             yield _ratio(f"{name}, to a constant of the same size", rounds, limit=MAX_LIST_RATIO)
         with serving(f"{FLOOR}:handler()", tables.settings, configuration=FLOOR) as handler:
             for name, make in (("detail", tables.detail), ("vote", tables.vote)):
-                rounds = _cpu_rounds(api, handler, make, effort)
+                rounds = _rounds(effort, (api.cpu_ms, make), (handler.cpu_ms, make))
                 yield _ratio(f"{name}, to a bare handler with the same SQL", rounds, limit=MAX_ROW_RATIO)
         cpu_ms = statistics.median(api.cpu_ms(login(10)) for _ in range(effort.rounds))
         yield Case(name="login", value=cpu_ms, limit=40, unit=" ms")
@@ -254,11 +237,14 @@ def _ratio(name: str, rounds: Rounds, *, limit: float) -> Case:
     return Case(name=name, value=rounds.ratio, limit=limit, rounds=rounds)
 
 
-def _cpu_rounds(api: Server, floor: Server, make: Make, effort: Effort) -> Rounds:
-    for server in (api, floor):
-        server.cpu_ms(make(200))  # warm up
-    count = effort.requests
-    return Rounds.take(effort.rounds, lambda: api.cpu_ms(make(count)), lambda: floor.cpu_ms(make(count)))
+def _rounds(effort: Effort, one: Side, other: Side) -> Rounds:
+    def measured(side: Side, count: int) -> float:
+        measure_side, make = side
+        return measure_side(make(count))
+
+    for side in (one, other):
+        measured(side, 200)  # warm up
+    return Rounds([(measured(one, effort.requests), measured(other, effort.requests)) for _ in range(effort.rounds)])
 
 
 def grow(small: Tables, large: Tables, effort: Effort) -> Iterator[Case]:
@@ -271,14 +257,8 @@ def grow(small: Tables, large: Tables, effort: Effort) -> Iterator[Case]:
         "vote": (large.vote, small.vote),
     }
     with serving(API, small.settings) as of_small, serving(API, large.settings) as of_large:
-
-        def p95_ms(server: Server, make: Make) -> float:
-            return percentile(server.times_ms(make(effort.requests)), 95)
-
         for name, (make_large, make_small) in cases.items():
-            both = partial(p95_ms, of_large, make_large), partial(p95_ms, of_small, make_small)
-            Rounds.take(1, *both)  # warm up
-            rounds = Rounds.take(effort.rounds, *both)
+            rounds = _rounds(effort, (of_large.p95_ms, make_large), (of_small.p95_ms, make_small))
             yield _ratio(f"{name}: p95 over large tables to small", rounds, limit=MAX_GROWTH)
 
 

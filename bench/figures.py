@@ -1,9 +1,8 @@
 """What many measurements come to."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 
 def percentile(values: Sequence[float], number: int) -> float:
@@ -16,11 +15,6 @@ class Rounds:
     """What two sides needed that took turns, so that whatever slows the machine down slows both."""
 
     pairs: Sequence[tuple[float, float]]
-
-    @classmethod
-    def take(cls, count: int, one: Callable[[], float], other: Callable[[], float]) -> Self:
-        """Measure both, one after the other, so many times."""
-        return cls([(one(), other()) for _ in range(count)])
 
     @property
     def ratios(self) -> list[float]:

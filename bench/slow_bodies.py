@@ -35,16 +35,15 @@ class Observed:
 
     def missed(self) -> list[str]:
         """Return a sentence for each limit that did not hold."""
-        found = []
-        if self.ended_after_seconds > MAX_SECONDS:
-            found.append(f"slow bodies: the last was ended after {self.ended_after_seconds:.0f} s")
-        if set(self.statuses) - {429, 503}:
-            found.append(f"slow bodies: they were answered with {dict(self.statuses)}")
-        if self.left_bytes:
-            found.append(f"slow bodies: {self.left_bytes} bytes were left in temporary files")
-        if self.honest_status != 201 or self.honest_seconds > MAX_HONEST_SECONDS:
-            found.append(f"slow bodies: an upload meanwhile had {self.honest_status} in {self.honest_seconds:.1f} s")
-        return found
+        honest = f"{self.honest_status} in {self.honest_seconds:.1f} s"
+        limits = {
+            f"the last was ended after {self.ended_after_seconds:.0f} s": self.ended_after_seconds > MAX_SECONDS,
+            f"they were answered with {dict(self.statuses)}": set(self.statuses) - {429, 503},
+            f"{self.left_bytes} bytes were left in temporary files": self.left_bytes,
+            f"an upload meanwhile had {honest}": self.honest_status != 201
+            or self.honest_seconds > MAX_HONEST_SECONDS,
+        }
+        return [f"slow bodies: {limit}" for limit, is_missed in limits.items() if is_missed]
 
     def to_markdown(self) -> str:
         """Return it as a sentence."""

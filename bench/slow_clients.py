@@ -17,6 +17,7 @@ from bench.figures import percentile
 from bench.report import Report, table
 from bench.system import account, fill, log_in, running_api, video_id
 from bench.visitors import Observed, Visit, visiting
+from bench.wire import Request
 
 MAX_P95_SECONDS = 1.0
 SLOW_CONNECTIONS, SECONDS, QUICK_SECONDS = 200, 60, 10
@@ -86,11 +87,11 @@ def _beginnings(token: str) -> list[bytes]:
 def _visits(tokens: Sequence[str], videos: Sequence[int]) -> Iterator[Visit]:
     """Yield what players ask, in turn; a vote is never the same twice."""
     for number, token in itertools.product(videos, tokens):
-        yield Visit("health", "GET", "/healthz")
-        yield Visit("ranking", "GET", "/api/public/rankings")
-        yield Visit("login", "POST", "/api/auth/login", body=account(2))
-        yield Visit("detail", "GET", f"/api/videos/{video_id(number)}", tokens[0])
-        yield Visit("vote", "POST", f"/api/public/videos/{video_id(number)}/vote", token)
+        yield "health", Request("GET", "/healthz")
+        yield "ranking", Request("GET", "/api/public/rankings")
+        yield "login", Request("POST", "/api/auth/login", body=account(2))
+        yield "detail", Request("GET", f"/api/videos/{video_id(number)}", tokens[0])
+        yield "vote", Request("POST", f"/api/public/videos/{video_id(number)}/vote", token)
 
 
 def _report(observed: Observed, *, conditions: str) -> Report:

@@ -8,16 +8,10 @@ from dataclasses import dataclass, field
 
 import requests
 
+from bench.wire import Request
 
-@dataclass(frozen=True)
-class Visit:
-    """A request of an ordinary client."""
-
-    kind: str
-    method: str
-    path: str
-    token: str = ""
-    body: dict[str, str] | None = None
+Visit = tuple[str, Request]
+"""A request of an ordinary client, and what kind it is."""
 
 
 @dataclass
@@ -56,13 +50,15 @@ def visiting(url: str, *visits: Iterator[Visit], pause_seconds: float, keep_aliv
 
 
 def _visit(session: requests.Session, url: str, visit: Visit, observed: Observed) -> None:
-    bearer = {"Authorization": f"Bearer {visit.token}"} if visit.token else {}
+    kind, sent = visit
     begun = time.perf_counter()
     try:
-        answer = session.request(visit.method, f"{url}{visit.path}", headers=bearer, json=visit.body, timeout=30)
+        answer = session.request(
+            sent.method, f"{url}{sent.path}", headers=sent.headers, data=sent.content, timeout=30
+        )
         failure = "" if answer.ok else f"{answer.status_code} {answer.text[:200]}"
     except requests.RequestException as error:
         failure = type(error).__name__
-    observed.seconds.setdefault(visit.kind, []).append(time.perf_counter() - begun)
+    observed.seconds.setdefault(kind, []).append(time.perf_counter() - begun)
     if failure:
-        observed.failures.append(f"{visit.kind}: {failure}")
+        observed.failures.append(f"{kind}: {failure}")

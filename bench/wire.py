@@ -1,7 +1,10 @@
 """Requests as they go over the wire, and connections that take their time."""
 
+import json
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 MULTIPART = "multipart/form-data; boundary=x"
@@ -14,9 +17,29 @@ def head(method: str, path: str, *, length: int, token: str = "", content_type: 
     return f"{first}Content-Length: {length}\r\n\r\n".encode()
 
 
-def request(method: str, path: str, *, body: bytes = b"", token: str = "") -> bytes:
-    """Return a request."""
-    return head(method, path, length=len(body), token=token) + body
+@dataclass(frozen=True)
+class Request:
+    """A request, with JSON for its body."""
+
+    method: str
+    path: str
+    token: str = ""
+    body: Mapping[str, str] | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return what a library does not add by itself."""
+        kind = {"Content-Type": "application/json"} if self.body else {}
+        return kind | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
+
+    @property
+    def content(self) -> bytes:
+        """Return the body as it goes over the wire."""
+        return json.dumps(self.body).encode() if self.body else b""
+
+    def to_bytes(self) -> bytes:
+        """Return all of it as it goes over the wire."""
+        return head(self.method, self.path, length=len(self.content), token=self.token) + self.content
 
 
 def begin(url: str, beginning: bytes, *, source: str = "") -> socket.socket:
