@@ -89,11 +89,11 @@ destroy-database: $(VENV) ## destroy the database alone
 
 .PHONY: postman
 postman: setup $(NODE) ## run the Postman collection with newman against a system of its own
-	$(BIN)/python scripts/run_postman.py
+	$(BIN)/python -m scripts.run_postman
 
 .PHONY: fuzz
 fuzz: setup ## send the API what its description allows and what it does not, for ten minutes
-	$(BIN)/python scripts/fuzz/run.py
+	$(BIN)/python -m scripts.fuzz.run
 
 .PHONY: artefacts
 artefacts: setup ## build what instances start from: build/web.zip, build/worker.zip, build/ffmpeg.zip

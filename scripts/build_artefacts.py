@@ -1,7 +1,5 @@
 """Builds what an instance starts from: build/web.zip, build/worker.zip and build/ffmpeg.zip.
 
-Usage: python scripts/build_artefacts.py [--output FOLDER] [--cache FOLDER]
-
 The same sources give the same bytes, wherever and whenever: an unchanged service has an unchanged address in S3
 and is not deployed again. An archive holds everything that its machine installs and the hash of each file, so
 that nothing but the operating system's own packages comes from elsewhere at boot.
@@ -10,7 +8,6 @@ web.zip, worker.zip     boot.sh and what it lays out, wheels, requirements.txt w
 ffmpeg.zip              the wheel that carries ffmpeg, as it was published; apart, because it is large and rarely new
 """
 
-import argparse
 import base64
 import functools
 import hashlib
@@ -25,6 +22,10 @@ import zipfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import click
+
+from anb import commands
 
 ROOT = Path(__file__).resolve().parent.parent
 USERDATA = ROOT / "userdata"
@@ -49,6 +50,7 @@ ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that the format knows
 SOURCE_DATE_EPOCH = "315532800"  # the same moment
 
 Files = Mapping[str, bytes]
+FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,18 +75,12 @@ class CannotBuild(Exception):
     """The artefacts could not be built; the message is for whoever asked for them."""
 
 
-def main() -> int:
-    """Build all three and say what is in them."""
-    parser = argparse.ArgumentParser(description="Build the artefacts that instances start from.")
-    parser.add_argument("--output", type=Path, default=ROOT / "build", help="where the archives go")
-    parser.add_argument("--cache", type=Path, default=ROOT / "build" / "cache", help="what was downloaded before")
-    arguments = parser.parse_args()
-    try:
-        build(arguments.output, cache=arguments.cache)
-    except CannotBuild as reason:
-        print(f"artefacts: {reason}", file=sys.stderr)
-        return 1
-    return 0
+@click.command()
+@click.option("--output", type=FOLDER, default=ROOT / "build", help="Where the archives go.")
+@click.option("--cache", type=FOLDER, default=ROOT / "build" / "cache", help="What was downloaded before.")
+def build_artefacts(output: Path, cache: Path) -> None:
+    """Build the artefacts that instances start from, and say what is in them."""
+    build(output, cache=cache)
 
 
 def build(output: Path, *, cache: Path) -> None:
@@ -291,4 +287,5 @@ def _run(*command: str, task: str, folder: Path = ROOT) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    errors: dict[type[Exception], int] = {CannotBuild: commands.FAILED}
+    sys.exit(commands.run(build_artefacts, program="scripts.build_artefacts", errors=errors))

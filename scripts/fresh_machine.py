@@ -4,6 +4,8 @@ Usage: python -m scripts.fresh_machine RELEASE…    (Debian's numbers: 12, 13)
 
 The machine is a folder that debootstrap fills from Debian's packages; it is gone afterwards, and so is whatever ran
 in it. It shares this machine's network, and its settings for apt, pip, uv and npm: machines behind mirrors need them.
+
+Runs before there is any environment: the standard library alone, and no click.
 """
 
 import os

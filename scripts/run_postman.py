@@ -1,23 +1,21 @@
-"""Start the whole system on ports of its own and run the Postman collection against it, with sample videos.
+"""`python -m scripts.run_postman` runs the Postman collection with newman, with sample videos.
 
 The samples stay in build/postman, for whoever runs the collection in Postman itself.
-
-Usage: make postman, or python scripts/run_postman.py [--base-url URL]   (an API that runs already, ending in /api)
 """
 
-import argparse
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import click
+
+from anb import commands
+from local.errors import CannotRun
+from local.samples import make_sample
+from local.system import running_system
+
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # `local` is a folder of the project and not an installed package
-
-from local.errors import CannotRun  # noqa: E402 after the path to it
-from local.samples import make_sample  # noqa: E402 the same
-from local.system import running_system  # noqa: E402 the same
-
 COLLECTIONS = ROOT / "collections"
 SAMPLES = ROOT / "build" / "postman"
 NEWMAN = ROOT / "node_modules" / ".bin" / "newman"
@@ -25,23 +23,23 @@ TOO_MANY_BYTES = 100 * 1024 * 1024 + 1
 VALID_BYTES = 16_000_000  # what the collection declares for its direct upload, whose size has to be exact
 
 
-def main() -> int:
-    """Do what the command line says; the exit status is newman's."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base-url", help="test this API and start nothing")
-    arguments = parser.parse_args()
+ERRORS: dict[type[Exception], int] = {CannotRun: commands.MISSING}
+
+
+@click.command()
+@click.option("--base-url", metavar="URL", help="Test this API, which ends in /api, and start nothing.")
+def run_postman(base_url: str | None) -> int:
+    """Run the Postman collection against a system of its own.
+
+    The exit code is newman's.
+    """
     if not NEWMAN.exists():
         subprocess.run(["npm", "ci", "--silent"], cwd=ROOT, check=True)
     _make_samples()
-    if arguments.base_url:
-        return _newman(arguments.base_url)
-    with tempfile.TemporaryDirectory(prefix="postman-") as state:
-        try:
-            with running_system(Path(state)) as system:
-                return _newman(f"{system.url}/api")
-        except CannotRun as reason:
-            print(f"postman: {reason}", file=sys.stderr)
-            return 1
+    if base_url:
+        return _newman(base_url)
+    with tempfile.TemporaryDirectory(prefix="postman-") as state, running_system(Path(state)) as system:
+        return _newman(f"{system.url}/api")
 
 
 def _make_samples() -> None:
@@ -79,4 +77,4 @@ def _newman(base_url: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(commands.run(run_postman, program="scripts.run_postman", errors=ERRORS))

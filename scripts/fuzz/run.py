@@ -4,11 +4,8 @@ A twentieth of the time goes to requests that no client library would send, see 
 and holds every answer to the description; all come in through nginx, as everybody.
 Before it begins there are two players with videos that are open to votes, so that rules about other people's
 videos and about votes are met too.
-
-Usage: make fuzz, or python scripts/fuzz/run.py [--seconds 600 | --examples N] [--seed N]
 """
 
-import argparse
 import random
 import shutil
 import subprocess
@@ -18,18 +15,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import click
 import requests
 
+from anb import commands
 from anb.database import connect
 from anb.lifecycle import Lease, claim, finish
-
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))  # `local` is a folder of the project and not an installed package
-
-from local import applications  # noqa: E402 after the path to it
-from local.samples import make_sample  # noqa: E402 the same
-from local.system import SERVICES, System, running_system  # noqa: E402 the same
-from scripts.fuzz import raw  # noqa: E402 the same
+from local import applications
+from local.errors import CannotRun
+from local.samples import make_sample
+from local.system import SERVICES, System, running_system
+from scripts.fuzz import raw
 
 HERE = Path(__file__).parent
 # The same in players.json, with which Schemathesis signs in
@@ -37,26 +33,28 @@ PLAYERS = {"ana": "ana@example.com", "luis": "luis@example.com"}
 PASSWORD = "StrongPass123"  # noqa: S105 of players who do not exist
 
 
-def main() -> int:
-    """Do what the command line says; the exit status is 0 when there are no findings."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    bound = parser.add_mutually_exclusive_group()
-    bound.add_argument("--seconds", type=int, default=600, help="how long to keep asking")
-    bound.add_argument("--examples", type=int, help="how often to ask each operation instead, whatever time it takes")
-    parser.add_argument("--seed", type=int, help="repeat the requests of an earlier run")
-    arguments = parser.parse_args()
+@click.command(help=__doc__)
+@click.option(
+    "--seconds", type=click.IntRange(min=1), default=600, show_default=True, help="How long to keep asking."
+)
+@click.option(
+    "--examples", type=click.IntRange(min=1), help="How often to ask each operation, whatever time it takes."
+)
+@click.option("--seed", type=int, help="Repeat the requests of an earlier run.")
+def fuzz(seconds: int, examples: int | None, seed: int | None) -> int:
+    """Return 0 when there are no findings."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
         folder = Path(name)
         sample = make_sample(folder / "sample.mp4", seconds=20, fps=1)
-        limits = applications.RAISED_LIMITS if arguments.examples is None else {}
+        limits = applications.RAISED_LIMITS if examples is None else {}
         if limits:
-            sys.stdout.write(f"{applications.raised_limits()}\n")
+            print(applications.raised_limits())
         with running_system(folder / "state", services=set(SERVICES) - {"worker"}, settings=limits) as system:
             for email in PLAYERS.values():
                 _publish_a_video(system, email=email, sample=sample)
-            raw_seconds = (arguments.seconds if arguments.examples is None else 20) / 20
-            broke = _send_raw(system, seconds=raw_seconds, seed=arguments.seed)
-            return _schemathesis(system.url, folder, sample, options=_options(arguments)) or broke
+            broke = _send_raw(system, seconds=(seconds if examples is None else 20) / 20, seed=seed)
+            options = _options(seconds=seconds, examples=examples, seed=seed)
+            return _schemathesis(system.url, folder, sample, options=options) or broke
 
 
 def _send_raw(system: System, *, seconds: float, seed: int | None) -> int:
@@ -74,14 +72,9 @@ def _send_raw(system: System, *, seconds: float, seed: int | None) -> int:
     return 1 if found else 0
 
 
-def _options(arguments: argparse.Namespace) -> list[str]:
-    bound = (
-        ["--max-time", arguments.seconds - arguments.seconds // 20]
-        if arguments.examples is None
-        else ["--max-examples", arguments.examples]
-    )
-    seed = [] if arguments.seed is None else ["--seed", arguments.seed]
-    return [str(word) for word in (*bound, *seed)]
+def _options(*, seconds: int, examples: int | None, seed: int | None) -> list[str]:
+    bound = ["--max-time", seconds - seconds // 20] if examples is None else ["--max-examples", examples]
+    return [str(word) for word in (*bound, *([] if seed is None else ["--seed", seed]))]
 
 
 def _publish_a_video(system: System, *, email: str, sample: Path) -> None:
@@ -126,4 +119,4 @@ def _schemathesis(url: str, folder: Path, sample: Path, *, options: list[str]) -
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(commands.run(fuzz, program="scripts.fuzz.run", errors={CannotRun: commands.MISSING}))

@@ -28,7 +28,7 @@ def lay_out(folder, *, source=ROOT, copy=shutil.copy2):
 
 def build(folder, *, umask=0o022, **environment):
     done = subprocess.run(
-        [sys.executable, "scripts/build_artefacts.py", "--cache", CACHE],
+        [sys.executable, "-m", "scripts.build_artefacts", "--cache", CACHE],
         cwd=folder,
         env={**os.environ, **environment},
         umask=umask,
