@@ -27,6 +27,7 @@ from anb.database import connect
 from anb.jobs import Job, SqsJobs
 from anb.models import Status, User, Video
 from anb.storage import MP4, S3Storage, source_key
+from anb.timings import Timings
 from anb.upload_limits import UploadLimits
 from anb_worker.processing import process
 from bench.clips import FULL_HD
@@ -87,7 +88,9 @@ class Product:
         with clip.open("rb") as file:
             self.storage.put(source_key(video_id, source), file, content_type=MP4)
         with self.engine.begin() as connection:
-            lifecycle.mark_uploaded(connection, video_id=video_id, source=source, size_bytes=size_bytes)
+            lifecycle.mark_uploaded(
+                connection, video_id=video_id, source=source, size_bytes=size_bytes, timings=Timings()
+            )
         return Job(video_id=video_id, request_id=REQUEST_ID)
 
     def _ended(self, video_ids: Sequence[UUID]) -> list[datetime]:

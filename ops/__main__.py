@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from anb import commands
 from anb.jobs import SendFailed
 from anb.settings import SettingsError
+from anb.timings import Timings
 from ops import dlq, janitor, status, trace, votes
 from ops.dependencies import CommandFailed, Dependencies
 
@@ -28,19 +29,18 @@ ERRORS = {
 
 
 @click.group()
-@click.pass_context
-def ops(context: click.Context) -> None:
+def ops() -> None:
     """Look after the running system; the environment is that of the services."""
-    context.obj = context.with_resource(Dependencies(os.environ))
 
 
 for module in (status, trace, janitor, dlq, votes):
     ops.add_command(module.command)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, timings: Timings = Timings()) -> int:
     """Run a command and return its exit code; say in one line why it could not be done."""
-    return commands.run(ops, arguments, program="ops", errors=ERRORS)
+    with Dependencies(os.environ, timings) as dependencies:
+        return commands.run(ops, arguments, program="ops", errors=ERRORS, dependencies=dependencies)
 
 
 if __name__ == "__main__":

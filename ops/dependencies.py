@@ -10,6 +10,7 @@ from anb.database import Sessions, connect, sessions
 from anb.jobs import Jobs, SqsJobs
 from anb.settings import Settings
 from anb.storage import S3Storage, Storage
+from anb.timings import Timings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,8 +30,8 @@ class Dependencies:
     Settings are read when the first command asks, since help needs none; they raise SettingsError then.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
+    def __init__(self, environment: Mapping[str, str], timings: Timings) -> None:
+        self._environment, self.timings = environment, timings
         self._opened = ExitStack()
 
     def __enter__(self) -> Self:
@@ -46,7 +47,12 @@ class Dependencies:
     @cached_property
     def sessions(self) -> Sessions:
         """The factory of sessions."""
-        engine = connect(self._settings.database_url, pool_size=POOL_SIZE, timeout_seconds=STATEMENT_SECONDS)
+        engine = connect(
+            self._settings.database_url,
+            pool_size=POOL_SIZE,
+            timeout_seconds=STATEMENT_SECONDS,
+            idle_seconds=self.timings.database_idle_seconds,
+        )
         self._opened.callback(engine.dispose)
         return sessions(engine)
 

@@ -37,7 +37,6 @@ from ops.dependencies import CommandFailed, Dependencies
 from ops.table import size
 
 FOLDERS = ("incoming/", "uploads/", "processed/", "thumbnails/")
-YOUNGEST_OBJECT = timedelta(hours=1)
 BATCH = 500  # rows looked at between two looks at the object store
 _WITHOUT_SOURCE = (Status.AWAITING_UPLOAD, Status.REFUSED)
 _FEW = 10  # objects, of which any part may go
@@ -114,7 +113,7 @@ def _pages(dependencies: Dependencies) -> Iterator[list[Stored]]:
         for page in dependencies.s3.get_paginator("list_objects_v2").paginate(
             Bucket=dependencies.bucket, Prefix=folder
         ):
-            before = datetime.now(UTC) - YOUNGEST_OBJECT
+            before = datetime.now(UTC) - timedelta(seconds=dependencies.timings.min_orphan_age_seconds)
             old = (item for item in page.get("Contents", []) if item["LastModified"] < before)
             yield [stored for item in old if (stored := _parse(item["Key"], item["Size"]))]
 
@@ -175,7 +174,9 @@ def _abandoned(dependencies: Dependencies) -> Iterator[UUID]:
     after = UUID(int=0)
     while True:
         with dependencies.sessions() as session:
-            found = lifecycle.purgeable(session.connection(), after=after, at_most=BATCH)
+            found = lifecycle.purgeable(
+                session.connection(), after=after, at_most=BATCH, timings=dependencies.timings
+            )
         for row in found:
             if row.status != Status.AWAITING_UPLOAD or not _has_arrived(dependencies, row.id):
                 yield row.id
@@ -194,4 +195,4 @@ def _has_arrived(dependencies: Dependencies, video_id: UUID) -> bool:
 
 def _delete_row(dependencies: Dependencies, video_id: UUID) -> bool:
     with dependencies.sessions.begin() as session:
-        return lifecycle.purge(session.connection(), video_id=video_id)
+        return lifecycle.purge(session.connection(), video_id=video_id, timings=dependencies.timings)

@@ -21,6 +21,7 @@ import requests
 from anb import commands
 from anb.database import connect
 from anb.lifecycle import Lease, claim, finish
+from anb.timings import Timings
 from local import applications
 from local.errors import CannotRun
 from local.samples import make_sample
@@ -102,7 +103,7 @@ def _finish(system: System, video_id: UUID) -> None:
     """Publish the video as a worker would, without the work."""
     engine = connect(system.environment["ANB_DATABASE_URL"], pool_size=1)
     with engine.begin() as connection:
-        lease = claim(connection, video_id=video_id, owner="fuzz")
+        lease = claim(connection, video_id=video_id, owner="fuzz", timings=Timings())
         if not isinstance(lease, Lease):
             raise TypeError(f"nobody else works on video {video_id}, and yet it cannot be claimed")
         finish(connection, lease)

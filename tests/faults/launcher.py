@@ -2,15 +2,13 @@
 
 Usage: python -m tests.faults.launcher true|tenth web|worker|ops ARGUMENT ...
 
-The product knows nothing of this: its ports and boundaries are wrapped after they are imported, and the constants
-of its clock are replaced while they are. The folder in ANB_FAULTS holds what shall happen: `clock.json`, and a file
-`ROLE.STEP.SIDE.VIDEO` for each fault, each of the first and the last of which may be `any`.
+The product knows nothing of this: its ports and boundaries are wrapped after they are imported, and each process is
+composed with the clock that the first argument names. The folder in ANB_FAULTS holds what shall happen: a file
+`ROLE.STEP.SIDE.VIDEO` for each fault, the first and the last of which may be `any`.
 """
 
 import functools
 import importlib
-import importlib.abc
-import importlib.machinery
 import json
 import os
 import re
@@ -19,9 +17,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -33,6 +30,7 @@ FOLDER = Path(os.environ["ANB_FAULTS"])
 HELD_SECONDS = 300  # the longest that a process waits at a step
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _role = "any"
+_clock = CLOCKS["true"]
 _current: str | None = None  # the video of the message that the worker received last
 _taking = threading.Lock()
 # What the open transaction of each of the database's connections is for
@@ -41,63 +39,32 @@ _prepared: WeakKeyDictionary[Any, tuple[str, str | None]] = WeakKeyDictionary()
 
 def main() -> None:
     """Become the process that the arguments name."""
-    global _role
+    global _role, _clock  # noqa: PLW0603 a process is started once
     clock, _role, *arguments = sys.argv[1:]
-    sys.meta_path.insert(0, _Clock(json.loads((FOLDER / "clock.json").read_text())))
+    _clock = CLOCKS[clock]
     _install()
     if _role == "web":
-        sys.argv = ["gunicorn", *arguments]
+        sys.argv = ["gunicorn", *arguments[:-1], "tests.faults.launcher:create_app()"]
         runpy.run_module("gunicorn", run_name="__main__")
     elif _role == "worker":
-        service = importlib.import_module("anb_worker.service")
-        sys.exit(service.run(CLOCKS[clock].timings, CLOCKS[clock].limits))
+        sys.exit(importlib.import_module("anb_worker.service").run(_clock.timings, _clock.limits))
     else:
-        sys.argv = ["ops", *arguments]
-        runpy.run_module("ops", run_name="__main__")
+        sys.exit(importlib.import_module("ops.__main__").main(arguments, _clock.timings))
 
 
-# --- the clock --------------------------------------------------------------------------------------------
-
-
-class _Clock(importlib.abc.MetaPathFinder):
-    """Loads the modules whose constants shall be others."""
-
-    def __init__(self, constants: dict[str, dict[str, str]]) -> None:
-        self._constants = constants
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname not in self._constants:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is None or spec.origin is None:
-            raise ImportError(f"{fullname} is not there")
-        spec.loader = _Loader(fullname, spec.origin, self._constants[fullname])
-        return spec
-
-
-class _Loader(importlib.machinery.SourceFileLoader):
-    def __init__(self, name: str, path: str, constants: dict[str, str]) -> None:
-        super().__init__(name, path)
-        self._constants = constants
-
-    def get_code(self, fullname: str) -> Any:
-        source = self.get_data(self.path).decode()
-        for name, value in self._constants.items():
-            source, found = re.subn(
-                rf"^(\s*{re.escape(name)}(?:: \w+)? = )[^#\n]+", rf"\g<1>{value}  ", source, flags=re.MULTILINE
-            )
-            if found != 1:
-                raise ImportError(f"{fullname} has {found} assignments to {name}; the faults' clock wants one")
-        return compile(source, self.path, "exec")
+def create_app() -> Any:
+    """Return the application that gunicorn serves."""
+    web = importlib.import_module("anb_web")
+    settings = importlib.import_module("anb_web.settings").WebSettings.from_environment(os.environ)
+    parts = importlib.import_module("anb_web.parts").Parts.from_settings(settings, _clock.timings)
+    return web.create_app(settings, parts=parts)
 
 
 # --- the steps --------------------------------------------------------------------------------------------
 
 
 def _install() -> None:
-    from sqlalchemy.engine.default import DefaultDialect  # noqa: PLC0415 nothing of the product before its clock is set
+    from sqlalchemy.engine.default import DefaultDialect  # noqa: PLC0415 in the process that is to be changed
 
     from anb.jobs import SqsJobs  # noqa: PLC0415 the same
     from anb.storage import S3Storage  # noqa: PLC0415 the same

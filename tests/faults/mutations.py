@@ -70,8 +70,8 @@ MUTATIONS = [
         (
             (
                 "anb/anb/periodic_tasks.py",
-                '"relay", sessions, lambda session: relay.relay(session.connection(), jobs), stop)',
-                '"relay", sessions, lambda _: 0, stop)',
+                "lambda session: relay.relay(session.connection(), jobs, timings=timings)",
+                "lambda _: 0",
             ),
         ),
         outages.queue_purged,

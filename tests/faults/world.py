@@ -32,24 +32,6 @@ Value = TypeVar("Value")
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-# What has not been made a part of the timings yet
-CONSTANTS: dict[str, dict[str, dict[str, str]]] = {
-    "true": {},
-    "tenth": {
-        "anb.periodic_tasks": {"TALLY_EVERY_SECONDS": "0.3"},
-        "anb.database": {"IDLE_SECONDS": "6"},
-        "anb.relay": {"EVERY_SECONDS": "1", "PATIENCE_SECONDS": "90"},
-        "anb.lifecycle": {
-            "SEND_GRACE_SECONDS": "1",
-            "RESEND_SECONDS": "12",
-            "LONGEST_DELAY_SECONDS": "360",
-            "LEASE_SECONDS": "12",
-            "RELAY_MARGIN_SECONDS": "1",
-        },
-        "ops.janitor": {"YOUNGEST_OBJECT": "timedelta(0)"},
-    },
-}
-
 # Encodes the body of a clip once and then hands out copies of it, or does what the file `ffmpeg` orders
 _FFMPEG = """#!/bin/sh
 case "$*" in
@@ -175,7 +157,7 @@ class World(Supervisor):
     def calm(self) -> None:
         """End every fault that is still in force."""
         for file in self._faults.iterdir():
-            if file.name not in {"clock.json", "ffmpeg.sh"}:
+            if file.name != "ffmpeg.sh":
                 file.unlink(missing_ok=True)
         for hop in (self.to_database, self.to_queue, self.to_store):
             hop.heal()
@@ -313,7 +295,7 @@ def _compose(state: State, *, clock: str, workers: int, code: Path, small_disks:
     front, nginx_service = proxy.prepare(state, nginx=programs["nginx"], port=port, upstream_port=web_port)
     aws, emulator_service = emulator.prepare(state, web_origin=front.url)
     to_database, to_queue, to_store = (TcpProxy(upstream) for upstream in (where.port, aws.port, aws.port))
-    _lay_out(state, clock=clock)
+    _lay_out(state)
     direct = applications.environment(state, database=where, emulator=aws) | _code(code)
     ours = direct | {
         **applications.RAISED_LIMITS,
@@ -368,9 +350,8 @@ def _compose(state: State, *, clock: str, workers: int, code: Path, small_disks:
     return world
 
 
-def _lay_out(state: State, *, clock: str) -> None:
+def _lay_out(state: State) -> None:
     faults = state.folder("faults")
-    (faults / "clock.json").write_text(json.dumps(CONSTANTS[clock]))
     script = faults / "ffmpeg.sh"
     script.write_text(
         _FFMPEG.replace("{ffmpeg}", imageio_ffmpeg.get_ffmpeg_exe())

@@ -9,6 +9,7 @@ from anb import lifecycle
 from anb.errors import Refusal
 from anb.lifecycle import MAX_CRASHES, POISON, Held, Lease
 from anb.models import Standing, Status, Video, now
+from anb.timings import Timings
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def row(sessions):
 def claim(sessions):
     def take(video, owner="worker"):
         with sessions.begin() as session:
-            return lifecycle.claim(session.connection(), video_id=video.id, owner=owner)
+            return lifecycle.claim(session.connection(), video_id=video.id, owner=owner, timings=Timings())
 
     return take
 
@@ -111,10 +112,10 @@ def test_finishing_again_after_a_lost_answer_is_a_success(make_video, claim, wri
 @pytest.mark.parametrize(
     "late_write",
     [
-        (lifecycle.extend_lease, {}),
+        (lifecycle.extend_lease, {"timings": Timings()}),
         (lifecycle.finish, {}),
         (lifecycle.give_up, {"reason": "x"}),
-        (lifecycle.release, {"crashed": False, "delay_seconds": 0}),
+        (lifecycle.release, {"crashed": False, "delay_seconds": 0, "timings": Timings()}),
     ],
 )
 def test_a_worker_that_lost_its_lease_changes_nothing(make_video, claim, expire, write, row, late_write):
@@ -134,7 +135,7 @@ def test_extending_keeps_the_video(make_video, claim, expire, write):
     lease = claim(video)
     expire(video)
 
-    assert write(lifecycle.extend_lease, lease)
+    assert write(lifecycle.extend_lease, lease, timings=Timings())
     assert isinstance(claim(video), Held)
 
 
@@ -147,7 +148,7 @@ def test_giving_up_tells_the_player_why(make_video, claim, write, row):
 
 def test_a_release_in_good_order_is_no_crash(make_video, claim, write, row):
     video = make_video()
-    write(lifecycle.release, claim(video), crashed=False, delay_seconds=0)
+    write(lifecycle.release, claim(video), crashed=False, delay_seconds=0, timings=Timings())
 
     assert (row(video).status, row(video).crashes, row(video).attempt) == (Status.UPLOADED, 0, 1)
 
@@ -155,7 +156,7 @@ def test_a_release_in_good_order_is_no_crash(make_video, claim, write, row):
 def test_the_third_crash_is_the_last(make_video, claim, write, row):
     video = make_video()
     for _ in range(MAX_CRASHES):
-        write(lifecycle.release, claim(video), crashed=True, delay_seconds=0)
+        write(lifecycle.release, claim(video), crashed=True, delay_seconds=0, timings=Timings())
 
     assert claim(video) is None
     assert (row(video).status, row(video).error) == (Status.FAILED, POISON)
@@ -186,7 +187,9 @@ NOT_PUBLIC = set(Status) - {Status.PROCESSED, Status.DELETED}
     ("transition", "begins", "end"),
     [
         (
-            lambda c, row: lifecycle.mark_uploaded(c, video_id=row.id, source="0" * 32, size_bytes=1),
+            lambda c, row: lifecycle.mark_uploaded(
+                c, video_id=row.id, source="0" * 32, size_bytes=1, timings=Timings()
+            ),
             {Status.AWAITING_UPLOAD},
             Status.UPLOADED,
         ),
@@ -196,14 +199,14 @@ NOT_PUBLIC = set(Status) - {Status.PROCESSED, Status.DELETED}
             Status.REFUSED,
         ),
         (
-            lambda c, row: lifecycle.claim(c, video_id=row.id, owner="worker"),
+            lambda c, row: lifecycle.claim(c, video_id=row.id, owner="worker", timings=Timings()),
             {Status.UPLOADED},
             Status.PROCESSING,
         ),
         (lambda c, row: lifecycle.finish(c, lease_of(row)), {Status.PROCESSING}, Status.PROCESSED),
         (lambda c, row: lifecycle.give_up(c, lease_of(row), reason="x"), {Status.PROCESSING}, Status.FAILED),
         (
-            lambda c, row: lifecycle.release(c, lease_of(row), crashed=True, delay_seconds=0),
+            lambda c, row: lifecycle.release(c, lease_of(row), crashed=True, delay_seconds=0, timings=Timings()),
             {Status.PROCESSING},
             Status.UPLOADED,
         ),

@@ -6,7 +6,7 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import boto3
@@ -17,6 +17,7 @@ from anb.jobs import MAX_RECEIVES, Job
 from anb.lifecycle import claim, finish, release
 from anb.models import Standing, Status, UncountedVote, Video, now
 from anb.storage import incoming_key, new_source, processed_key, source_key, thumbnail_key
+from anb.timings import Timings
 from anb.voting import Miscount, audit, cast_vote, recount, tally
 from ops import janitor
 from ops.__main__ import main
@@ -24,13 +25,18 @@ from tests.leases import lease
 
 
 @pytest.fixture
-def ops(aws, database_url, sessions, monkeypatch, capsys):  # noqa: ARG001 for an emulator and tables that are there
+def timings():
+    return Timings()
+
+
+@pytest.fixture
+def ops(timings, aws, database_url, sessions, monkeypatch, capsys):  # noqa: ARG001 for an emulator and tables that are there
     """Call a command; return its exit code and what it printed."""
     monkeypatch.setenv("ANB_DATABASE_URL", database_url)
 
     def call(*arguments):
         capsys.readouterr()
-        code = main(list(map(str, arguments)))
+        code = main(list(map(str, arguments)), timings)
         printed = capsys.readouterr()
         return code, printed.out + printed.err
 
@@ -54,10 +60,8 @@ def set_row(sessions, video, **values):
 # ---- janitor
 
 
-@pytest.fixture
-def grown_old(monkeypatch):
-    """Everything that is stored counts as old enough, without waiting for it."""
-    monkeypatch.setattr(janitor, "YOUNGEST_OBJECT", timedelta(seconds=-60))
+# Everything that is stored counts as old enough, without waiting for it
+grown_old = pytest.mark.parametrize("timings", [Timings(min_orphan_age_seconds=-60)], ids=["grown old"])
 
 
 @pytest.fixture
@@ -77,7 +81,13 @@ def processed(sessions, make_video, put):
     """A video that took two attempts, both of which have stored a result."""
     video = make_video()
     with sessions.begin() as session:
-        release(session.connection(), lease(session.connection(), video.id), crashed=False, delay_seconds=0)
+        release(
+            session.connection(),
+            lease(session.connection(), video.id),
+            crashed=False,
+            delay_seconds=0,
+            timings=Timings(),
+        )
         finish(session.connection(), lease(session.connection(), video.id))
     put(source_key(video.id, None))
     for attempt in (1, 2):
@@ -86,7 +96,7 @@ def processed(sessions, make_video, put):
     return video
 
 
-@pytest.mark.usefixtures("grown_old")
+@grown_old
 def test_the_janitor_removes_nothing_unless_it_is_told_to(ops, put, keys, make_video):
     orphan, kept = put(source_key(uuid4(), None)), put(source_key(make_video().id, None))
 
@@ -98,7 +108,7 @@ def test_the_janitor_removes_nothing_unless_it_is_told_to(ops, put, keys, make_v
     assert keys() == {orphan, kept}
 
 
-@pytest.mark.usefixtures("grown_old")
+@grown_old
 def test_of_a_processed_video_source_and_winning_attempt_stay(ops, processed, keys):
     assert ops("janitor", "--delete")[0] == 0
 
@@ -106,11 +116,11 @@ def test_of_a_processed_video_source_and_winning_attempt_stay(ops, processed, ke
     assert ops("janitor")[0] == 0
 
 
-@pytest.mark.usefixtures("grown_old")
+@grown_old
 def test_what_an_attempt_under_way_has_stored_stays(ops, put, keys, sessions, make_video):
     video = make_video()
     with sessions.begin() as session:
-        claim(session.connection(), video_id=video.id, owner="x")
+        claim(session.connection(), video_id=video.id, owner="x", timings=Timings())
     stored = {put(source_key(video.id, None)), put(processed_key(video.id, 1)), put(thumbnail_key(video.id, 1))}
 
     ops("janitor", "--delete")
@@ -118,7 +128,7 @@ def test_what_an_attempt_under_way_has_stored_stays(ops, put, keys, sessions, ma
     assert keys() == stored
 
 
-@pytest.mark.usefixtures("grown_old")
+@grown_old
 @pytest.mark.parametrize("status", [Status.UPLOADED, Status.FAILED])
 def test_the_result_of_an_attempt_that_was_given_back_or_up_goes(ops, put, keys, make_video, status):
     video = make_video(status=status, attempt=1)
@@ -129,7 +139,7 @@ def test_the_result_of_an_attempt_that_was_given_back_or_up_goes(ops, put, keys,
     assert keys() == set()
 
 
-@pytest.mark.usefixtures("grown_old")
+@grown_old
 def test_a_result_that_a_restored_row_does_not_know_yet_stays(ops, put, keys, make_video):
     stored = put(processed_key(make_video(attempt=1).id, 2))
 
@@ -138,7 +148,7 @@ def test_a_result_that_a_restored_row_does_not_know_yet_stays(ops, put, keys, ma
     assert keys() == {stored}
 
 
-@pytest.mark.usefixtures("grown_old")
+@grown_old
 @pytest.mark.parametrize("key", ["uploads/notes.txt", "uploads/", f"processed/{UUID(int=7)}/x.mp4", "logs/a.log"])
 def test_what_this_system_does_not_write_is_left_alone(ops, put, keys, key):
     put(key)
@@ -154,7 +164,7 @@ def test_what_is_younger_than_an_hour_is_left_alone(ops, put, keys):
     assert keys() == {orphan}
 
 
-@pytest.mark.usefixtures("grown_old")
+@grown_old
 def test_the_janitor_does_not_empty_the_store_for_the_wrong_database(ops, put, keys):
     stored = {put(source_key(uuid4(), None)) for _ in range(11)}
 
@@ -179,7 +189,7 @@ def test_a_reservation_that_nothing_came_for_is_forgotten_after_a_day(ops, row, 
     assert (row(old), row(young) is not None) == (None, True)
 
 
-@pytest.mark.usefixtures("grown_old")
+@grown_old
 def test_a_file_that_waits_for_its_player_stays_with_its_reservation(ops, put, keys, row, make_video):
     video = make_video(status=Status.AWAITING_UPLOAD, created_at=now(plus_seconds=-25 * 3600))
     stored = put(incoming_key(video.id))
@@ -189,7 +199,7 @@ def test_a_file_that_waits_for_its_player_stays_with_its_reservation(ops, put, k
     assert keys() == {stored}
 
 
-@pytest.mark.usefixtures("grown_old")
+@grown_old
 @pytest.mark.parametrize("status", [s for s in Status if s != Status.AWAITING_UPLOAD])
 def test_what_was_posted_for_a_reservation_that_is_over_goes(ops, put, keys, make_video, status):
     put(incoming_key(make_video(status=status).id))
@@ -200,7 +210,7 @@ def test_what_was_posted_for_a_reservation_that_is_over_goes(ops, put, keys, mak
     assert keys() == set()
 
 
-@pytest.mark.usefixtures("grown_old")
+@grown_old
 @pytest.mark.parametrize("status", [Status.UPLOADED, Status.PROCESSED, Status.FAILED])
 def test_of_the_copies_of_a_source_the_accepted_one_stays(ops, put, keys, make_video, status):
     video = make_video(status=status, source=new_source())
@@ -213,7 +223,7 @@ def test_of_the_copies_of_a_source_the_accepted_one_stays(ops, put, keys, make_v
     assert keys() == {stored}
 
 
-@pytest.mark.usefixtures("grown_old")
+@grown_old
 @pytest.mark.parametrize("status", [Status.AWAITING_UPLOAD, Status.REFUSED, Status.DELETED])
 def test_a_copy_that_no_row_accepted_goes(ops, put, keys, make_video, status):
     put(source_key(make_video(status=status).id, new_source()))
@@ -249,7 +259,7 @@ def test_a_video_that_was_accepted_is_never_forgotten(ops, row, make_video, stat
     assert row(video) is not None
 
 
-@pytest.mark.usefixtures("grown_old")
+@grown_old
 def test_the_janitor_sees_more_than_one_page(ops, put, monkeypatch, make_video):
     monkeypatch.setattr(janitor, "BATCH", 2)
     rows = [make_video(status=Status.AWAITING_UPLOAD, created_at=now(plus_seconds=-25 * 3600)) for _ in range(5)]
@@ -483,7 +493,7 @@ def test_the_status_tells_what_waits_and_for_how_long(ops, sessions, make_video,
     make_video(uploaded_at=now(plus_seconds=-3700))
     dead = make_video()
     with sessions.begin() as session:
-        claim(session.connection(), video_id=dead.id, owner="x")
+        claim(session.connection(), video_id=dead.id, owner="x", timings=Timings())
     set_row(sessions, dead, lease_until=now(plus_seconds=-1), next_enqueue_at=now(plus_seconds=-1))
     jobs.send([Job(video_id=dead.id, request_id="x")])
 

@@ -8,6 +8,7 @@ from anb.jobs import Job, SendFailed
 from anb.lifecycle import mark_enqueued
 from anb.models import Status, Video, now
 from anb.relay import mark_uploaded_and_enqueue, relay
+from anb.timings import Timings
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def due(sessions, make_video):
 def relay_once(sessions, jobs):
     def run():
         with sessions.begin() as session:
-            return relay(session.connection(), jobs)
+            return relay(session.connection(), jobs, timings=Timings())
 
     return run
 
@@ -94,8 +95,8 @@ def test_what_needs_no_worker_is_not_sent(due, relay_once, status):
 def test_relays_that_run_together_take_different_videos(due, sessions, jobs):
     due()
     with sessions.begin() as first, sessions.begin() as second:
-        assert relay(first.connection(), jobs) == 1
-        assert relay(second.connection(), jobs) == 0
+        assert relay(first.connection(), jobs, timings=Timings()) == 1
+        assert relay(second.connection(), jobs, timings=Timings()) == 0
 
 
 def test_a_refusing_queue_leaves_the_video_due(due, jobs, relay_once):
@@ -127,7 +128,7 @@ def test_a_first_message_that_a_worker_has_overtaken_changes_nothing(sessions, m
     video = make_video(status=Status.PROCESSING, enqueue_count=1)
 
     with sessions.begin() as session:
-        mark_enqueued(session.connection(), video_id=video.id)
+        mark_enqueued(session.connection(), video_id=video.id, timings=Timings())
 
     with sessions() as session:
         assert session.get_one(Video, video.id).enqueue_count == 1
@@ -144,7 +145,7 @@ def complete(tables, jobs, reservation):
 
     def run(*, engine=tables, jobs=jobs):
         return mark_uploaded_and_enqueue(
-            engine, jobs, video_id=reservation.id, source="0" * 32, size_bytes=1, request_id="x"
+            engine, jobs, video_id=reservation.id, source="0" * 32, size_bytes=1, request_id="x", timings=Timings()
         )
 
     return run

@@ -167,7 +167,7 @@ def test_a_repeated_message_does_nothing(enqueue, work, row, keys, jobs, short_c
 def test_a_message_for_a_video_that_somebody_works_on_is_hidden(enqueue, work, row, sessions, jobs, short_clip):
     video = enqueue(short_clip)
     with sessions.begin() as session:
-        lifecycle.claim(session.connection(), video_id=video.id, owner="other")
+        lifecycle.claim(session.connection(), video_id=video.id, owner="other", timings=Timings())
 
     work()
 

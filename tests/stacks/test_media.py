@@ -5,8 +5,8 @@ from dataclasses import replace
 from uuid import UUID
 
 from anb.jobs import MAX_RECEIVES
-from anb.lifecycle import LEASE_SECONDS
 from anb.storage import incoming_key
+from anb.timings import Timings
 from stacks import names
 from stacks.profiles import ACADEMY
 
@@ -22,7 +22,7 @@ def bucket(assembly):
 
 
 def test_a_message_is_hidden_for_as_long_as_its_video_is_leased(assembly):
-    assert queues(assembly)[0].properties["VisibilityTimeout"] == LEASE_SECONDS
+    assert queues(assembly)[0].properties["VisibilityTimeout"] == Timings().lease_seconds
 
 
 def test_a_message_is_dead_after_as_many_receives_as_the_service_counts_on(assembly):

@@ -24,14 +24,21 @@ def run(
     *,
     program: str,
     errors: Mapping[type[Exception], int],
+    dependencies: object = None,
 ) -> int:
     """Run a command, by default with what the command line says, and return its exit code.
 
     `program` is what `python -m` starts; `errors` tells the exit code of each exception that the command may raise,
-    the more special ones first.
+    the more special ones first. The command gets `dependencies` as its context's object.
     """
     try:
-        code = command.main(arguments, prog_name=f"python -m {program}", standalone_mode=False, max_content_width=118)
+        code = command.main(
+            arguments,
+            prog_name=f"python -m {program}",
+            standalone_mode=False,
+            max_content_width=118,
+            obj=dependencies,
+        )
     except click.Abort:
         return INTERRUPTED
     except click.ClickException as error:

@@ -10,18 +10,19 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from anb.timings import Timings
+
 DUPLICATE_KEY = 1062  # https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
 
-# The server forgets a client that has said nothing for so long, and the rows that it has locked: shorter than a
-# lease, so that a machine that froze or lost its network in mid-transaction keeps no video from the others
-IDLE_SECONDS = 60
 PING_AFTER_SECONDS = 1  # of idling; a connection that died since its last use is replaced unnoticed
 _RETURNED = "returned"
 
 Sessions = sessionmaker[Session]
 
 
-def connect(url: str, *, pool_size: int, timeout_seconds: int = 10, idle_seconds: int = IDLE_SECONDS) -> Engine:
+def connect(
+    url: str, *, pool_size: int, timeout_seconds: int = 10, idle_seconds: int = Timings().database_idle_seconds
+) -> Engine:
     """Return an engine whose every wait has an end: nothing that leaves the process may hang.
 
     At most `pool_size` connections are open; whoever needs one more waits 2 s for it. An answer that takes

@@ -37,22 +37,13 @@ from anb import upload_limits, videos
 from anb.database import DUPLICATE_KEY
 from anb.errors import Conflict, Invalid, Unauthenticated
 from anb.models import Status, User, Video, now, seconds_from_now
+from anb.timings import Timings
 from anb.upload_limits import UploadLimits
 from anb.videos import Columns
 from anb.voting import enter_standings
 
-# How long the relay leaves an uploaded video to its own request, which sends the first message
-SEND_GRACE_SECONDS = 10
-# A message that was sent is lost for sure when this has passed and the queue is empty
-RESEND_SECONDS = 120
-LONGEST_DELAY_SECONDS = 3600
-LEASE_SECONDS = 120
-# The relay, which looks every 10 s, sends again when a lease has been over for this long: time enough for the
-# message to show up again by itself, and no more, because a lost one must not cost a video 150 s
-RELAY_MARGIN_SECONDS = 10
 MAX_CRASHES = 3
 POISON = "El video no se pudo procesar después de varios intentos."
-PURGE_AFTER_SECONDS = 24 * 3600
 
 _DELETABLE = (Status.AWAITING_UPLOAD, Status.REFUSED, Status.UPLOADED, Status.PROCESSING, Status.FAILED)
 
@@ -226,7 +217,7 @@ def _reserved_with_key(connection: Connection, *, owner_id: int, key: str | None
     return Reservation(video_id=row.id, size_bytes=declared, is_uploaded=is_uploaded)
 
 
-def mark_uploaded(connection: Connection, *, video_id: UUID, source: str, size_bytes: int) -> bool:
+def mark_uploaded(connection: Connection, *, video_id: UUID, source: str, size_bytes: int, timings: Timings) -> bool:
     """Turn a filled reservation into an uploaded video, and one copy of its source into the only one.
 
     False when the reservation is over, because another request has filled it or it was refused or deleted.
@@ -235,7 +226,7 @@ def mark_uploaded(connection: Connection, *, video_id: UUID, source: str, size_b
         "video_id": video_id,
         "uploaded_source": source,
         "uploaded_bytes": size_bytes,
-        "enqueue_in_seconds": SEND_GRACE_SECONDS,
+        "enqueue_in_seconds": timings.enqueue_grace_seconds,
     }
     return connection.execute(_MARK_UPLOADED, uploaded).rowcount == 1
 
@@ -245,24 +236,24 @@ def refuse(connection: Connection, *, video_id: UUID, reason: str) -> bool:
     return connection.execute(_REFUSE, {"video_id": video_id, "reason": reason}).rowcount == 1
 
 
-def mark_enqueued(connection: Connection, *, video_id: UUID) -> None:
+def mark_enqueued(connection: Connection, *, video_id: UUID, timings: Timings) -> None:
     """Note that the queue has taken the video's first message; a worker may be busy with it already."""
-    connection.execute(_MARK_ENQUEUED, {"video_id": video_id, **_resending()})
+    connection.execute(_MARK_ENQUEUED, {"video_id": video_id, **_resending(timings)})
 
 
-def mark_enqueued_again(connection: Connection, *, video_ids: Sequence[UUID]) -> None:
+def mark_enqueued_again(connection: Connection, *, video_ids: Sequence[UUID], timings: Timings) -> None:
     """Note that the queue has taken one more message for each of the videos, whose rows are locked."""
-    connection.execute(_MARK_ENQUEUED_AGAIN, {"video_ids": video_ids, **_resending()})
+    connection.execute(_MARK_ENQUEUED_AGAIN, {"video_ids": video_ids, **_resending(timings)})
 
 
-def claim(connection: Connection, *, video_id: UUID, owner: str) -> Lease | Held | None:
+def claim(connection: Connection, *, video_id: UUID, owner: str, timings: Timings) -> Lease | Held | None:
     """Lease the video, which counts as a crash until its end is written; None when nothing is left to do.
 
     A video whose attempts have crashed three times is failed instead of leased once more.
     """
     if connection.execute(_FAIL_POISON, {"video_id": video_id, "max_crashes": MAX_CRASHES}).rowcount:
         return None
-    claimed = connection.execute(_CLAIM, {"video_id": video_id, "worker": owner, **_leasing()}).rowcount
+    claimed = connection.execute(_CLAIM, {"video_id": video_id, "worker": owner, **_leasing(timings)}).rowcount
     found = connection.execute(_CLAIMED, {"video_id": video_id}).one_or_none()
     if found is None or found.status != Status.PROCESSING:
         return None
@@ -271,9 +262,9 @@ def claim(connection: Connection, *, video_id: UUID, owner: str) -> Lease | Held
     return Held(seconds=max(0, found.seconds))
 
 
-def extend_lease(connection: Connection, lease: Lease) -> bool:
-    """Keep the video for another 120 s; False when it is no longer ours."""
-    return connection.execute(_EXTEND_LEASE, {**_fence(lease), **_leasing()}).rowcount == 1
+def extend_lease(connection: Connection, lease: Lease, *, timings: Timings) -> bool:
+    """Keep the video for the length of another lease; False when it is no longer ours."""
+    return connection.execute(_EXTEND_LEASE, {**_fence(lease), **_leasing(timings)}).rowcount == 1
 
 
 def finish(connection: Connection, lease: Lease) -> bool:
@@ -291,7 +282,7 @@ def give_up(connection: Connection, lease: Lease, *, reason: str) -> bool:
     return connection.execute(_GIVE_UP, {**_fence(lease), "reason": reason}).rowcount == 1
 
 
-def release(connection: Connection, lease: Lease, *, crashed: bool, delay_seconds: int) -> bool:
+def release(connection: Connection, lease: Lease, *, crashed: bool, delay_seconds: int, timings: Timings) -> bool:
     """Hand the video back for another attempt after the delay; only a crash counts towards giving up.
 
     False when it is no longer ours.
@@ -299,7 +290,7 @@ def release(connection: Connection, lease: Lease, *, crashed: bool, delay_second
     released = {
         **_fence(lease),
         "uncounted_crashes": 0 if crashed else 1,
-        "enqueue_in_seconds": delay_seconds + RELAY_MARGIN_SECONDS,
+        "enqueue_in_seconds": delay_seconds + timings.lease_over_margin_seconds,
     }
     return connection.execute(_RELEASE, released).rowcount == 1
 
@@ -314,15 +305,15 @@ def delete_own(connection: Connection, *, owner_id: int, video_id: UUID) -> None
         raise Conflict("El video ya está publicado para votación y no se puede eliminar.")
 
 
-def purgeable(connection: Connection, *, after: UUID, at_most: int) -> Sequence[Columns]:
+def purgeable(connection: Connection, *, after: UUID, at_most: int, timings: Timings) -> Sequence[Columns]:
     """Return id and status of rows that may be purged, those with the smallest ids above `after`."""
-    asked = {"after": after, "at_most": at_most, "minus_seconds": -PURGE_AFTER_SECONDS}
+    asked = {"after": after, "at_most": at_most, "minus_seconds": -timings.row_purge_after_seconds}
     return connection.execute(_PURGEABLE, asked).all()
 
 
-def purge(connection: Connection, *, video_id: UUID) -> bool:
+def purge(connection: Connection, *, video_id: UUID, timings: Timings) -> bool:
     """Remove the row of a video that has been over for a day; False when it is not, or is gone already."""
-    asked = {"video_id": video_id, "minus_seconds": -PURGE_AFTER_SECONDS}
+    asked = {"video_id": video_id, "minus_seconds": -timings.row_purge_after_seconds}
     return connection.execute(_PURGE, asked).rowcount == 1
 
 
@@ -330,9 +321,10 @@ def _fence(lease: Lease) -> dict[str, object]:
     return {"video_id": lease.video_id, "claimed_attempt": lease.attempt}
 
 
-def _leasing() -> dict[str, object]:
-    return {"lease_seconds": LEASE_SECONDS, "enqueue_in_seconds": LEASE_SECONDS + RELAY_MARGIN_SECONDS}
+def _leasing(timings: Timings) -> dict[str, object]:
+    lease_seconds = timings.lease_seconds
+    return {"lease_seconds": lease_seconds, "enqueue_in_seconds": lease_seconds + timings.lease_over_margin_seconds}
 
 
-def _resending() -> dict[str, object]:
-    return {"resend_seconds": RESEND_SECONDS, "longest_seconds": LONGEST_DELAY_SECONDS}
+def _resending(timings: Timings) -> dict[str, object]:
+    return {"resend_seconds": timings.resend_seconds, "longest_seconds": timings.max_resend_seconds}

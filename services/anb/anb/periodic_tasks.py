@@ -10,27 +10,32 @@ from sqlalchemy.orm import Session
 from anb import relay, throttle, voting
 from anb.database import Sessions
 from anb.jobs import LARGEST_BATCH, Jobs
+from anb.timings import Timings
 
-TALLY_EVERY_SECONDS = 3  # a tally costs as much as a hundred votes in it
-PURGE_EVERY_SECONDS = 60
 _FULL_BATCH = {"relay": LARGEST_BATCH, "tally": voting.TALLY_BATCH, "purge": throttle.PURGE_BATCH}
 
 log = logging.getLogger(__name__)
 
 
-def start_relay(sessions: Sessions, jobs: Jobs, stop: threading.Event) -> None:
+def start_relay(sessions: Sessions, jobs: Jobs, timings: Timings, stop: threading.Event) -> None:
     """Relay in the background until `stop` is set; a round that fails is logged and the next one tried."""
-    _every(relay.EVERY_SECONDS, "relay", sessions, lambda session: relay.relay(session.connection(), jobs), stop)
+    _every(
+        timings.relay_interval_seconds,
+        "relay",
+        sessions,
+        lambda session: relay.relay(session.connection(), jobs, timings=timings),
+        stop,
+    )
 
 
-def start_tally(sessions: Sessions, stop: threading.Event) -> None:
+def start_tally(sessions: Sessions, timings: Timings, stop: threading.Event) -> None:
     """Tally in the background until `stop` is set, in the same way."""
-    _every(TALLY_EVERY_SECONDS, "tally", sessions, voting.tally, stop)
+    _every(timings.tally_interval_seconds, "tally", sessions, voting.tally, stop)
 
 
-def start_purge(sessions: Sessions, stop: threading.Event) -> None:
+def start_purge(sessions: Sessions, timings: Timings, stop: threading.Event) -> None:
     """Forget failed logins in the background until `stop` is set, in the same way."""
-    _every(PURGE_EVERY_SECONDS, "purge", sessions, throttle.purge, stop)
+    _every(timings.purge_interval_seconds, "purge", sessions, throttle.purge, stop)
 
 
 def _every(

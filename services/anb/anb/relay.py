@@ -14,10 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from anb import lifecycle
 from anb.jobs import LARGEST_BATCH, Job, Jobs, SendFailed
 from anb.models import Status, Video, now, seconds_from_now
-
-EVERY_SECONDS = 10
-# A message that was sent may just be waiting for its turn while the queue is busy
-PATIENCE_SECONDS = 900
+from anb.timings import Timings
 
 _due = Video.next_enqueue_at <= now()
 _DUE = (
@@ -28,14 +25,21 @@ _DUE = (
     .with_for_update(skip_locked=True)
 )
 _DUE_IN_A_BUSY_QUEUE = _DUE.where(
-    or_(Video.enqueue_count == 0, Video.next_enqueue_at <= seconds_from_now("minus_patience_seconds"))
+    or_(Video.enqueue_count == 0, Video.next_enqueue_at <= seconds_from_now("minus_seconds"))
 )
 
 log = logging.getLogger(__name__)
 
 
 def mark_uploaded_and_enqueue(
-    engine: Engine, jobs: Jobs, *, video_id: UUID, source: str, size_bytes: int, request_id: str
+    engine: Engine,
+    jobs: Jobs,
+    *,
+    video_id: UUID,
+    source: str,
+    size_bytes: int,
+    request_id: str,
+    timings: Timings,
 ) -> bool:
     """Commit the video as uploaded, then send its job, and tolerate that the sending fails.
 
@@ -44,25 +48,27 @@ def mark_uploaded_and_enqueue(
     reservation is over, and nothing was sent.
     """
     with engine.begin() as connection:
-        if not lifecycle.mark_uploaded(connection, video_id=video_id, source=source, size_bytes=size_bytes):
+        if not lifecycle.mark_uploaded(
+            connection, video_id=video_id, source=source, size_bytes=size_bytes, timings=timings
+        ):
             return False
     try:
         jobs.send([Job(video_id=video_id, request_id=request_id)])
         with engine.begin() as connection:
-            lifecycle.mark_enqueued(connection, video_id=video_id)
+            lifecycle.mark_enqueued(connection, video_id=video_id, timings=timings)
     except (BotoCoreError, ClientError, SendFailed, DBAPIError, PoolTimeout) as error:
         log.warning("could not enqueue", extra={"video_id": str(video_id), "error": error})
     return True
 
 
-def relay(connection: Connection, jobs: Jobs) -> int:
+def relay(connection: Connection, jobs: Jobs, *, timings: Timings) -> int:
     """Send up to ten jobs that are due for the queue; return how many they were.
 
     Any number of processes may relay at once: each takes other rows. A crash between the sending and the commit
     repeats a message, which changes nothing.
     """
     if jobs.backlog() > 0:
-        found = connection.execute(_DUE_IN_A_BUSY_QUEUE, {"minus_patience_seconds": -PATIENCE_SECONDS}).all()
+        found = connection.execute(_DUE_IN_A_BUSY_QUEUE, {"minus_seconds": -timings.busy_resend_seconds}).all()
     else:
         found = connection.execute(_DUE).all()
     if not found:
@@ -70,5 +76,5 @@ def relay(connection: Connection, jobs: Jobs) -> int:
     jobs.send([Job(video_id=row.id, request_id=row.request_id) for row in found])
     for row in found:
         log.info("sent again", extra={"video_id": str(row.id), "request_id": row.request_id})
-    lifecycle.mark_enqueued_again(connection, video_ids=[row.id for row in found])
+    lifecycle.mark_enqueued_again(connection, video_ids=[row.id for row in found], timings=timings)
     return len(found)

@@ -47,7 +47,7 @@ class Timings:
 
     # What the janitor leaves alone
     min_orphan_age_seconds: int = 3600  # objects, so that nothing under way is touched
-    min_forgettable_age_seconds: int = 24 * 3600  # rows of uploads that never arrived
+    row_purge_after_seconds: int = 24 * 3600  # rows of uploads that never arrived
 
     def __post_init__(self) -> None:
         promises = {

@@ -11,6 +11,7 @@ from anb import aws
 from anb.database import Sessions, connect, sessions
 from anb.jobs import Jobs, SqsJobs
 from anb.storage import S3Storage, Storage
+from anb.timings import Timings
 from anb.upload_limits import UploadLimits
 from anb_web.settings import WebSettings
 
@@ -23,12 +24,13 @@ _EXTENSION = "anb"
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """Database, object store and queue, and how much of them one player may take."""
+    """Database, object store and queue, how much of them one player may take, and how long it waits for what."""
 
     engine: Engine
     storage: Storage
     jobs: Jobs
     upload_limits: UploadLimits = field(default_factory=UploadLimits)
+    timings: Timings = Timings()
 
     @cached_property
     def sessions(self) -> Sessions:
@@ -36,13 +38,14 @@ class Parts:
         return sessions(self.engine)
 
     @classmethod
-    def from_settings(cls, settings: WebSettings) -> "Parts":
+    def from_settings(cls, settings: WebSettings, timings: Timings = Timings()) -> "Parts":
         """Make the parts; nothing is contacted before it is needed."""
         return cls(
-            engine=connect(settings.database_url, pool_size=POOL_SIZE),
+            engine=connect(settings.database_url, pool_size=POOL_SIZE, idle_seconds=timings.database_idle_seconds),
             storage=S3Storage(aws.s3_client(), settings.media_bucket),
             jobs=SqsJobs(aws.sending_sqs_client(), settings.queue_url),
             upload_limits=settings.upload_limits,
+            timings=timings,
         )
 
     def attach(self, app: Flask) -> None:

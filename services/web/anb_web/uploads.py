@@ -196,6 +196,7 @@ def _complete(video_id: UUID, source: str, size_bytes: int) -> None:
         source=source,
         size_bytes=size_bytes,
         request_id=request_id(),
+        timings=parts().timings,
     )
     if not is_ours:
         # Another request has filled the reservation at the same time, or it is gone: only the first is a success

@@ -57,7 +57,7 @@ class Heartbeat:
         before = time.monotonic()
         try:
             with self._sessions.begin() as session:
-                ours = extend_lease(session.connection(), self._lease)
+                ours = extend_lease(session.connection(), self._lease, timings=self._timings)
         except (DBAPIError, PoolTimeout) as error:
             log.warning("could not extend the lease", extra={"error": error})
             if self.expired():

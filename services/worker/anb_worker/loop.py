@@ -97,7 +97,9 @@ class Worker:
 
     def _take(self, message: Message, job: Job) -> None:
         with self._sessions.begin() as session:
-            claimed = lifecycle.claim(session.connection(), video_id=job.video_id, owner=self._owner)
+            claimed = lifecycle.claim(
+                session.connection(), video_id=job.video_id, owner=self._owner, timings=self._timings
+            )
         if claimed is None:
             log.info("nothing to do")
             self._jobs.delete(message)
@@ -183,7 +185,12 @@ class Worker:
         self, lease: Lease, message: Message, heartbeat: Heartbeat, *, crashed: bool, delay_seconds: int
     ) -> None:
         log.info("released", extra={"delay_seconds": delay_seconds})
-        self._settle(heartbeat, lambda c: lifecycle.release(c, lease, crashed=crashed, delay_seconds=delay_seconds))
+        self._settle(
+            heartbeat,
+            lambda c: lifecycle.release(
+                c, lease, crashed=crashed, delay_seconds=delay_seconds, timings=self._timings
+            ),
+        )
         self._jobs.change_visibility(message, seconds=delay_seconds)
 
     def _settle(self, heartbeat: Heartbeat, write: Callable[[Connection], bool]) -> bool:

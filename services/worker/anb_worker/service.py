@@ -41,14 +41,20 @@ def run(timings: Timings = Timings(), limits: Limits = Limits()) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     watchdog = Watchdog.from_environment(os.environ)
-    factory = sessions(connect(settings.database_url, pool_size=LOOP_CONNECTIONS))
+    factory = sessions(
+        connect(settings.database_url, pool_size=LOOP_CONNECTIONS, idle_seconds=timings.database_idle_seconds)
+    )
     jobs = SqsJobs(aws.polling_sqs_client(), settings.queue_url)
     termination, protection = _of_the_group(settings, timings, stop)
     # With the client that gives up soon, since a periodic task keeps its connection while it sends
-    periodic_tasks.start_relay(factory, SqsJobs(aws.sending_sqs_client(), settings.queue_url), stop)
+    periodic_tasks.start_relay(factory, SqsJobs(aws.sending_sqs_client(), settings.queue_url), timings, stop)
     worker = Worker(
         sessions=factory,
-        heartbeat_sessions=sessions(connect(settings.database_url, pool_size=HEARTBEAT_CONNECTIONS)),
+        heartbeat_sessions=sessions(
+            connect(
+                settings.database_url, pool_size=HEARTBEAT_CONNECTIONS, idle_seconds=timings.database_idle_seconds
+            )
+        ),
         storage=S3Storage(aws.s3_client(), settings.media_bucket),
         jobs=jobs,
         scratch=Path(settings.scratch_dir),
