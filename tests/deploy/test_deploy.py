@@ -78,7 +78,7 @@ def queue(lab, url):
 def test_the_bucket_to_upload_to_is_private(deployed):
     blocked = deployed.client("s3").get_public_access_block(Bucket=ASSETS)["PublicAccessBlockConfiguration"]
 
-    assert all(blocked.values())
+    assert set(blocked.values()) == {True}
 
 
 def test_all_stacks_are_there(deployed):

@@ -145,6 +145,7 @@ def silent(state, printed, canaries, token):
     printed.clear()
     yield
     files = [path for path in state.rglob("*") if path.suffix in {".log", ".err"} and path.is_file()]
+    assert files
     lines = [*printed, *(line for path in files for line in path.read_text(errors="replace").splitlines())]
     leaks = {line[:500]: found for line in lines if (found := canaries.found_in(line))}
     leaks |= {line[:500]: "hash" for line in lines if "$argon2" in line}

@@ -104,7 +104,7 @@ class TestSignUp:
     )
     @pytest.mark.parametrize("path", ["/api/auth/signup", "/api/auth/login"])
     def test_a_body_that_is_no_json_object_is_refused(self, client, path, body):
-        assert is_error(client.post(path, data=body, content_type="application/json"), {"login": 400}.get(path, 400))
+        assert is_error(client.post(path, data=body, content_type="application/json"), 400)
 
     def test_a_huge_json_body_is_refused(self, client):
         assert is_error(client.post("/api/auth/signup", json={**SIGN_UP, "first_name": "x" * 100_000}), 400)
@@ -706,20 +706,22 @@ class TestUploadLimits:
         assert limited(user, 1, limits=limits)[0].status_code == 201
 
     @pytest.mark.parametrize(
-        ("status", "waits"),
+        ("status", "answer", "retry_after"),
         [
-            *((status, True) for status in (Status.AWAITING_UPLOAD, Status.UPLOADED, Status.PROCESSING)),
-            *((status, False) for status in (Status.REFUSED, Status.PROCESSED, Status.FAILED, Status.DELETED)),
+            *((status, 429, "60") for status in (Status.AWAITING_UPLOAD, Status.UPLOADED, Status.PROCESSING)),
+            *((status, 201, None) for status in (Status.REFUSED, Status.PROCESSED, Status.FAILED, Status.DELETED)),
         ],
     )
-    def test_a_player_may_have_so_many_bytes_waiting(self, limited, make_user, make_video, status, waits):
+    def test_a_player_may_have_so_many_bytes_waiting(
+        self, limited, make_user, make_video, status, answer, retry_after
+    ):
         user, limits = make_user(), UploadLimits(waiting_bytes=2500)
         make_video(owner=user, status=status, size_bytes=1000)
 
-        answers = limited(user, 2, limits=limits)
+        first, second = limited(user, 2, limits=limits)
 
-        assert [answer.status_code for answer in answers] == [201, 429 if waits else 201]
-        assert not waits or answers[1].headers["Retry-After"] == "60"
+        assert (first.status_code, second.status_code) == (201, answer)
+        assert second.headers.get("Retry-After") == retry_after
 
     def test_fifty_at_once_get_no_further_than_fifty_in_turn(self, limited, make_user, sessions):
         answers = limited(make_user(), 50, threads=16, limits=UploadLimits(open_reservations=7))
@@ -969,7 +971,7 @@ class TestEveryAnswer:
         response = client.open(path, method=method.upper())
 
         assert is_error(response, status)
-        assert status != 405 or response.headers["Allow"]
+        assert ("Allow" in response.headers) == (status == 405)
 
     def test_a_request_id_is_accepted_and_repeated(self, client):
         assert client.get("/healthz", headers={"X-Request-Id": "abc-12345"}).headers["X-Request-Id"] == "abc-12345"

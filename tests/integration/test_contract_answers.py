@@ -83,10 +83,15 @@ class TestFields:
         assert set(body["fields"]) == {"from", "to"}
 
     def test_the_examples_in_the_description_say_it_so_too(self):
-        for pointer, content in Description.ours().contents():
-            for example in content.get("examples", {}).values():
-                if example["value"].get("error") == "invalid" and len(example["value"].get("fields", {})) == 1:
-                    assert example["value"]["message"] in example["value"]["fields"].values(), pointer
+        said = [
+            (example["value"]["message"], *example["value"]["fields"].values())
+            for _, content in Description.ours().contents()
+            for example in content.get("examples", {}).values()
+            if example["value"].get("error") == "invalid" and len(example["value"].get("fields", {})) == 1
+        ]
+
+        assert said
+        assert [(message, sentence) for message, sentence in said if message != sentence] == []
 
 
 class TestLocation:

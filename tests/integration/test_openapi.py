@@ -56,11 +56,18 @@ class TestDocument:
 
     def test_every_example_is_as_its_schema_says(self):
         description = Description.ours()
-        for pointer, content in description.contents():
-            examples = [content["example"]] if "example" in content else []
-            examples += [example["value"] for example in content.get("examples", {}).values()]
-            for example in examples:
-                assert description.wrong((*pointer, "schema"), example) == [], pointer
+        examples = [
+            (pointer, example)
+            for pointer, content in description.contents()
+            for example in (
+                *([content["example"]] if "example" in content else []),
+                *(example["value"] for example in content.get("examples", {}).values()),
+            )
+        ]
+
+        assert examples
+        for pointer, example in examples:
+            assert description.wrong((*pointer, "schema"), example) == [], pointer
 
     def test_what_needs_a_token_says_so(self, operations):
         protected = {path for path, operation in operations.items() if operation.get("security")}

@@ -49,7 +49,9 @@ def test_workers_wait_for_messages_instead_of_asking_again_and_again(assembly):
 
 def test_queues_and_buckets_refuse_what_is_not_tls(assembly):
     for type_ in ("AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy"):
-        for policy in assembly.resources(type_):
+        policies = list(assembly.resources(type_))
+        assert policies, type_
+        for policy in policies:
             statements = policy.properties["PolicyDocument"]["Statement"]
             assert any(
                 s["Effect"] == "Deny" and s["Condition"].get("Bool") == {"aws:SecureTransport": "false"}
@@ -59,7 +61,10 @@ def test_queues_and_buckets_refuse_what_is_not_tls(assembly):
 
 
 def test_no_bucket_is_public(assembly):
-    for found in assembly.resources("AWS::S3::Bucket"):
+    buckets = list(assembly.resources("AWS::S3::Bucket"))
+
+    assert buckets
+    for found in buckets:
         assert set(found.properties["PublicAccessBlockConfiguration"].values()) == {True}
 
 

@@ -169,6 +169,8 @@ def test_logs_are_forgotten_in_time(academy, production, stack):
 
 def test_everything_is_tagged(synthesis):
     for type_ in ("AWS::EC2::VPC", "AWS::RDS::DBInstance", "AWS::S3::Bucket", "AWS::SQS::Queue"):
-        for found in synthesis.assembly.resources(type_):
+        tagged = list(synthesis.assembly.resources(type_))
+        assert tagged, type_
+        for found in tagged:
             keys = {tag["Key"] for tag in found.properties["Tags"]}
             assert keys >= {"project", "profile", "owner", "cost-centre"}

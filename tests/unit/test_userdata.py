@@ -143,6 +143,7 @@ def test_services_start_with_their_secrets_looked_up(unit):
 def test_boot_fills_in_every_placeholder_of_the_nginx_configuration():
     configuration = (ROOT / "services" / "web" / "nginx.conf").read_text()
 
+    assert placeholders(configuration)
     assert placeholders(configuration) <= placeholders(template("boot"))
 
 
@@ -216,6 +217,7 @@ def test_the_log_agent_sends_every_file_that_a_unit_writes_to():
 def test_the_log_agent_is_told_everything_that_its_configuration_asks_for():
     asked = placeholders((USERDATA / "cloudwatch-agent.json").read_text())
 
+    assert asked
     assert asked <= placeholders(template("boot"))
 
 
