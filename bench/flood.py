@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 ADDRESSES = 5000
-_MOST_CONNECTIONS = 4000  # open at once; what nginx could not take would say nothing of the application
-_TICK_SECONDS = 0.01
+MAX_CONNECTIONS = 4000  # open at once; what nginx could not take would say nothing of the application
+TICK_SECONDS = 0.01
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _RETRY_AFTER = re.compile(rb"\r\nretry-after: *\d+", re.IGNORECASE)
 
@@ -60,7 +60,7 @@ class _Flood:
         while (passed := time.monotonic() - begun) < seconds:
             for _ in range(int(passed * per_second) - self.outcome.sent):
                 self._send()
-            await asyncio.sleep(_TICK_SECONDS)
+            await asyncio.sleep(TICK_SECONDS)
         return await self._end(begun)
 
     async def one_after_the_other(self, connections: int, seconds: float) -> Outcome:
@@ -69,7 +69,7 @@ class _Flood:
             busy = len(self._open) - len(self._idle) + len(self._opening)
             for _ in range(connections - busy):
                 self._send()
-            await asyncio.sleep(_TICK_SECONDS / 10)
+            await asyncio.sleep(TICK_SECONDS / 10)
         self.outcome.seconds = time.monotonic() - begun
         return self.outcome
 
@@ -78,7 +78,7 @@ class _Flood:
         data = next(self._requests)
         if self._idle:
             self._idle.pop().send(data)
-        elif len(self._open) + len(self._opening) < _MOST_CONNECTIONS:
+        elif len(self._open) + len(self._opening) < MAX_CONNECTIONS:
             opening = asyncio.ensure_future(self._connect(data))
             self._opening.add(opening)
             opening.add_done_callback(self._opening.discard)
@@ -100,7 +100,7 @@ class _Flood:
         """Wait for the last answers, but not for ever."""
         deadline = time.monotonic() + 30
         while len(self._open) > len(self._idle) and time.monotonic() < deadline:  # noqa: ASYNC110 any answer may be the last
-            await asyncio.sleep(_TICK_SECONDS)
+            await asyncio.sleep(TICK_SECONDS)
         self.outcome.broken += len(self._open) - len(self._idle)
         self.outcome.seconds = time.monotonic() - begun
         return self.outcome
