@@ -5,8 +5,10 @@ from contextlib import ExitStack, closing
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
+from sqlalchemy import Engine
+
 from anb import aws
-from anb.database import Sessions, connect, sessions
+from anb.database import connect
 from anb.jobs import Jobs, SqsJobs
 from anb.settings import Settings
 from anb.storage import S3Storage, Storage
@@ -45,8 +47,8 @@ class Dependencies:
         return Settings.from_environment(self._environment)
 
     @cached_property
-    def sessions(self) -> Sessions:
-        """The factory of sessions."""
+    def engine(self) -> Engine:
+        """The database."""
         engine = connect(
             self._settings.database_url,
             pool_size=POOL_SIZE,
@@ -54,7 +56,7 @@ class Dependencies:
             idle_seconds=self.timings.database_idle_seconds,
         )
         self._opened.callback(engine.dispose)
-        return sessions(engine)
+        return engine
 
     @cached_property
     def s3(self) -> "S3Client":

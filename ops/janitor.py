@@ -27,7 +27,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import click
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from anb import commands, lifecycle
 from anb.models import Status, Video
@@ -38,6 +38,9 @@ from ops.table import size
 
 FOLDERS = ("incoming/", "uploads/", "processed/", "thumbnails/")
 BATCH = 500  # rows looked at between two looks at the object store
+_OF_OBJECTS = select(Video.id, Video.status, Video.source, Video.attempt).where(
+    Video.id.in_(bindparam("video_ids", expanding=True))
+)
 _WITHOUT_SOURCE = (Status.AWAITING_UPLOAD, Status.REFUSED)
 _FEW = 10  # objects, of which any part may go
 _KEY = re.compile(
@@ -139,9 +142,8 @@ def _orphans(dependencies: Dependencies, page: list[Stored]) -> list[Stored]:
     ids = {stored.video_id for stored in page}
     if not ids:
         return []
-    with dependencies.sessions() as session:
-        query = select(Video.id, Video.status, Video.source, Video.attempt).where(Video.id.in_(ids))
-        found = {row.id: row for row in session.execute(query)}
+    with dependencies.engine.begin() as connection:
+        found = {row.id: row for row in connection.execute(_OF_OBJECTS, {"video_ids": list(ids)})}
     return [stored for stored in page if _is_orphan(stored, found.get(stored.video_id))]
 
 
@@ -173,10 +175,8 @@ def _abandoned(dependencies: Dependencies) -> Iterator[UUID]:
     """The rows that are over, and the reservations that nothing has arrived for."""
     after = UUID(int=0)
     while True:
-        with dependencies.sessions() as session:
-            found = lifecycle.purgeable(
-                session.connection(), after=after, at_most=BATCH, timings=dependencies.timings
-            )
+        with dependencies.engine.begin() as connection:
+            found = lifecycle.purgeable(connection, after=after, at_most=BATCH, timings=dependencies.timings)
         for row in found:
             if row.status != Status.AWAITING_UPLOAD or not _has_arrived(dependencies, row.id):
                 yield row.id
@@ -194,5 +194,5 @@ def _has_arrived(dependencies: Dependencies, video_id: UUID) -> bool:
 
 
 def _delete_row(dependencies: Dependencies, video_id: UUID) -> bool:
-    with dependencies.sessions.begin() as session:
-        return lifecycle.purge(session.connection(), video_id=video_id, timings=dependencies.timings)
+    with dependencies.engine.begin() as connection:
+        return lifecycle.purge(connection, video_id=video_id, timings=dependencies.timings)

@@ -7,14 +7,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
-from sqlalchemy import func, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, func, select, text
 
 from anb import commands
 from anb.models import Status, UncountedVote, Video, now
 from ops.dependencies import Dependencies
 from ops.queues import counts, dead_letters_url
 from ops.table import age, table
+
+_waits = Video.status.in_((Status.UPLOADED, Status.PROCESSING))
+_BY_STATUS = select(Video.status, func.count().label("videos")).group_by(Video.status)
+_OLDEST_SECONDS = select(func.timestampdiff(text("SECOND"), func.min(Video.uploaded_at), now())).where(_waits)
+_EXPIRED = select(func.count()).where(Video.status == Status.PROCESSING, Video.lease_until < now())
+_DUE = select(func.count()).where(_waits, Video.next_enqueue_at <= now())
+_UNCOUNTED = select(func.count()).select_from(UncountedVote)
 
 
 @click.command("status", help=__doc__)
@@ -33,8 +39,8 @@ def command(dependencies: Dependencies, *, as_json: bool) -> int:
 
 
 def _report(dependencies: Dependencies) -> dict[str, Any]:
-    with dependencies.sessions() as session:
-        found = {"videos": _videos(session), **_work(session)}
+    with dependencies.engine.begin() as connection:
+        found = {"videos": _videos(connection), **_work(connection)}
     return {
         **found,
         "messages": counts(dependencies, dependencies.queue_url),
@@ -53,20 +59,15 @@ def _lines(report: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     yield "dead letters", report["dead_letters"]
 
 
-def _videos(session: Session) -> dict[str, int]:
-    by_status = select(Video.status, func.count().label("videos")).group_by(Video.status)
-    found = {row.status: row.videos for row in session.execute(by_status)}
+def _videos(connection: Connection) -> dict[str, int]:
+    found = {row.status: row.videos for row in connection.execute(_BY_STATUS)}
     return {status: found.get(status, 0) for status in Status}
 
 
-def _work(session: Session) -> dict[str, int | None]:
-    waits = Video.status.in_((Status.UPLOADED, Status.PROCESSING))
-    since = func.timestampdiff(text("SECOND"), func.min(Video.uploaded_at), now())
-    expired = select(func.count()).where(Video.status == Status.PROCESSING, Video.lease_until < now())
-    due = select(func.count()).where(waits, Video.next_enqueue_at <= now())
+def _work(connection: Connection) -> dict[str, int | None]:
     return {
-        "oldest_job_seconds": session.scalar(select(since).where(waits)),
-        "expired_leases": session.scalar(expired),
-        "due_jobs": session.scalar(due),
-        "uncounted_votes": session.scalar(select(func.count()).select_from(UncountedVote)),
+        "oldest_job_seconds": connection.scalar(_OLDEST_SECONDS),
+        "expired_leases": connection.scalar(_EXPIRED),
+        "due_jobs": connection.scalar(_DUE),
+        "uncounted_votes": connection.scalar(_UNCOUNTED),
     }

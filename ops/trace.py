@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from uuid import UUID
 
 import click
-from sqlalchemy import select
+from sqlalchemy import Row, bindparam, select
 
 from anb import commands
 from anb.models import Video
@@ -23,6 +23,8 @@ from ops.queues import counts, dead_letters_url
 from ops.table import size, table, text
 
 MOST_VIDEOS = 10  # of one request id, which clients may choose and repeat; a filter has at most 1,024 characters
+_BY_ID = select(Video).where(Video.id == bindparam("video_id"))
+_BY_REQUEST = select(Video).where(Video.request_id == bindparam("request_id")).limit(MOST_VIDEOS)
 _FIELDS = ("time", "service", "level", "event", "logger", "video_id", "request_id", "taskName")
 
 
@@ -52,7 +54,7 @@ def command(dependencies: Dependencies, *, id_: str, logs: Sequence[TextIO], as_
     return commands.DONE
 
 
-def _print(id_: str, videos: Sequence[Video], objects: Sequence[Mapping[str, Any]], messages: Messages) -> None:
+def _print(id_: str, videos: Sequence[Row[Any]], objects: Sequence[Mapping[str, Any]], messages: Messages) -> None:
     for video in videos:
         print(table((f"video {video.id}", ""), _row(video)[1:]), end="\n\n")
     if not videos:
@@ -65,13 +67,13 @@ def _print(id_: str, videos: Sequence[Video], objects: Sequence[Mapping[str, Any
     print()
 
 
-def _videos(dependencies: Dependencies, id_: str) -> Sequence[Video]:
+def _videos(dependencies: Dependencies, id_: str) -> Sequence[Row[Any]]:
     """The video with this id, or those that the request with this id brought, which takes a look at all rows."""
-    with dependencies.sessions() as session:
+    with dependencies.engine.begin() as connection:
         for video_id in _as_video_id(id_):
-            if video := session.get(Video, video_id):
+            if video := connection.execute(_BY_ID, {"video_id": video_id}).one_or_none():
                 return [video]
-        return session.scalars(select(Video).where(Video.request_id == id_).limit(MOST_VIDEOS)).all()
+        return connection.execute(_BY_REQUEST, {"request_id": id_}).all()
 
 
 def _as_video_id(id_: str) -> list[UUID]:
@@ -81,7 +83,7 @@ def _as_video_id(id_: str) -> list[UUID]:
         return []
 
 
-def _row(video: Video) -> list[tuple[str, object]]:
+def _row(video: Row[Any]) -> list[tuple[str, object]]:
     names = (
         "id",
         "status",
@@ -115,7 +117,7 @@ def _messages(dependencies: Dependencies) -> Messages:
     return {name: counts(dependencies, url) for name, url in queues.items()}
 
 
-def _filters(id_: str, videos: Sequence[Video]) -> str:
+def _filters(id_: str, videos: Sequence[Row[Any]]) -> str:
     wanted = {("video_id", str(video.id)) for video in videos} | {
         ("request_id", video.request_id) for video in videos
     }

@@ -40,14 +40,13 @@ def command(dependencies: Dependencies, *, repair: bool, as_json: bool) -> int:
 def _miscounts(dependencies: Dependencies) -> Iterator[Miscount]:
     after: int | None = 0
     while after is not None:
-        with dependencies.sessions() as session:
-            found, after = audit(session, after_player=after)
+        found, after = audit(dependencies.engine, after_player=after)
         yield from found
 
 
 def _repair(dependencies: Dependencies, miscount: Miscount) -> int:
-    with dependencies.sessions.begin() as session:
-        return recount(session, miscount)
+    with dependencies.engine.begin() as connection:
+        return recount(connection, miscount)
 
 
 def _line(miscount: Miscount, *, set_to: int | None) -> str:

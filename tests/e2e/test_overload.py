@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import pytest
 import requests
-from sqlalchemy import update
+from sqlalchemy import insert
 
-from anb.database import connect, sessions
+from anb.database import connect
 from anb.models import Standing, Status, User, Video, now
 from local.system import SERVICES, running_system
 from tests.waiting import until
@@ -32,14 +32,13 @@ def published(system):
     """The id of a video that is open to votes."""
     engine = connect(system.environment["ANB_DATABASE_URL"], pool_size=1)
     names = {"first_name": "Ana", "last_name": "Gil", "city": "Bogotá", "country": "Colombia"}
-    with sessions(engine).begin() as session:
-        player = User(**names, email=f"{uuid4().hex}@example.com", password_hash="nobody's")
-        session.add(player)
-        session.flush()
-        video = Video(id=uuid4(), user_id=player.id, title="x", status=Status.PROCESSED, request_id="x", attempt=1)
-        session.add_all([video, Standing(user_id=player.id, city=player.city)])
-        session.execute(update(Video).where(Video.id == video.id).values(uploaded_at=now(), processed_at=now()))
-        video_id = video.id
+    player, video_id = {**names, "email": f"{uuid4().hex}@example.com", "password_hash": "nobody's"}, uuid4()
+    video = {"id": video_id, "title": "x", "status": Status.PROCESSED, "request_id": "x", "attempt": 1}
+    with engine.begin() as connection:
+        player_id = connection.execute(insert(User).values(player)).lastrowid
+        times = {"uploaded_at": now(), "processed_at": now()}
+        connection.execute(insert(Video).values(**video, **times, user_id=player_id))
+        connection.execute(insert(Standing).values(user_id=player_id, city=names["city"]))
     engine.dispose()
     return video_id
 

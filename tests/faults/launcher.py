@@ -110,12 +110,10 @@ def _crossing(step: str, inner: Callable[..., Any]) -> Callable[..., Any]:
 
 def _naming(step: str, inner: Callable[..., Any]) -> Callable[..., Any]:
     """Remember what the transaction that the function fills is for."""
-    from sqlalchemy.orm import Session  # noqa: PLC0415 as in _install
 
     @functools.wraps(inner)
-    def naming(filled: Any, *arguments: Any, **named: Any) -> Any:
-        result = inner(filled, *arguments, **named)
-        connection = filled.connection() if isinstance(filled, Session) else filled
+    def naming(connection: Any, *arguments: Any, **named: Any) -> Any:
+        result = inner(connection, *arguments, **named)
         _prepared[connection.connection.dbapi_connection] = (step, _video_in(arguments, named, result))
         return result
 

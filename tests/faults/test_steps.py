@@ -8,7 +8,6 @@ from typing import Protocol
 
 import pytest
 from sqlalchemy import Connection
-from sqlalchemy.orm import Session
 
 import anb
 import anb_worker
@@ -36,11 +35,11 @@ def fills_a_transaction(function: object) -> bool:
     if not inspect.isfunction(function):
         return False
     first = next(iter(inspect.signature(function).parameters.values()), None)
-    return first is not None and first.annotation in {Connection, Session}
+    return first is not None and first.annotation is Connection
 
 
 def transactions() -> set[str]:
-    """Every public function of the product whose first argument is a connection or a session."""
+    """Every public function of the product whose first argument is a connection."""
     return {
         f"{module.__name__}.{name}"
         for package in (anb, anb_worker)

@@ -10,15 +10,14 @@ import requests
 import urllib3
 from botocore.config import Config
 from flask.testing import FlaskClient
-from sqlalchemy import text, update
+from sqlalchemy import insert, select, text, update
 
 from anb import accounts, videos
 from anb.database import connect
-from anb.database import sessions as make_sessions
 from anb.jobs import SqsJobs
 from anb.lifecycle import finish
 from anb.migrations import upgrade
-from anb.models import Base, Status, User, Video
+from anb.models import Base, Status, User, Video, now
 from anb.storage import S3Storage, processed_key, source_key
 from anb_web import create_app
 from anb_web.parts import Parts
@@ -32,7 +31,8 @@ PASSWORD_HASH = accounts.hash_password(PASSWORD)
 
 
 @pytest.fixture(scope="module")
-def engine(database_url):
+def migrated(database_url):
+    """The engine, over tables that keep what the tests of a module have written."""
     engine = connect(database_url, pool_size=20)
     upgrade(engine)
     yield engine
@@ -40,20 +40,14 @@ def engine(database_url):
 
 
 @pytest.fixture
-def tables(engine):
+def engine(migrated):
     """The engine, over tables that are empty when the test begins."""
-    with engine.begin() as connection:
+    with migrated.begin() as connection:
         connection.execute(text("SET FOREIGN_KEY_CHECKS = 0"))
         for table in Base.metadata.sorted_tables:
             connection.execute(text(f"TRUNCATE {table.name}"))
         connection.execute(text("SET FOREIGN_KEY_CHECKS = 1"))
-    return engine
-
-
-@pytest.fixture
-def sessions(tables):
-    """The factory of sessions."""
-    return make_sessions(tables)
+    return migrated
 
 
 @pytest.fixture
@@ -105,41 +99,50 @@ def requests_sent(monkeypatch):
 
 
 @pytest.fixture
-def make_user(sessions):
+def make_user(engine):
     def make(**values):
         defaults = {"email": f"{uuid4().hex}@example.com", "first_name": "Ana", "last_name": "Gil", "city": "Bogotá"}
-        user = User(**{**defaults, "country": "Colombia", "password_hash": PASSWORD_HASH, **values})
-        with sessions.begin() as session:
-            session.add(user)
-        return user
+        user = {**defaults, "country": "Colombia", "password_hash": PASSWORD_HASH, **values}
+        with engine.begin() as connection:
+            user_id = connection.execute(insert(User).values(user)).lastrowid
+            return connection.execute(select(User).where(User.id == user_id)).one()
 
     return make
 
 
 @pytest.fixture
-def make_video(sessions, make_user):
+def make_video(engine, make_user):
     """Return a factory of rows; a processed one has gone through claim and finish."""
 
     def make(*, owner=None, status=Status.UPLOADED, title="Mi mejor tiro", **values):
         owner = owner or make_user()
         begun = Status.UPLOADED if status == Status.PROCESSED else status
-        video = Video(id=uuid4(), user_id=owner.id, title=title, status=begun, request_id="test-request")
-        with sessions.begin() as session:
-            session.add(video)
-            session.flush()
-            if status != Status.AWAITING_UPLOAD:
-                session.execute(
-                    update(Video).where(Video.id == video.id).values(uploaded_at=text("UTC_TIMESTAMP(6)"))
-                )
+        video_id = uuid4()
+        video = {"id": video_id, "user_id": owner.id, "title": title, "status": begun, "request_id": "test-request"}
+        if status != Status.AWAITING_UPLOAD:
+            video["uploaded_at"] = now()
+        with engine.begin() as connection:
+            connection.execute(insert(Video).values(video))
         if status == Status.PROCESSED:
-            with sessions.begin() as session:
-                finish(session.connection(), lease(session.connection(), video.id))
-        with sessions.begin() as session:
-            if values:
-                session.execute(update(Video).where(Video.id == video.id).values(**values))
-            return session.get_one(Video, video.id)
+            with engine.begin() as connection:
+                finish(connection, lease(connection, video_id))
+        if values:
+            with engine.begin() as connection:
+                connection.execute(update(Video).where(Video.id == video_id).values(**values))
+        return video_row(engine, video_id)
 
     return make
+
+
+@pytest.fixture
+def row(engine):
+    """Return a video's row as it is now, or None."""
+    return lambda video: video_row(engine, video.id)
+
+
+def video_row(engine, video_id):
+    with engine.begin() as connection:
+        return connection.execute(select(Video).where(Video.id == video_id)).one_or_none()
 
 
 @pytest.fixture
@@ -172,11 +175,11 @@ def any_clip_will_do(monkeypatch):
 
 
 @pytest.fixture
-def app(tables, storage, jobs):
+def app(engine, storage, jobs):
     settings = WebSettings(
         database_url="unused", media_bucket="unused", queue_url="unused", jwt_secret=os.urandom(32).hex()
     )
-    app = create_app(settings, parts=Parts(engine=tables, storage=storage, jobs=jobs))
+    app = create_app(settings, parts=Parts(engine=engine, storage=storage, jobs=jobs))
     app.testing = False  # errors become answers, as in production
     app.test_client_class = DescribedClient
     return app

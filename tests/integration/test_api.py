@@ -12,7 +12,7 @@ import jwt
 import pytest
 import requests
 from flask_jwt_extended import create_access_token
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from anb import lifecycle, videos
 from anb.lifecycle import finish
@@ -149,15 +149,15 @@ class TestGuessing:
         assert is_error(answers[-1], 429, "too_many_requests")
         assert 1 <= int(answers[-1].headers["Retry-After"]) <= 3
 
-    def test_twenty_wrong_passwords_lock_nobody_out_for_long(self, client, sessions):
+    def test_twenty_wrong_passwords_lock_nobody_out_for_long(self, client, engine):
         client.post("/api/auth/signup", json=SIGN_UP)
         for _ in range(20):
             self.guess(client, SIGN_UP["email"])
-            with sessions.begin() as session:
-                longest = session.scalar(
+            with engine.begin() as connection:
+                longest = connection.scalar(
                     text("SELECT MAX(TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(6), blocked_until)) FROM login_failures")
                 )
-                session.execute(
+                connection.execute(
                     text(
                         "UPDATE login_failures SET blocked_until = UTC_TIMESTAMP(6),"
                         " last_at = UTC_TIMESTAMP(6) - INTERVAL 1 MINUTE"
@@ -243,10 +243,10 @@ class TestTokens:
 
         assert client.get("/api/videos", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
-    def test_a_token_of_the_previous_secret_is_still_accepted(self, tables, storage, jobs, make_user):
+    def test_a_token_of_the_previous_secret_is_still_accepted(self, engine, storage, jobs, make_user):
         def client_with(**secrets):
             settings = WebSettings(database_url="x", media_bucket="x", queue_url="x", **secrets)
-            app = create_app(settings, parts=Parts(engine=tables, storage=storage, jobs=jobs))
+            app = create_app(settings, parts=Parts(engine=engine, storage=storage, jobs=jobs))
             with app.app_context():
                 token = issue(make_user().id)
             return app.test_client(), {"Authorization": f"Bearer {token}"}
@@ -416,10 +416,10 @@ class TestDirectUpload:
         return read
 
     @pytest.fixture
-    def row(self, sessions):
+    def row(self, engine):
         def read(video_id):
-            with sessions() as session:
-                return session.get(Video, UUID(video_id))
+            with engine.begin() as connection:
+                return connection.execute(select(Video).where(Video.id == UUID(video_id))).one_or_none()
 
         return read
 
@@ -494,7 +494,7 @@ class TestDirectUpload:
 
     @pytest.mark.parametrize("moment", ["before the worker reads", "after the publication"])
     def test_what_is_posted_after_completing_changes_nothing(
-        self, begin, complete, original, make_user, clips, post, row, sessions, storage, moment
+        self, begin, complete, original, make_user, clips, post, row, engine, storage, moment
     ):
         user, content = make_user(), clips["good"].read_bytes()
         begun = begin(user).json
@@ -502,8 +502,8 @@ class TestDirectUpload:
         complete(user, begun["video_id"])
         video = row(begun["video_id"])
         if moment == "after the publication":
-            with sessions.begin() as session:
-                finish(session.connection(), lease(session.connection(), video.id))
+            with engine.begin() as connection:
+                finish(connection, lease(connection, video.id))
 
         assert post(begun, content[:-1] + b"x") == 204
         assert complete(user, begun["video_id"]).status_code == 201
@@ -660,11 +660,11 @@ class TestUploadLimits:
     SENT: ClassVar = {"title": "Mi mejor tiro", "size": 1000}
 
     @pytest.fixture
-    def limited(self, tables, storage, jobs, signed_in, app):
+    def limited(self, engine, storage, jobs, signed_in, app):
         """Return what begins uploads under limits: how often, by whom, from so many threads."""
 
         def begin(user, number, *, limits, threads=1, **changes):
-            app.extensions["anb"] = Parts(engine=tables, storage=storage, jobs=jobs, upload_limits=limits)
+            app.extensions["anb"] = Parts(engine=engine, storage=storage, jobs=jobs, upload_limits=limits)
             headers = signed_in(user)
 
             def ask(_):
@@ -676,7 +676,7 @@ class TestUploadLimits:
 
         return begin
 
-    def test_a_player_may_begin_so_many_uploads_an_hour(self, limited, client, signed_in, make_user, sessions):
+    def test_a_player_may_begin_so_many_uploads_an_hour(self, limited, client, signed_in, make_user, engine):
         user, limits = make_user(), UploadLimits(uploads_an_hour=3)
         *begun, refused = limited(user, 4, limits=limits)
 
@@ -688,11 +688,11 @@ class TestUploadLimits:
         assert client.delete(f"/api/videos/{begun[0].json['video_id']}", headers=signed_in(user)).status_code == 200
         assert limited(user, 1, limits=limits)[0].status_code == 429
         assert limited(make_user(), 1, limits=limits)[0].status_code == 201
-        with sessions.begin() as session:
-            session.execute(text("UPDATE videos SET created_at = created_at - INTERVAL 3590 SECOND"))
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE videos SET created_at = created_at - INTERVAL 3590 SECOND"))
         assert 1 <= int(limited(user, 1, limits=limits)[0].headers["Retry-After"]) <= 10
-        with sessions.begin() as session:
-            session.execute(text("UPDATE videos SET created_at = created_at - INTERVAL 10 SECOND"))
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE videos SET created_at = created_at - INTERVAL 10 SECOND"))
         assert limited(user, 1, limits=limits)[0].status_code == 201
 
     def test_a_player_may_have_so_many_open_reservations(self, limited, client, signed_in, make_user):
@@ -723,12 +723,12 @@ class TestUploadLimits:
         assert (first.status_code, second.status_code) == (201, answer)
         assert second.headers.get("Retry-After") == retry_after
 
-    def test_fifty_at_once_get_no_further_than_fifty_in_turn(self, limited, make_user, sessions):
+    def test_fifty_at_once_get_no_further_than_fifty_in_turn(self, limited, make_user, engine):
         answers = limited(make_user(), 50, threads=16, limits=UploadLimits(open_reservations=7))
 
         assert Counter(answer.status_code for answer in answers) == {201: 7, 429: 43}
-        with sessions() as session:
-            assert session.scalar(text("SELECT COUNT(*) FROM videos")) == 7
+        with engine.begin() as connection:
+            assert connection.scalar(text("SELECT COUNT(*) FROM videos")) == 7
 
     def test_a_repeated_key_counts_once(self, limited, client, signed_in, make_user):
         user, limits = make_user(), UploadLimits(uploads_an_hour=2)
@@ -891,15 +891,15 @@ class TestPublic:
 
 class TestRankings:
     @pytest.fixture
-    def players(self, make_user, make_video, client, signed_in, sessions):
+    def players(self, make_user, make_video, client, signed_in, engine):
         """Make five players with 4, 3, 2, 1 and 0 votes."""
         voters = [signed_in(make_user()) for _ in range(4)]
         for votes in (4, 3, 2, 1, 0):
             video = make_video(owner=make_user(first_name=f"P{votes}", city="Cali"), status=Status.PROCESSED)
             for voter in voters[:votes]:
                 client.post(f"/api/public/videos/{video.id}/vote", headers=voter)
-        with sessions.begin() as session:
-            tally(session)
+        with engine.begin() as connection:
+            tally(connection)
 
     @pytest.mark.usefixtures("players")
     def test_each_place_has_exactly_four_keys(self, client):

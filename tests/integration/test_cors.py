@@ -16,7 +16,7 @@ METHODS = {"GET", "HEAD", "POST", "DELETE"}
 
 
 @pytest.fixture
-def make_client(tables, storage, jobs):
+def make_client(engine, storage, jobs):
     def make(cors_origins):
         settings = WebSettings(
             database_url="unused",
@@ -25,7 +25,7 @@ def make_client(tables, storage, jobs):
             jwt_secret=os.urandom(32).hex(),
             cors_origins=cors_origins,
         )
-        app = create_app(settings, parts=Parts(engine=tables, storage=storage, jobs=jobs))
+        app = create_app(settings, parts=Parts(engine=engine, storage=storage, jobs=jobs))
         app.testing = False
         app.test_client_class = DescribedClient
         return app.test_client()

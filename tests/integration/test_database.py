@@ -5,7 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from anb.database import connect, sessions
+from anb.database import connect
 
 
 @pytest.fixture
@@ -32,28 +32,28 @@ def test_whoever_finds_all_connections_busy_waits_two_seconds(one_connection):
         one_connection.connect()
 
 
-def commit(session):
-    session.commit()
+def commit(connection):
+    connection.commit()
 
 
-def roll_back(session):
-    session.rollback()
+def roll_back(connection):
+    connection.rollback()
 
 
 def leave(_):
     pass
 
 
-def fail(session):
+def fail(connection):
     with pytest.raises(ProgrammingError):
-        session.execute(text("SELECT nothing FROM nowhere"))
+        connection.execute(text("SELECT nothing FROM nowhere"))
 
 
 @pytest.mark.parametrize("end", [commit, roll_back, leave, fail])
 def test_a_connection_comes_back_without_a_transaction(one_connection, end):
-    with sessions(one_connection)() as session:
-        session.execute(text("SELECT 1 FROM information_schema.innodb_trx"))
-        end(session)
+    with one_connection.connect() as connection:
+        connection.execute(text("SELECT 1 FROM information_schema.innodb_trx"))
+        end(connection)
 
     with closing(one_connection.raw_connection()) as connection, closing(connection.cursor()) as cursor:
         cursor.execute("SELECT @@in_transaction")

@@ -13,39 +13,30 @@ from anb.timings import Timings
 
 
 @pytest.fixture
-def row(sessions):
-    def read(video):
-        with sessions() as session:
-            return session.get(Video, video.id)
-
-    return read
-
-
-@pytest.fixture
-def claim(sessions):
+def claim(engine):
     def take(video, owner="worker"):
-        with sessions.begin() as session:
-            return lifecycle.claim(session.connection(), video_id=video.id, owner=owner, timings=Timings())
+        with engine.begin() as connection:
+            return lifecycle.claim(connection, video_id=video.id, owner=owner, timings=Timings())
 
     return take
 
 
 @pytest.fixture
-def write(sessions):
+def write(engine):
     """Call a function of the module in a transaction of its own."""
 
     def run(function, *arguments, **options):
-        with sessions.begin() as session:
-            return function(session.connection(), *arguments, **options)
+        with engine.begin() as connection:
+            return function(connection, *arguments, **options)
 
     return run
 
 
 @pytest.fixture
-def expire(sessions):
+def expire(engine):
     def end(video):
-        with sessions.begin() as session:
-            session.execute(update(Video).where(Video.id == video.id).values(lease_until=now(plus_seconds=-1)))
+        with engine.begin() as connection:
+            connection.execute(update(Video).where(Video.id == video.id).values(lease_until=now(plus_seconds=-1)))
 
     return end
 
@@ -93,13 +84,13 @@ def test_finishing_opens_the_video_to_votes(make_video, claim, write, row):
     assert row(video).processed_at is not None
 
 
-def test_a_player_enters_the_standings_once(make_user, make_video, claim, write, sessions):
+def test_a_player_enters_the_standings_once(make_user, make_video, claim, write, engine):
     player = make_user()
     for _ in range(2):
         write(lifecycle.finish, claim(make_video(owner=player)))
 
-    with sessions() as session:
-        assert [standing.user_id for standing in session.scalars(select(Standing))] == [player.id]
+    with engine.begin() as connection:
+        assert [standing.user_id for standing in connection.scalars(select(Standing))] == [player.id]
 
 
 def test_finishing_again_after_a_lost_answer_is_a_success(make_video, claim, write):

@@ -30,7 +30,7 @@ def timings():
 
 
 @pytest.fixture
-def ops(timings, aws, database_url, sessions, monkeypatch, capsys):  # noqa: ARG001 for an emulator and tables that are there
+def ops(timings, aws, database_url, engine, monkeypatch, capsys):  # noqa: ARG001 for an emulator and tables that are there
     """Call a command; return its exit code and what it printed."""
     monkeypatch.setenv("ANB_DATABASE_URL", database_url)
 
@@ -43,18 +43,9 @@ def ops(timings, aws, database_url, sessions, monkeypatch, capsys):  # noqa: ARG
     return call
 
 
-@pytest.fixture
-def row(sessions):
-    def read(video):
-        with sessions() as session:
-            return session.get(Video, video.id)
-
-    return read
-
-
-def set_row(sessions, video, **values):
-    with sessions.begin() as session:
-        session.execute(update(Video).where(Video.id == video.id).values(**values))
+def set_row(engine, video, **values):
+    with engine.begin() as connection:
+        connection.execute(update(Video).where(Video.id == video.id).values(**values))
 
 
 # ---- janitor
@@ -77,18 +68,18 @@ def put(storage, tmp_path):
 
 
 @pytest.fixture
-def processed(sessions, make_video, put):
+def processed(engine, make_video, put):
     """A video that took two attempts, both of which have stored a result."""
     video = make_video()
-    with sessions.begin() as session:
+    with engine.begin() as connection:
         release(
-            session.connection(),
-            lease(session.connection(), video.id),
+            connection,
+            lease(connection, video.id),
             crashed=False,
             delay_seconds=0,
             timings=Timings(),
         )
-        finish(session.connection(), lease(session.connection(), video.id))
+        finish(connection, lease(connection, video.id))
     put(source_key(video.id, None))
     for attempt in (1, 2):
         put(processed_key(video.id, attempt))
@@ -117,10 +108,10 @@ def test_of_a_processed_video_source_and_winning_attempt_stay(ops, processed, ke
 
 
 @grown_old
-def test_what_an_attempt_under_way_has_stored_stays(ops, put, keys, sessions, make_video):
+def test_what_an_attempt_under_way_has_stored_stays(ops, put, keys, engine, make_video):
     video = make_video()
-    with sessions.begin() as session:
-        claim(session.connection(), video_id=video.id, owner="x", timings=Timings())
+    with engine.begin() as connection:
+        claim(connection, video_id=video.id, owner="x", timings=Timings())
     stored = {put(source_key(video.id, None)), put(processed_key(video.id, 1)), put(thumbnail_key(video.id, 1))}
 
     ops("janitor", "--delete")
@@ -355,31 +346,31 @@ def test_a_queue_without_dead_letters_is_said_in_one_line(ops, aws):
 
 
 @pytest.fixture
-def popular(sessions, make_user, make_video):
+def popular(engine, make_user, make_video):
     """Two videos of one player with three votes each, of which four are counted."""
     player, voters = make_user(), [make_user() for _ in range(3)]
     found = [make_video(owner=player, status=Status.PROCESSED) for _ in range(2)]
     for voter in voters:
         for video in found:
-            with sessions.begin() as session:
-                cast_vote(session.connection(), voter_id=voter.id, video_id=video.id)
+            with engine.begin() as connection:
+                cast_vote(connection, voter_id=voter.id, video_id=video.id)
         if voter is voters[1]:
-            with sessions.begin() as session:
-                assert tally(session) == 4
+            with engine.begin() as connection:
+                assert tally(connection) == 4
     return found
 
 
 @pytest.fixture
-def counters(sessions):
+def counters(engine):
     """Count what is not counted yet and return the counters of videos and of players."""
 
     def read():
-        with sessions.begin() as session:
-            tally(session)
-        with sessions() as session:
+        with engine.begin() as connection:
+            tally(connection)
+        with engine.begin() as connection:
             return (
-                sorted(session.scalars(select(Video.votes))),
-                sorted(session.scalars(select(Standing.votes))),
+                sorted(connection.scalars(select(Video.votes))),
+                sorted(connection.scalars(select(Standing.votes))),
             )
 
     return read
@@ -392,11 +383,11 @@ def test_counters_that_agree_with_the_votes_are_left_alone(ops, counters):
     assert counters() == ([3, 3], [6])
 
 
-def test_a_counter_that_is_wrong_is_named_and_repaired(ops, popular, sessions, counters):
+def test_a_counter_that_is_wrong_is_named_and_repaired(ops, popular, engine, counters):
     first = popular[0]
-    set_row(sessions, first, votes=7)
-    with sessions.begin() as session:
-        session.execute(update(Standing).values(votes=0))
+    set_row(engine, first, votes=7)
+    with engine.begin() as connection:
+        connection.execute(update(Standing).values(votes=0))
 
     code, said = ops("votes")
     assert code == 1
@@ -411,9 +402,9 @@ def test_a_counter_that_is_wrong_is_named_and_repaired(ops, popular, sessions, c
 
 
 @pytest.mark.usefixtures("popular")
-def test_uncounted_votes_that_were_lost_are_counted_by_a_repair(ops, sessions, counters):
-    with sessions.begin() as session:
-        session.execute(delete(UncountedVote))
+def test_uncounted_votes_that_were_lost_are_counted_by_a_repair(ops, engine, counters):
+    with engine.begin() as connection:
+        connection.execute(delete(UncountedVote))
 
     assert ops("votes")[0] == 1
     assert ops("votes", "--repair")[0] == 0
@@ -421,24 +412,21 @@ def test_uncounted_votes_that_were_lost_are_counted_by_a_repair(ops, sessions, c
 
 
 @pytest.mark.usefixtures("popular")
-def test_a_player_who_is_missing_in_the_ranking_enters_it(ops, sessions, counters):
-    with sessions.begin() as session:
-        session.execute(delete(Standing))
+def test_a_player_who_is_missing_in_the_ranking_enters_it(ops, engine, counters):
+    with engine.begin() as connection:
+        connection.execute(delete(Standing))
 
     assert "in the ranking is missing, votes are 4\n" in ops("votes")[1]
     assert ops("votes", "--repair")[0] == 0
     assert counters() == ([3, 3], [6])
 
 
-def test_an_audit_goes_through_all_players_in_batches(sessions, make_user):
+def test_an_audit_goes_through_all_players_in_batches(engine, make_user):
     ids = [make_user().id for _ in range(5)]
 
-    with sessions() as session:
-        assert audit(session, players=3) == ([], ids[2])
-    with sessions() as session:
-        assert audit(session, after_player=ids[2], players=3) == ([], ids[4])
-    with sessions() as session:
-        assert audit(session, after_player=ids[4], players=3) == ([], None)
+    assert audit(engine, players=3) == ([], ids[2])
+    assert audit(engine, after_player=ids[2], players=3) == ([], ids[4])
+    assert audit(engine, after_player=ids[4], players=3) == ([], None)
 
 
 @contextmanager
@@ -460,28 +448,27 @@ def repeating(*works):
             thread.result()
 
 
-def test_audits_and_repairs_do_no_harm_while_votes_come_in_and_are_tallied(sessions, make_user, make_video, counters):
+def test_audits_and_repairs_do_no_harm_while_votes_come_in_and_are_tallied(engine, make_user, make_video, counters):
     player, voters = make_user(), [make_user() for _ in range(60)]
     found = [make_video(owner=player, status=Status.PROCESSED).id for _ in range(2)]
     wrong = [Miscount(player_id=player.id, video_id=video_id, counted=0, votes=0) for video_id in (*found, None)]
 
     def count():
-        with sessions.begin() as session:
-            tally(session)
+        with engine.begin() as connection:
+            tally(connection)
 
     def look():
-        with sessions() as session:
-            assert audit(session)[0] == []
+        assert audit(engine)[0] == []
 
     def repair():
         for miscount in wrong:
-            with sessions.begin() as session:
-                recount(session, miscount)
+            with engine.begin() as connection:
+                recount(connection, miscount)
 
     with repeating(count, look, repair):
         for voter, video_id in itertools.product(voters, found):
-            with sessions.begin() as session:
-                cast_vote(session.connection(), voter_id=voter.id, video_id=video_id)
+            with engine.begin() as connection:
+                cast_vote(connection, voter_id=voter.id, video_id=video_id)
 
     assert counters() == ([60, 60], [120])
 
@@ -489,12 +476,12 @@ def test_audits_and_repairs_do_no_harm_while_votes_come_in_and_are_tallied(sessi
 # ---- status
 
 
-def test_the_status_tells_what_waits_and_for_how_long(ops, sessions, make_video, jobs):
+def test_the_status_tells_what_waits_and_for_how_long(ops, engine, make_video, jobs):
     make_video(uploaded_at=now(plus_seconds=-3700))
     dead = make_video()
-    with sessions.begin() as session:
-        claim(session.connection(), video_id=dead.id, owner="x", timings=Timings())
-    set_row(sessions, dead, lease_until=now(plus_seconds=-1), next_enqueue_at=now(plus_seconds=-1))
+    with engine.begin() as connection:
+        claim(connection, video_id=dead.id, owner="x", timings=Timings())
+    set_row(engine, dead, lease_until=now(plus_seconds=-1), next_enqueue_at=now(plus_seconds=-1))
     jobs.send([Job(video_id=dead.id, request_id="x")])
 
     code, said = ops("status")
@@ -532,8 +519,8 @@ def lines(tmp_path):
     return write
 
 
-def test_a_video_is_traced_by_its_id_or_its_requests(ops, processed, sessions):
-    set_row(sessions, processed, request_id="request-42")
+def test_a_video_is_traced_by_its_id_or_its_requests(ops, processed, engine):
+    set_row(engine, processed, request_id="request-42")
 
     for id_ in (processed.id, "request-42"):
         code, said = ops("trace", id_)
@@ -546,8 +533,8 @@ def test_a_video_is_traced_by_its_id_or_its_requests(ops, processed, sessions):
         assert '$.request_id = "request-42"' in said
 
 
-def test_log_lines_of_web_and_worker_are_shown_as_one_life(ops, processed, sessions, lines):
-    set_row(sessions, processed, request_id="request-42")
+def test_log_lines_of_web_and_worker_are_shown_as_one_life(ops, processed, engine, lines):
+    set_row(engine, processed, request_id="request-42")
     video_id = str(processed.id)
     web = [
         {"time": "2026-01-01T10:00:03+00:00", "service": "web", "event": "request", "request_id": "request-42"},

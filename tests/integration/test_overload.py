@@ -198,10 +198,10 @@ def test_deep_pages_take_no_place_of_those_who_look_at_the_top(app, path):
 def test_a_flood_of_deep_pages_leaves_places_to_those_who_look_at_the_top(app, monkeypatch, path):
     released, ended, genuine = threading.Event(), threading.Semaphore(0), voting.ranking
 
-    def held_when_deep(session, *, offset=0, **page):
+    def held_when_deep(connection, *, offset=0, **page):
         if offset:
             released.wait(30)
-        return genuine(session, offset=offset, **page)
+        return genuine(connection, offset=offset, **page)
 
     def ask(number):
         status = app.test_client().get(path.format(1000 + number)).status_code

@@ -8,7 +8,7 @@ import pytest
 
 from anb.jobs import Job
 from anb.lifecycle import MAX_CRASHES, POISON
-from anb.models import Status, Video
+from anb.models import Status
 from anb.timings import Timings
 from anb_worker.loop import Worker
 from anb_worker.sandbox import Limits
@@ -64,21 +64,12 @@ def enqueue(make_video, store, jobs, clip):
 
 
 @pytest.fixture
-def row(sessions):
-    def read(video):
-        with sessions() as session:
-            return session.get(Video, video.id)
-
-    return read
-
-
-@pytest.fixture
-def work(sessions, storage, jobs, tmp_path, any_clip_will_do):  # noqa: ARG001 for the rules that it makes
+def work(engine, storage, jobs, tmp_path, any_clip_will_do):  # noqa: ARG001 for the rules that it makes
     """Let a worker handle one message."""
 
     def once(limits=Limits()):
         worker = Worker(
-            sessions=sessions,
+            engine=engine,
             storage=storage,
             jobs=jobs,
             scratch=tmp_path / "scratch",

@@ -50,7 +50,7 @@ def player(make_user):
 
 
 @pytest.fixture
-def make_world(sessions, make_user, make_video, player):
+def make_world(engine, make_user, make_video, player):
     """Fill the tables: so many videos of the player and as many of others, each with as many votes."""
 
     def make(rows):
@@ -58,8 +58,8 @@ def make_world(sessions, make_user, make_video, player):
         voters = [make_user() for _ in range(rows)]
         for voter in voters:
             for video in videos:
-                with sessions.begin() as session:
-                    cast_vote(session.connection(), voter_id=voter.id, video_id=video.id)
+                with engine.begin() as connection:
+                    cast_vote(connection, voter_id=voter.id, video_id=video.id)
         return videos
 
     return make
@@ -170,10 +170,10 @@ def test_the_readiness_asks_whether_the_database_answers(answered):
 
 
 @FEW_AND_MANY
-def test_a_tally_asks_as_often_for_many_votes_as_for_one(asked, sessions, make_world, rows):
+def test_a_tally_asks_as_often_for_many_votes_as_for_one(asked, engine, make_world, rows):
     make_world(rows)
 
-    with asked() as statements, sessions.begin() as session:
-        assert tally(session) == min(2 * rows * rows, 1000)
+    with asked() as statements, engine.begin() as connection:
+        assert tally(connection) == min(2 * rows * rows, 1000)
 
     assert len(statements) == 6

@@ -12,13 +12,13 @@ from anb.timings import Timings
 
 
 @pytest.fixture
-def due(sessions, make_video):
+def due(engine, make_video):
     """Make an uploaded video that is due for the queue."""
 
     def make(*, seconds_ago=1, enqueue_count=0, **values):
         video = make_video(enqueue_count=enqueue_count, **values)
-        with sessions.begin() as session:
-            session.execute(
+        with engine.begin() as connection:
+            connection.execute(
                 update(Video).where(Video.id == video.id).values(next_enqueue_at=now(plus_seconds=-seconds_ago))
             )
         return video
@@ -27,10 +27,10 @@ def due(sessions, make_video):
 
 
 @pytest.fixture
-def relay_once(sessions, jobs):
+def relay_once(engine, jobs):
     def run():
-        with sessions.begin() as session:
-            return relay(session.connection(), jobs, timings=Timings())
+        with engine.begin() as connection:
+            return relay(connection, jobs, timings=Timings())
 
     return run
 
@@ -92,11 +92,11 @@ def test_what_needs_no_worker_is_not_sent(due, relay_once, status):
     assert relay_once() == 0
 
 
-def test_relays_that_run_together_take_different_videos(due, sessions, jobs):
+def test_relays_that_run_together_take_different_videos(due, engine, jobs):
     due()
-    with sessions.begin() as first, sessions.begin() as second:
-        assert relay(first.connection(), jobs, timings=Timings()) == 1
-        assert relay(second.connection(), jobs, timings=Timings()) == 0
+    with engine.begin() as first, engine.begin() as second:
+        assert relay(first, jobs, timings=Timings()) == 1
+        assert relay(second, jobs, timings=Timings()) == 0
 
 
 def test_a_refusing_queue_leaves_the_video_due(due, jobs, relay_once):
@@ -112,26 +112,25 @@ def test_a_refusing_queue_leaves_the_video_due(due, jobs, relay_once):
     assert relay_once() == 1
 
 
-def test_each_sending_doubles_the_wait_for_the_next(due, sessions, relay_once):
+def test_each_sending_doubles_the_wait_for_the_next(due, engine, relay_once):
     video = due(enqueue_count=2)
     relay_once()
 
-    with sessions() as session:
-        seconds = session.scalar(
+    with engine.begin() as connection:
+        seconds = connection.scalar(
             text("SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(6), next_enqueue_at) FROM videos WHERE id = :id"),
             {"id": video.id.hex},
         )
     assert 470 <= seconds <= 480
 
 
-def test_a_first_message_that_a_worker_has_overtaken_changes_nothing(sessions, make_video):
+def test_a_first_message_that_a_worker_has_overtaken_changes_nothing(engine, make_video, row):
     video = make_video(status=Status.PROCESSING, enqueue_count=1)
 
-    with sessions.begin() as session:
-        mark_enqueued(session.connection(), video_id=video.id, timings=Timings())
+    with engine.begin() as connection:
+        mark_enqueued(connection, video_id=video.id, timings=Timings())
 
-    with sessions() as session:
-        assert session.get_one(Video, video.id).enqueue_count == 1
+    assert row(video).enqueue_count == 1
 
 
 @pytest.fixture
@@ -140,24 +139,15 @@ def reservation(make_video):
 
 
 @pytest.fixture
-def complete(tables, jobs, reservation):
+def complete(engine, jobs, reservation):
     """Complete the upload of the reservation, over this engine and this queue."""
 
-    def run(*, engine=tables, jobs=jobs):
+    def run(*, engine=engine, jobs=jobs):
         return mark_uploaded_and_enqueue(
             engine, jobs, video_id=reservation.id, source="0" * 32, size_bytes=1, request_id="x", timings=Timings()
         )
 
     return run
-
-
-@pytest.fixture
-def row(sessions, reservation):
-    def read():
-        with sessions() as session:
-            return session.get_one(Video, reservation.id)
-
-    return read
 
 
 class CalledBack:
@@ -174,12 +164,14 @@ def raising(error):
     return CalledBack(send)
 
 
-def test_an_uploaded_video_is_committed_before_its_job_is_sent(complete, row):
+def test_an_uploaded_video_is_committed_before_its_job_is_sent(complete, row, reservation):
     seen = []
 
-    assert complete(jobs=CalledBack(lambda sent: seen.append((row().status, [job.video_id for job in sent]))))
-    assert seen == [(Status.UPLOADED, [row().id])]
-    assert row().enqueue_count == 1
+    assert complete(
+        jobs=CalledBack(lambda sent: seen.append((row(reservation).status, [job.video_id for job in sent])))
+    )
+    assert seen == [(Status.UPLOADED, [row(reservation).id])]
+    assert row(reservation).enqueue_count == 1
 
 
 @pytest.mark.parametrize(
@@ -192,33 +184,35 @@ def test_an_uploaded_video_is_committed_before_its_job_is_sent(complete, row):
     ids=lambda error: type(error).__name__,
 )
 def test_an_upload_whose_job_cannot_be_sent_is_complete_and_left_to_the_relay(
-    complete, row, sessions, relay_once, jobs, error
+    complete, row, engine, relay_once, jobs, error, reservation
 ):
     assert complete(jobs=raising(error))
-    assert (row().status, row().enqueue_count) == (Status.UPLOADED, 0)
+    assert (row(reservation).status, row(reservation).enqueue_count) == (Status.UPLOADED, 0)
     assert relay_once() == 0  # as its own request may still be sending it
 
-    with sessions.begin() as session:
-        session.execute(update(Video).values(next_enqueue_at=now(plus_seconds=-1)))
+    with engine.begin() as connection:
+        connection.execute(update(Video).values(next_enqueue_at=now(plus_seconds=-1)))
     assert relay_once() == 1
-    assert received(jobs) == [row().id]
+    assert received(jobs) == [row(reservation).id]
 
 
 @pytest.mark.parametrize(
     "error", [OperationalError("COMMIT", {}, Exception("gone away")), PoolTimeout("no connection")], ids=repr
 )
-def test_an_upload_is_complete_when_nobody_could_note_that_its_job_was_sent(tables, complete, row, jobs, error):
+def test_an_upload_is_complete_when_nobody_could_note_that_its_job_was_sent(
+    tables, complete, row, jobs, error, reservation
+):
     class Away:
         """A database that is away once the upload is committed."""
 
         def begin(self):
-            if row().status == Status.UPLOADED:
+            if row(reservation).status == Status.UPLOADED:
                 raise error
             return tables.begin()
 
     assert complete(engine=Away())
-    assert (row().status, row().enqueue_count) == (Status.UPLOADED, 0)
-    assert received(jobs) == [row().id]
+    assert (row(reservation).status, row(reservation).enqueue_count) == (Status.UPLOADED, 0)
+    assert received(jobs) == [row(reservation).id]
 
 
 def test_of_two_that_fill_a_reservation_the_first_completes_it_and_sends_its_job(complete, jobs, reservation):

@@ -6,7 +6,6 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
-from sqlalchemy.orm import Session
 
 from anb.database import connect
 from anb.migrations import configuration, upgrade
@@ -54,8 +53,8 @@ def test_videos_from_before_keep_their_source_where_it_is(empty_schema):
 
     upgrade(engine)
 
-    with Session(engine) as session:
-        taken = lease(session.connection(), UUID(int=7))
+    with engine.begin() as connection:
+        taken = lease(connection, UUID(int=7))
     assert source_key(taken.video_id, taken.source) == f"uploads/{UUID(int=7)}/source.mp4"
     engine.dispose()
 
@@ -82,7 +81,7 @@ def test_three_instances_that_start_together_migrate_once(empty_schema):
         engine.dispose()
 
 
-def test_sessions_speak_utc(engine):
+def test_connections_speak_utc(engine):
     with engine.connect() as connection:
         difference = connection.scalar(text("SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(6), NOW(6))"))
 

@@ -17,7 +17,7 @@ import pytest
 from botocore.config import Config
 
 from anb.jobs import Job
-from anb.models import Status, Video
+from anb.models import Status
 from anb.timings import Timings
 from anb_worker.instance import Group, Metadata, MetadataAway, Share, autoscaling_client
 from anb_worker.loop import Worker
@@ -329,21 +329,12 @@ def enqueue(make_video, store, jobs):
 
 
 @pytest.fixture
-def row(sessions):
-    def read(video):
-        with sessions() as session:
-            return session.get(Video, video.id)
-
-    return read
-
-
-@pytest.fixture
-def worker_on_instance(sessions, storage, jobs, tmp_path, stop, make_termination, make_protection):
+def worker_on_instance(engine, storage, jobs, tmp_path, stop, make_termination, make_protection):
     """Run a worker in a thread, as the program composes it; `join` returns when it has ended."""
     termination = make_termination()
     termination.start()
     worker = Worker(
-        sessions=sessions,
+        engine=engine,
         storage=storage,
         jobs=jobs,
         scratch=tmp_path / "scratch",
@@ -396,13 +387,13 @@ def test_a_refusing_account_costs_a_worker_in_termination_nothing(
 
 
 def test_a_message_that_arrives_during_the_termination_is_handed_back(
-    enqueue, row, jobs, sessions, storage, tmp_path, stop
+    enqueue, row, jobs, engine, storage, tmp_path, stop
 ):
     video, terminating = enqueue(b"never read"), threading.Event()
     terminating.set()
 
     Worker(
-        sessions=sessions,
+        engine=engine,
         storage=storage,
         jobs=jobs,
         scratch=tmp_path / "s",
@@ -420,7 +411,7 @@ def test_a_message_that_arrives_during_the_termination_is_handed_back(
 
 
 @pytest.fixture
-def program(aws, cloud, database_url, engine, sessions, tmp_path):  # noqa: ARG001 for a schema that is there
+def program(aws, cloud, database_url, engine, tmp_path):  # noqa: ARG001 for a schema that is there
     """Start workers as systemd does: settings in the environment, a socket for what they have to say."""
     processes: list[subprocess.Popen[bytes]] = []
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -521,13 +512,11 @@ def test_a_systemd_that_has_gone_away_is_no_trouble(tmp_path):
     Watchdog(address=str(tmp_path / "nobody"), watchdog_seconds=1).ready()
 
 
-def test_a_worker_gives_signs_of_life_while_it_works(
-    enqueue, row, jobs, sessions, storage, tmp_path, stop, long_clip
-):
+def test_a_worker_gives_signs_of_life_while_it_works(enqueue, row, jobs, engine, storage, tmp_path, stop, long_clip):
     signs, video = [], enqueue(long_clip)
 
     Worker(
-        sessions=sessions,
+        engine=engine,
         storage=storage,
         jobs=jobs,
         scratch=tmp_path / "scratch",

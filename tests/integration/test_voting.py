@@ -13,24 +13,26 @@ from anb.voting import cast_vote, cities, ranking, tally
 
 
 @pytest.fixture
-def vote(sessions):
+def vote(engine):
     def cast(voter, video):
-        with sessions.begin() as session:
-            cast_vote(session.connection(), voter_id=voter.id, video_id=video.id)
+        with engine.begin() as connection:
+            cast_vote(connection, voter_id=voter.id, video_id=video.id)
 
     return cast
 
 
 @pytest.fixture
-def count(sessions):
+def count(engine):
     """Tally everything and return the ranking."""
 
     def counted(**filters):
-        with sessions.begin() as session:
-            while tally(session):
+        with engine.begin() as connection:
+            while tally(connection):
                 pass
-        with sessions() as session:
-            return [(p.position, p.username, p.city, p.votes) for p in ranking(session, **{"limit": 100, **filters})]
+        with engine.begin() as connection:
+            return [
+                (p.position, p.username, p.city, p.votes) for p in ranking(connection, **{"limit": 100, **filters})
+            ]
 
     return counted
 
@@ -69,7 +71,7 @@ def test_a_voter_who_does_not_exist_is_nobody(make_user, make_video, vote):
         vote(stranger, make_video(status=Status.PROCESSED))
 
 
-def test_racing_votes_of_one_player_count_once(sessions, make_user, make_video, vote, count):
+def test_racing_votes_of_one_player_count_once(engine, make_user, make_video, vote, count):
     voter, video = make_user(), make_video(status=Status.PROCESSED)
     barrier = threading.Barrier(16)
 
@@ -85,25 +87,25 @@ def test_racing_votes_of_one_player_count_once(sessions, make_user, make_video, 
         assert sum(pool.map(race, range(16))) == 1
 
     assert [place[3] for place in count()] == [1]
-    with sessions() as session:
-        assert session.scalar(select(func.count()).select_from(Vote)) == 1
+    with engine.begin() as connection:
+        assert connection.scalar(select(func.count()).select_from(Vote)) == 1
 
 
-def test_a_vote_shows_at_once_and_is_counted_once(sessions, make_user, make_video, vote, count):
+def test_a_vote_shows_at_once_and_is_counted_once(engine, make_user, make_video, row, vote, count):
     video = make_video(status=Status.PROCESSED)
     vote(make_user(), video)
 
-    with sessions() as session:
-        assert find_own(session.connection(), owner_id=video.user_id, video_id=video.id).votes == 1
-        assert [listed.votes for listed in public_page(session.connection(), limit=10, after=None)[0]] == [1]
+    with engine.begin() as connection:
+        assert find_own(connection, owner_id=video.user_id, video_id=video.id).votes == 1
+        assert [listed.votes for listed in public_page(connection, limit=10, after=None)[0]] == [1]
     count()
-    with sessions() as session:
-        assert find_own(session.connection(), owner_id=video.user_id, video_id=video.id).votes == 1
-        assert [listed.votes for listed in public_page(session.connection(), limit=10, after=None)[0]] == [1]
-        assert session.get_one(Video, video.id).votes == 1
+    with engine.begin() as connection:
+        assert find_own(connection, owner_id=video.user_id, video_id=video.id).votes == 1
+        assert [listed.votes for listed in public_page(connection, limit=10, after=None)[0]] == [1]
+    assert row(video).votes == 1
 
 
-def test_tallies_that_run_together_count_every_vote_once(sessions, make_user, make_video, vote):
+def test_tallies_that_run_together_count_every_vote_once(engine, make_user, make_video, vote):
     videos = [make_video(status=Status.PROCESSED) for _ in range(3)]
     voters = [make_user() for _ in range(20)]
     for voter in voters:
@@ -111,15 +113,15 @@ def test_tallies_that_run_together_count_every_vote_once(sessions, make_user, ma
             vote(voter, video)
 
     def work(_):
-        with sessions.begin() as session:
-            return tally(session)
+        with engine.begin() as connection:
+            return tally(connection)
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(work, range(16))) == 60
 
-    with sessions() as session:
-        assert {v.votes for v in session.scalars(select(Video))} == {20}
-        assert session.scalar(select(func.count()).select_from(UncountedVote)) == 0
+    with engine.begin() as connection:
+        assert {v.votes for v in connection.scalars(select(Video))} == {20}
+        assert connection.scalar(select(func.count()).select_from(UncountedVote)) == 0
 
 
 def test_the_ranking_ranks_players_by_the_votes_of_all_their_videos(make_user, make_video, vote, count):
@@ -148,14 +150,14 @@ def test_only_players_with_a_public_video_are_ranked(make_user, make_video, coun
     assert count() == []
 
 
-def test_each_city_of_the_ranking_is_named_once_however_players_write_it(make_user, make_video, sessions):
+def test_each_city_of_the_ranking_is_named_once_however_players_write_it(make_user, make_video, engine):
     for city in ("Cali", "bogota", "Bogotá", "Ábrego", "CALI"):
         make_video(owner=make_user(city=city), status=Status.PROCESSED)
     make_user(city="Leticia")  # without a video
 
-    with sessions() as session:
-        found = cities(session, limit=10)
-        first = cities(session, limit=1)
+    with engine.begin() as connection:
+        found = cities(connection, limit=10)
+        first = cities(connection, limit=1)
 
     assert [without_accents(name).lower() for name in found] == ["abrego", "bogota", "cali"]
     assert first == found[:1]

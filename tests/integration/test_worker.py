@@ -7,7 +7,6 @@ import boto3
 import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import sessionmaker
 
 from anb import lifecycle
 from anb.database import connect
@@ -37,9 +36,9 @@ def stop():
 
 
 @pytest.fixture
-def worker(sessions, storage, jobs, tmp_path, stop, any_clip_will_do):  # noqa: ARG001 for the rules that it makes
+def worker(engine, storage, jobs, tmp_path, stop, any_clip_will_do):  # noqa: ARG001 for the rules that it makes
     return Worker(
-        sessions=sessions,
+        engine=engine,
         storage=storage,
         jobs=jobs,
         scratch=tmp_path / "scratch",
@@ -47,15 +46,6 @@ def worker(sessions, storage, jobs, tmp_path, stop, any_clip_will_do):  # noqa: 
         stop=stop,
         timings=Timings(stop_grace_seconds=0),
     )
-
-
-@pytest.fixture
-def row(sessions):
-    def read(video):
-        with sessions() as session:
-            return session.get(Video, video.id)
-
-    return read
 
 
 @pytest.fixture
@@ -108,13 +98,13 @@ def test_what_can_never_work_fails_at_once_with_a_reason(enqueue, work, row, job
 
 @pytest.mark.parametrize(("clip", "reason"), [("12 seconds", "dura 12,0 segundos"), ("720p", "mide 1280x720")])
 def test_a_source_that_the_contest_does_not_accept_fails_with_the_reason(
-    make_video, store, sessions, storage, jobs, row, keys, clips, tmp_path, clip, reason
+    make_video, store, engine, storage, jobs, row, keys, clips, tmp_path, clip, reason
 ):
     video = make_video()
     source = store(video.id, clips[clip].read_bytes())
     jobs.send([Job(video_id=video.id, request_id="request-1")])
     worker = Worker(
-        sessions=sessions,
+        engine=engine,
         storage=storage,
         jobs=jobs,
         scratch=tmp_path / "s",
@@ -164,10 +154,10 @@ def test_a_repeated_message_does_nothing(enqueue, work, row, keys, jobs, short_c
     assert jobs.backlog() == 0
 
 
-def test_a_message_for_a_video_that_somebody_works_on_is_hidden(enqueue, work, row, sessions, jobs, short_clip):
+def test_a_message_for_a_video_that_somebody_works_on_is_hidden(enqueue, work, row, engine, jobs, short_clip):
     video = enqueue(short_clip)
-    with sessions.begin() as session:
-        lifecycle.claim(session.connection(), video_id=video.id, owner="other", timings=Timings())
+    with engine.begin() as connection:
+        lifecycle.claim(connection, video_id=video.id, owner="other", timings=Timings())
 
     work()
 
@@ -226,7 +216,7 @@ def test_a_worker_that_shall_stop_while_the_database_is_away_hands_its_message_b
     thread = threading.Thread(target=work)
     thread.start()
     until(lambda: list((tmp_path / "scratch").rglob("*body*")))
-    worker._sessions = sessionmaker(connect("mysql+pymysql://nobody:nothing@127.0.0.1:1/nothing", pool_size=1))
+    worker._engine = connect("mysql+pymysql://nobody:nothing@127.0.0.1:1/nothing", pool_size=1)
 
     stop.set()
     thread.join(20)
@@ -237,15 +227,15 @@ def test_a_worker_that_shall_stop_while_the_database_is_away_hands_its_message_b
 
 
 def test_a_video_deleted_while_it_is_processed_leaves_no_object(
-    enqueue, work, row, keys, sessions, storage, jobs, long_clip, tmp_path
+    enqueue, work, row, keys, engine, storage, jobs, long_clip, tmp_path
 ):
     video = enqueue(long_clip)
     thread = threading.Thread(target=work)
     thread.start()
     until(lambda: list((tmp_path / "scratch").rglob("*body*")))
 
-    with sessions.begin() as session:
-        lifecycle.delete_own(session.connection(), owner_id=video.user_id, video_id=video.id)
+    with engine.begin() as connection:
+        lifecycle.delete_own(connection, owner_id=video.user_id, video_id=video.id)
     storage.delete(prefixes(video.id))
     thread.join()
     work()
@@ -255,15 +245,15 @@ def test_a_video_deleted_while_it_is_processed_leaves_no_object(
     assert jobs.backlog() == 0
 
 
-def test_a_worker_that_was_overtaken_removes_its_own_result(enqueue, work, row, keys, sessions, long_clip, tmp_path):
+def test_a_worker_that_was_overtaken_removes_its_own_result(enqueue, work, row, keys, engine, long_clip, tmp_path):
     video = enqueue(long_clip)
     thread = threading.Thread(target=work)
     thread.start()
     until(lambda: list((tmp_path / "scratch").rglob("*body*")))
 
-    with sessions.begin() as session:
-        session.execute(update(Video).where(Video.id == video.id).values(lease_until=now(plus_seconds=-1)))
-        winner = lease(session.connection(), video.id)
+    with engine.begin() as connection:
+        connection.execute(update(Video).where(Video.id == video.id).values(lease_until=now(plus_seconds=-1)))
+        winner = lease(connection, video.id)
     thread.join()
 
     assert (row(video).status, row(video).attempt) == (Status.PROCESSING, winner.attempt)
@@ -285,12 +275,12 @@ def test_an_absent_object_store_costs_the_video_no_attempt(
     assert jobs.backlog() == 1
 
 
-def test_what_an_earlier_life_left_in_scratch_is_removed(sessions, storage, jobs, tmp_path, stop):
+def test_what_an_earlier_life_left_in_scratch_is_removed(engine, storage, jobs, tmp_path, stop):
     (tmp_path / "scratch").mkdir()
     (tmp_path / "scratch" / "left.mp4").touch()
 
     Worker(
-        sessions=sessions,
+        engine=engine,
         storage=storage,
         jobs=jobs,
         scratch=tmp_path / "scratch",

@@ -7,13 +7,11 @@ from typing import Any, Self
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
-from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Engine, bindparam, insert, select
 
 from anb import texts, throttle
 from anb.bulkhead import Bulkhead
-from anb.database import DUPLICATE_KEY
+from anb.database import DuplicateKey
 from anb.errors import Conflict, Invalid, Overloaded, Unauthenticated
 from anb.models import User
 
@@ -23,6 +21,8 @@ _EMAIL = re.compile(
     r"(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
 )
 _LONGEST = {"first_name": 100, "last_name": 100, "email": 254, "city": 100, "country": 100}
+_SIGN_UP = insert(User)
+_BY_EMAIL = select(User.id, User.password_hash).where(User.email == bindparam("email"))
 _SHORTEST_PASSWORD, _LONGEST_PASSWORD = 8, 128
 
 # OWASP's Password Storage Cheat Sheet calls this as strong as 19 MiB twice, which takes a quarter more CPU: its
@@ -73,28 +73,18 @@ def hash_password(password: str) -> str:
         return _hasher.hash(password)
 
 
-def sign_up(session: Session, *, registration: Registration, password_hash: str) -> User:
-    """Create the account; Conflict when the e-mail has one already, which the database decides."""
-    user = User(
-        email=registration.email,
-        first_name=registration.first_name,
-        last_name=registration.last_name,
-        city=registration.city,
-        country=registration.country,
-        password_hash=password_hash,
-    )
-    session.add(user)
+def sign_up(connection: Connection, *, registration: Registration, password_hash: str) -> int:
+    """Create the account and return its id; Conflict when the e-mail has one already, which the database decides."""
+    account = {name: getattr(registration, name) for name in _LONGEST}
     try:
-        session.flush()
-    except IntegrityError as error:
-        if error.orig is None or error.orig.args[0] != DUPLICATE_KEY:
-            raise
+        created = connection.execute(_SIGN_UP, {**account, "password_hash": password_hash})
+    except DuplicateKey:
         text = "Ya existe una cuenta con este correo electrónico."
         raise Conflict(text, fields={"email": text}) from None
-    return user
+    return int(created.lastrowid)
 
 
-def authenticate(session: Session, *, email: object, password: object, client_address: str) -> int:
+def authenticate(engine: Engine, *, email: object, password: object, client_address: str) -> int:
     """Return the id of the user with this e-mail and password.
 
     Raises Unauthenticated, with the same text and after the same time, whether the e-mail is unknown or the
@@ -104,22 +94,19 @@ def authenticate(session: Session, *, email: object, password: object, client_ad
     if not isinstance(email, str) or not isinstance(password, str) or len(password) > _LONGEST_PASSWORD:
         raise wrong
     email = email.strip().lower()
-    query = select(User.id, User.password_hash).where(User.email == email)
-    found = session.execute(query).one_or_none() if _EMAIL.fullmatch(email) else None
-    attempt = throttle.begin(session, email=email, client_address=client_address)
-    session.commit()  # hand the connection back before the CPU is busy with the hash
+    with engine.begin() as connection:
+        found = connection.execute(_BY_EMAIL, {"email": email}).one_or_none() if _EMAIL.fullmatch(email) else None
+    attempt = throttle.begin(engine, email=email, client_address=client_address)
+    # No connection is kept from others while the CPU is busy with the hash
     try:
         is_right = _verified(found.password_hash if found else _NOBODYS_HASH, password)
     except Overloaded:
-        attempt.withdraw(session)
-        session.commit()
+        attempt.withdraw(engine)
         raise
     if found is None or not is_right:
-        attempt.fail(session)
-        session.commit()
+        attempt.fail(engine)
         raise wrong
-    attempt.succeed(session)
-    session.commit()
+    attempt.succeed(engine)
     return int(found.id)
 
 

@@ -3,21 +3,36 @@
 import time
 
 import pymysql
-from sqlalchemy import ClauseElement, Engine, create_engine, event
-from sqlalchemy.dialects import mysql
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from anb.timings import Timings
 
-DUPLICATE_KEY = 1062  # https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
-
 PING_AFTER_SECONDS = 1  # of idling; a connection that died since its last use is replaced unnoticed
 _RETURNED = "returned"
 
-Sessions = sessionmaker[Session]
+
+class DuplicateKey(IntegrityError):
+    """The row that a statement would write has a key that another row has."""
+
+
+class MissingReference(IntegrityError):
+    """The row that a statement would write refers to one that is not there."""
+
+
+class Deadlock(OperationalError):
+    """Others had locked what a statement needs; the transaction is undone and worth another try."""
+
+
+# https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
+_KINDS: dict[int, type[DBAPIError]] = {
+    1062: DuplicateKey,
+    1452: MissingReference,
+    1205: Deadlock,  # waited too long for a lock
+    1213: Deadlock,
+}
 
 
 def connect(
@@ -39,7 +54,7 @@ def connect(
         isolation_level="READ COMMITTED",
         pool_size=pool_size,
         max_overflow=0,
-        # Sessions and connections end their transactions themselves; the pool's ROLLBACK after each is one more
+        # Connections end their transactions themselves; the pool's ROLLBACK after each is one more
         # round trip for every request
         pool_reset_on_return=None,
         pool_timeout=2,
@@ -53,26 +68,18 @@ def connect(
         },
     )
     event.listen(engine, "connect", agree)
+    event.listen(engine, "handle_error", _name)
     event.listen(engine, "checkin", _note_return)
     event.listen(engine, "checkout", _ping_after_idling)
     return engine
 
 
-def sessions(engine: Engine) -> Sessions:
-    """Return the factory of short sessions: one per transaction.
-
-    What requests wait for most takes a connection of the engine instead: a session takes as long as a statement.
-    """
-    return sessionmaker(engine, expire_on_commit=False)
-
-
-def driver_sql(statement: ClauseElement) -> str:
-    """Return the statement's SQL for `exec_driver_sql`, for what is asked most.
-
-    SQLAlchemy works about as long for each execution of a statement as the driver does. The parameters are the
-    driver's own: a UUID is its `hex`.
-    """
-    return str(statement.compile(dialect=mysql.dialect(paramstyle="pyformat")))
+def _name(context: ExceptionContext) -> None:
+    """Raise what the database complains of by its name; the statement alone is undone, unless it is a deadlock."""
+    error = context.original_exception
+    kind = _KINDS.get(error.args[0]) if isinstance(error, pymysql.Error) and error.args else None
+    if kind:
+        context.chained_exception = kind(context.statement, context.parameters, error, hide_parameters=True)
 
 
 def _note_return(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:

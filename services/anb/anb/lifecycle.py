@@ -31,10 +31,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, text, update
-from sqlalchemy.exc import IntegrityError
 
 from anb import upload_limits, videos
-from anb.database import DUPLICATE_KEY
+from anb.database import DuplicateKey
 from anb.errors import Conflict, Invalid, Unauthenticated
 from anb.models import Status, User, Video, now, seconds_from_now
 from anb.timings import Timings
@@ -200,9 +199,7 @@ def reserve(
     }
     try:
         connection.execute(_RESERVE, reservation)
-    except IntegrityError as error:  # which undoes its statement alone; the transaction goes on
-        if error.orig is None or error.orig.args[0] != DUPLICATE_KEY:
-            raise
+    except DuplicateKey:  # which undoes its statement alone; the transaction goes on
         return _reserved_with_key(connection, owner_id=owner_id, key=idempotency_key, size_bytes=size_bytes)
     upload_limits.check(connection, owner_id=owner_id, limits=limits)
     return Reservation(video_id=video_id, size_bytes=size_bytes, is_uploaded=False)

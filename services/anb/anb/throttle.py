@@ -16,16 +16,27 @@ from however many, 150 and then 120 from an address at which the owner signs in.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
-from sqlalchemy import Row, Table, bindparam, case, delete, func, insert, literal_column, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Row,
+    Table,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.dialects import mysql
-from sqlalchemy.orm import Session
 
-from anb.database import driver_sql
 from anb.errors import TooManyRequests
 from anb.models import LoginFailures, now
 
@@ -52,19 +63,27 @@ _OF_ADDRESS = Limit(200, timedelta(minutes=15))
 
 _table: Table = LoginFailures.__table__  # type: ignore[assignment] # a declared class has a Table
 _ROWS = _table.c.subject.in_(bindparam("subjects", expanding=True))
-# What every login asks is the driver's own SQL
-_LOCKED = driver_sql(
+_LOCKED = (
     select(_table, literal_column("UTC_TIMESTAMP(6)").label("now"))
-    .where(_table.c.subject.in_([bindparam("pair"), bindparam("account"), bindparam("address")]))
+    .where(_ROWS)
     .order_by(_table.c.subject)
     .with_for_update()
 )
-_BLANK = insert(_table).prefix_with("IGNORE")
-_upsert = mysql.insert(_table)
-_COUNTED = driver_sql(
-    _upsert.on_duplicate_key_update(
-        {column.name: _upsert.inserted[column.name] for column in _table.c if not column.primary_key}
+_BLANK = (
+    insert(_table)
+    .prefix_with("IGNORE")
+    .values(
+        subject=bindparam("subject"),
+        failures=0,
+        last_at=now(),
+        blocked_until=now(),
+        has_signed_in=False,
+        expires_at=now(plus_seconds=_KEPT.total_seconds()),
     )
+)
+_upsert = mysql.insert(_table)
+_COUNTED = _upsert.on_duplicate_key_update(
+    {column.name: _upsert.inserted[column.name] for column in _table.c if not column.primary_key}
 )
 _TAKEN_BACK: dict[str, Any] = {
     "failures": func.greatest(_table.c.failures, 1) - 1,
@@ -130,33 +149,44 @@ class Attempt:
     began_at: datetime
     counted: Mapping[str, datetime]  # subjects, and until when the count lets them wait
 
-    def fail(self, session: Session) -> None:
+    def fail(self, engine: Engine) -> None:
         """Let the count stand; that of a known pair makes others wait too who have failed before."""
         if self.is_known:
-            session.execute(_NOTED, {"subjects": [self.subjects.account, self.subjects.address]})
+            with engine.begin() as connection:
+                connection.execute(_NOTED, {"subjects": [self.subjects.account, self.subjects.address]})
 
-    def succeed(self, session: Session) -> None:
+    def succeed(self, engine: Engine) -> None:
         """Take the count back and remember the pair."""
-        remembered_until = self.began_at + _REMEMBERED
-        session.execute(
-            _SUCCEEDED, {**self._counts(), "pair": self.subjects.pair, "remembered_until": remembered_until}
-        )
+        remembered = {"pair": self.subjects.pair, "remembered_until": self.began_at + _REMEMBERED}
+        with engine.begin() as connection:
+            connection.execute(_SUCCEEDED, {**self._counts(), **remembered})
 
-    def withdraw(self, session: Session) -> None:
+    def withdraw(self, engine: Engine) -> None:
         """Take the count back: nobody has looked."""
-        session.execute(_WITHDRAWN, self._counts())
+        with engine.begin() as connection:
+            connection.execute(_WITHDRAWN, self._counts())
 
     def _counts(self) -> dict[str, Any]:
         return {"subjects": sorted(self.counted), "waits": list(self.counted.values())}
 
 
-def begin(session: Session, *, email: str, client_address: str) -> Attempt:
+def begin(engine: Engine, *, email: str, client_address: str) -> Attempt:
     """Count a look at a password before it happens; raises TooManyRequests, and counts nothing, while it has to wait.
 
-    The caller commits before it looks, and then says how that ended.
+    The caller looks, and then says how that ended.
     """
     subjects = Subjects.of(email=email, client_address=client_address)
-    rows = _locked(session, subjects)
+    while True:
+        with engine.begin() as connection:
+            rows = _locked(connection, subjects)
+            if rows is not None:
+                return _counted(connection, subjects, rows)
+        # In a transaction of its own: an insert among other locks could wait for somebody who waits for us
+        with engine.begin() as connection:
+            _add_blank_rows(connection, subjects)
+
+
+def _counted(connection: Connection, subjects: Subjects, rows: Mapping[str, Row[Any]]) -> Attempt:
     pair = rows[subjects.pair]
     is_known = _is_known(pair)
     if is_known:
@@ -167,40 +197,35 @@ def begin(session: Session, *, email: str, client_address: str) -> Attempt:
     if not is_known:
         blocked_until.append(_yields_until(pair, rows[subjects.account]))
     if (until := max(blocked_until)) > pair.now:
-        session.rollback()
         raise _too_many(until - pair.now)
-    return Attempt(subjects=subjects, is_known=is_known, began_at=pair.now, counted=_count(session, rows, limits))
+    counted = _count(connection, rows, limits)
+    return Attempt(subjects=subjects, is_known=is_known, began_at=pair.now, counted=counted)
 
 
-def purge(session: Session) -> int:
+def purge(connection: Connection) -> int:
     """Delete up to 500 rows that mean nothing any more; return how many were due."""
-    subjects = session.scalars(_EXPIRED.limit(PURGE_BATCH)).all()
+    subjects = connection.scalars(_EXPIRED.limit(PURGE_BATCH)).all()
     if subjects:
-        session.execute(_PURGED, {"subjects": sorted(subjects)})
+        connection.execute(_PURGED, {"subjects": sorted(subjects)})
     return len(subjects)
 
 
-def _locked(session: Session, subjects: Subjects) -> dict[str, Row[Any]]:
-    """Return the subjects' rows, locked; what is missing is made in a transaction of its own.
-
-    An insert among other locks could wait for somebody who waits for us.
-    """
-    keys = asdict(subjects)
-    while True:
-        rows = {row.subject: row for row in session.connection().exec_driver_sql(_LOCKED, keys)}
-        if len(rows) == len(keys):
-            return rows
-        session.rollback()
-        blank = {"failures": 0, "last_at": now(), "blocked_until": now(), "has_signed_in": False}
-        expiry = {"expires_at": now(plus_seconds=_KEPT.total_seconds())}
-        session.execute(_BLANK.values([{"subject": key, **blank, **expiry} for key in sorted(keys.values())]))
-        session.commit()
+def _locked(connection: Connection, subjects: Subjects) -> dict[str, Row[Any]] | None:
+    """Return the subjects' rows, locked; None when one is missing."""
+    keys = astuple(subjects)
+    rows = {row.subject: row for row in connection.execute(_LOCKED, {"subjects": keys})}
+    return rows if len(rows) == len(keys) else None
 
 
-def _count(session: Session, rows: Mapping[str, Row[Any]], limits: Mapping[str, Limit]) -> dict[str, datetime]:
+def _add_blank_rows(connection: Connection, subjects: Subjects) -> None:
+    """Make the rows of subjects that have none."""
+    connection.execute(_BLANK, [{"subject": key} for key in sorted(astuple(subjects))])
+
+
+def _count(connection: Connection, rows: Mapping[str, Row[Any]], limits: Mapping[str, Limit]) -> dict[str, datetime]:
     """Add a failure to each row; return until when each of them waits."""
     counted = [_with_another_failure(rows[subject], limit) for subject, limit in limits.items()]
-    session.connection().exec_driver_sql(_COUNTED, counted)
+    connection.execute(_COUNTED, counted)
     return {values["subject"]: values["blocked_until"] for values in counted}
 
 

@@ -5,20 +5,30 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
-from anb.database import DUPLICATE_KEY, driver_sql
+from anb.database import DuplicateKey, MissingReference
 from anb.errors import AlreadyVoted, NotFound, Unauthenticated
 from anb.models import Standing, Status, UncountedVote, User, Video, Vote
 
 TALLY_BATCH = 1000  # votes; keeps a tally's transaction to some milliseconds
 AUDIT_BATCH = 500  # players; keeps an audit's snapshot, and what the database holds back for it, short
 
-_STATUS = driver_sql(select(Video.status).where(Video.id == bindparam("video")))
-_VOTE = driver_sql(insert(Vote).values(video_id=bindparam("video"), user_id=bindparam("voter")))
-_UNCOUNTED_VOTE = driver_sql(insert(UncountedVote).values(video_id=bindparam("video")))
+_STATUS = select(Video.status).where(Video.id == bindparam("video_id"))
+_VOTE = insert(Vote).inline()
+_UNCOUNTED_VOTE = insert(UncountedVote).inline()
 
 # What a tally asks, built once: building a statement takes longer than running it
 _BATCH = UncountedVote.id.in_(bindparam("batch", expanding=True))
@@ -66,6 +76,53 @@ _ENTER_STANDINGS = (
 )
 
 
+def _ranked(*conditions: ColumnElement[bool]) -> Select[Any]:
+    """Return the ranking's page: its places come from an index alone, only those of the page are looked up."""
+    page = (
+        select(Standing.user_id, Standing.votes)
+        .where(*conditions)
+        .order_by(Standing.votes.desc(), Standing.user_id)
+        .limit(bindparam("at_most"))
+        .offset(bindparam("skipped"))
+        .subquery()
+    )
+    return (
+        select(User.first_name, User.last_name, User.city, page.c.votes)
+        .join(page, page.c.user_id == User.id)
+        .order_by(page.c.votes.desc(), page.c.user_id)
+    )
+
+
+def _votes_due(video_id: Any) -> ColumnElement[int]:
+    """Return how many votes the video's counter should have, as an expression: both counts see one snapshot."""
+    cast = select(func.count()).select_from(Vote).where(Vote.video_id == video_id)
+    waiting = select(func.count()).select_from(UncountedVote).where(UncountedVote.video_id == video_id)
+    return cast.scalar_subquery() - waiting.scalar_subquery()
+
+
+_RANKING = _ranked()
+_RANKING_OF_CITY = _ranked(Standing.city == bindparam("city"))
+_CITIES = select(func.min(Standing.city)).group_by(Standing.city).order_by(Standing.city).limit(bindparam("at_most"))
+
+_AUDITED_PLAYERS = (
+    select(User.id).where(User.id > bindparam("after_player")).order_by(User.id).limit(bindparam("at_most"))
+)
+_of_players: BindParameter[Any] = bindparam("player_ids", expanding=True)
+_AUDITED_VIDEOS = select(Video.id, Video.user_id, Video.status, Video.votes, _votes_due(Video.id).label("due")).where(
+    Video.user_id.in_(_of_players)
+)
+_AUDITED_STANDINGS = select(Standing.user_id, Standing.votes).where(Standing.user_id.in_(_of_players))
+
+_video, _player = Video.id == bindparam("video_id"), Standing.user_id == bindparam("player_id")
+_LOCKED_VIDEO = select(Video.id).where(_video).with_for_update()
+_DUE_OF_VIDEO = select(_votes_due(bindparam("video_id", type_=Video.id.type)))
+_SET_VIDEO = update(Video).where(_video).values(votes=bindparam("due"))
+_LOCKED_STANDING = select(Standing.user_id).where(_player).with_for_update()
+_of_videos = select(_votes_due(Video.id).label("votes")).where(Video.user_id == bindparam("player_id")).subquery()
+_DUE_OF_PLAYER = select(func.coalesce(func.sum(_of_videos.c.votes), 0))
+_SET_STANDING = update(Standing).where(_player).values(votes=bindparam("due"))
+
+
 def cast_vote(connection: Connection, *, voter_id: int, video_id: UUID) -> None:
     """Record a vote; a voter has one per video, which the database enforces.
 
@@ -73,23 +130,22 @@ def cast_vote(connection: Connection, *, voter_id: int, video_id: UUID) -> None:
     for a voter who does not exist.
     """
     # A processed video stays one, so that the look and the insert need no lock between them
-    if connection.exec_driver_sql(_STATUS, {"video": video_id.hex}).scalar() != Status.PROCESSED:
+    if connection.scalar(_STATUS, {"video_id": video_id}) != Status.PROCESSED:
         raise NotFound("Video no encontrado.")
     try:
-        connection.exec_driver_sql(_VOTE, {"video": video_id.hex, "voter": voter_id})
-    except IntegrityError as error:
-        if error.orig is not None and error.orig.args[0] == DUPLICATE_KEY:
-            raise AlreadyVoted("Ya has votado por este video.") from None
+        connection.execute(_VOTE, {"video_id": video_id, "user_id": voter_id})
+    except DuplicateKey:
+        raise AlreadyVoted("Ya has votado por este video.") from None
+    except MissingReference:  # videos stay once they are processed, so it is the voter
         raise Unauthenticated("La cuenta de este token no existe.") from None
-    connection.exec_driver_sql(_UNCOUNTED_VOTE, {"video": video_id.hex})
+    connection.execute(_UNCOUNTED_VOTE, {"video_id": video_id})
 
 
-def tally(session: Session) -> int:
+def tally(connection: Connection) -> int:
     """Add up to 1,000 uncounted votes to their videos and players; return how many they were.
 
     Any number of processes may tally at once: each takes other rows.
     """
-    connection = session.connection()
     votes = connection.execute(_TAKEN).all()
     if not votes:
         return 0
@@ -118,32 +174,25 @@ class Place:
     votes: int
 
 
-def ranking(session: Session, *, limit: int, offset: int = 0, city: str | None = None) -> list[Place]:
+def ranking(connection: Connection, *, limit: int, offset: int = 0, city: str | None = None) -> list[Place]:
     """Return `limit` places after the first `offset`, most votes first, earlier sign-up first among equals.
 
     `city` is compared without case and accents; positions count within it.
     """
-    order = (Standing.votes.desc(), Standing.user_id)
-    places = select(Standing.user_id, Standing.votes).order_by(*order).limit(limit).offset(offset)
-    if city is not None:
-        places = places.where(Standing.city == city)
-    # The places come from an index alone; only those of this page are looked up
-    page = places.subquery()
-    found = session.execute(
-        select(User.first_name, User.last_name, User.city, page.c.votes)
-        .join(page, page.c.user_id == User.id)
-        .order_by(page.c.votes.desc(), page.c.user_id)
-    )
+    page = {"at_most": limit, "skipped": offset}
+    if city is None:
+        found = connection.execute(_RANKING, page)
+    else:
+        found = connection.execute(_RANKING_OF_CITY, {**page, "city": city})
     return [
         Place(position=position, username=f"{row.first_name} {row.last_name}", city=row.city, votes=row.votes)
         for position, row in enumerate(found, start=offset + 1)
     ]
 
 
-def cities(session: Session, *, limit: int) -> list[str]:
+def cities(connection: Connection, *, limit: int) -> list[str]:
     """Return up to `limit` cities in the ranking by name, each once however its players write it."""
-    query = select(func.min(Standing.city)).group_by(Standing.city).order_by(Standing.city).limit(limit)
-    return list(session.scalars(query))
+    return list(connection.scalars(_CITIES, {"at_most": limit}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,30 +209,31 @@ class Miscount:
     votes: int
 
 
-def audit(
-    session: Session, *, after_player: int = 0, players: int = AUDIT_BATCH
-) -> tuple[list[Miscount], int | None]:
+def audit(engine: Engine, *, after_player: int = 0, players: int = AUDIT_BATCH) -> tuple[list[Miscount], int | None]:
     """Compare the counters of up to `players` players and their videos with their votes, while votes come in.
 
     Returns what does not agree, and the player after whom the next audit goes on, None at the end. All of it is
-    read from one snapshot, in which a vote is either uncounted or counted, so it has to begin the transaction.
+    read from one snapshot, in which a vote is either uncounted or counted.
     """
-    session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-    batch = select(User.id).where(User.id > after_player).order_by(User.id).limit(players)
-    player_ids = session.scalars(batch).all()
+    snapshot = engine.execution_options(isolation_level="REPEATABLE READ")
+    with snapshot.begin() as connection:
+        return _audit(connection, after_player=after_player, players=players)
+
+
+def _audit(connection: Connection, *, after_player: int, players: int) -> tuple[list[Miscount], int | None]:
+    batch = {"after_player": after_player, "at_most": players}
+    player_ids = connection.scalars(_AUDITED_PLAYERS, batch).all()
     if not player_ids:
         return [], None
     found: list[Miscount] = []
     due, ranked = Counter[int](), set[int]()
-    videos = select(Video.id, Video.user_id, Video.status, Video.votes, _votes_due(Video.id).label("due"))
-    for row in session.execute(videos.where(Video.user_id.in_(player_ids))):
+    for row in connection.execute(_AUDITED_VIDEOS, {"player_ids": player_ids}):
         due[row.user_id] += row.due
         if row.status == Status.PROCESSED:
             ranked.add(row.user_id)
         if row.votes != row.due:
             found.append(Miscount(player_id=row.user_id, video_id=row.id, counted=row.votes, votes=row.due))
-    query = select(Standing.user_id, Standing.votes).where(Standing.user_id.in_(player_ids))
-    standings = {row.user_id: row.votes for row in session.execute(query)}
+    standings = {row.user_id: row.votes for row in connection.execute(_AUDITED_STANDINGS, {"player_ids": player_ids})}
     for player_id in sorted(ranked | standings.keys()):
         counted = standings.get(player_id)
         if counted != due[player_id]:
@@ -191,7 +241,7 @@ def audit(
     return found, player_ids[-1]
 
 
-def recount(session: Session, miscount: Miscount) -> int:
+def recount(connection: Connection, miscount: Miscount) -> int:
     """Set the counter to what the votes say by now and return that; safe while votes come in and are tallied.
 
     The counter's row is locked before anything is counted. Whatever a tally has added by then is no longer
@@ -200,21 +250,15 @@ def recount(session: Session, miscount: Miscount) -> int:
     """
     player_id, video_id = miscount.player_id, miscount.video_id
     if video_id is not None:
-        session.execute(select(Video.id).where(Video.id == video_id).with_for_update())
-        votes = session.scalar(select(_votes_due(video_id))) or 0
-        session.execute(update(Video).where(Video.id == video_id).values(votes=votes))
+        video = {"video_id": video_id}
+        connection.execute(_LOCKED_VIDEO, video)
+        votes = int(connection.scalar(_DUE_OF_VIDEO, video) or 0)
+        connection.execute(_SET_VIDEO, {**video, "due": votes})
         return votes
     if miscount.counted is None:
-        enter_standings(session.connection(), player_id=player_id)
-    session.execute(select(Standing.user_id).where(Standing.user_id == player_id).with_for_update())
-    of_videos = select(_votes_due(Video.id).label("votes")).where(Video.user_id == player_id).subquery()
-    votes = int(session.scalar(select(func.coalesce(func.sum(of_videos.c.votes), 0))) or 0)
-    session.execute(update(Standing).where(Standing.user_id == player_id).values(votes=votes))
+        enter_standings(connection, player_id=player_id)
+    player = {"player_id": player_id}
+    connection.execute(_LOCKED_STANDING, player)
+    votes = int(connection.scalar(_DUE_OF_PLAYER, player) or 0)
+    connection.execute(_SET_STANDING, {**player, "due": votes})
     return votes
-
-
-def _votes_due(video_id: Any) -> ColumnElement[int]:
-    """Return how many votes the video's counter should have, as an expression: both counts see one snapshot."""
-    cast = select(func.count()).select_from(Vote).where(Vote.video_id == video_id)
-    waiting = select(func.count()).select_from(UncountedVote).where(UncountedVote.video_id == video_id)
-    return cast.scalar_subquery() - waiting.scalar_subquery()

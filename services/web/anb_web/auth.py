@@ -15,17 +15,17 @@ bp = Blueprint("auth", __name__, url_prefix="/api/auth")
 def sign_up() -> ResponseReturnValue:
     registration = accounts.Registration.from_fields(json_object())
     password_hash = accounts.hash_password(registration.password)
-    with parts().sessions.begin() as session:
-        user = accounts.sign_up(session, registration=registration, password_hash=password_hash)
+    with parts().engine.begin() as connection:
+        user_id = accounts.sign_up(connection, registration=registration, password_hash=password_hash)
     return (
         {
             "message": "Usuario creado exitosamente.",
-            "id": str(user.id),
-            "email": user.email,
-            "first_name": user.first_name,
-            "last_name": user.last_name,
-            "city": user.city,
-            "country": user.country,
+            "id": str(user_id),
+            "email": registration.email,
+            "first_name": registration.first_name,
+            "last_name": registration.last_name,
+            "city": registration.city,
+            "country": registration.country,
         },
         201,
         {"Location": url_for("videos.list_own")},
@@ -35,13 +35,12 @@ def sign_up() -> ResponseReturnValue:
 @bp.post("/login")
 def login() -> ResponseReturnValue:
     sent = json_object()
-    with parts().sessions() as session:
-        user_id = accounts.authenticate(
-            session,
-            email=sent.get("email"),
-            password=sent.get("password"),
-            client_address=request.remote_addr or "",
-        )
+    user_id = accounts.authenticate(
+        parts().engine,
+        email=sent.get("email"),
+        password=sent.get("password"),
+        client_address=request.remote_addr or "",
+    )
     return {
         "access_token": tokens.issue(user_id),
         "token_type": "Bearer",

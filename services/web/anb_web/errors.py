@@ -10,6 +10,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from anb import errors
+from anb.database import Deadlock
 from anb.jobs import SendFailed
 from anb.storage import ObjectChanged, ObjectMissing
 
@@ -77,7 +78,7 @@ def _of_framework(error: HTTPException) -> Response:
 
 
 def _of_part_away(error: Exception) -> Response:
-    log.warning("a part is away", extra={"error": error})
+    log.warning("deadlock" if isinstance(error, Deadlock) else "a part is away", extra={"error": error})
     return answer(errors.Unavailable("El servicio no está disponible por el momento. Inténtalo de nuevo."))
 
 

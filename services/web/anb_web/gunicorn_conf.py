@@ -57,9 +57,9 @@ _stop = threading.Event()
 def post_worker_init(worker: Any) -> None:
     """Start the periodic tasks in the process that serves, after the fork."""
     p = parts(worker.wsgi)
-    periodic_tasks.start_relay(p.sessions, p.jobs, p.timings, _stop)
-    periodic_tasks.start_tally(p.sessions, p.timings, _stop)
-    periodic_tasks.start_purge(p.sessions, p.timings, _stop)
+    periodic_tasks.start_relay(p.engine, p.jobs, p.timings, _stop)
+    periodic_tasks.start_tally(p.engine, p.timings, _stop)
+    periodic_tasks.start_purge(p.engine, p.timings, _stop)
     bodies.start_watch(worker.wsgi, _stop)
 
 

@@ -6,9 +6,8 @@ from functools import partial
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
-from anb.database import Sessions
 from anb.errors import Unavailable
 from anb_web.parts import parts
 
@@ -30,7 +29,7 @@ def ready() -> ResponseReturnValue:
     """Say whether database, object store and queue answer, each within 2 s; `fields` names those that do not."""
     silent = _silent(
         {
-            "database": partial(_ping_database, parts().sessions),
+            "database": partial(_ping_database, parts().engine),
             "object_store": parts().storage.ping,
             "queue": parts().jobs.ping,
         }
@@ -40,9 +39,9 @@ def ready() -> ResponseReturnValue:
     return {"status": "ok"}
 
 
-def _ping_database(sessions: Sessions) -> None:
-    with sessions() as session:
-        session.execute(text("SELECT 1"))
+def _ping_database(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("SELECT 1"))
 
 
 def _silent(checks: dict[str, Callable[[], object]]) -> list[str]:

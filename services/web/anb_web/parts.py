@@ -1,14 +1,13 @@
 """The parts that views work with, made once per process."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import cast
 
 from flask import Flask, current_app
 from sqlalchemy import Engine
 
 from anb import aws
-from anb.database import Sessions, connect, sessions
+from anb.database import connect
 from anb.jobs import Jobs, SqsJobs
 from anb.storage import S3Storage, Storage
 from anb.timings import Timings
@@ -31,11 +30,6 @@ class Parts:
     jobs: Jobs
     upload_limits: UploadLimits = field(default_factory=UploadLimits)
     timings: Timings = Timings()
-
-    @cached_property
-    def sessions(self) -> Sessions:
-        """The factory of sessions over the engine's connections."""
-        return sessions(self.engine)
 
     @classmethod
     def from_settings(cls, settings: WebSettings, timings: Timings = Timings()) -> "Parts":

@@ -45,8 +45,8 @@ def vote(video_id: str) -> ResponseReturnValue:
 def rankings() -> Response:
     page = paging.asked(request.args, ways=(Way.POSITIONS, Way.PAGE, Way.OFFSET), deepest=DEEPEST_PLACE) or Page()
     city = texts.folded(request.args.get("city", "")) or None
-    with parts().sessions() as session:
-        places = voting.ranking(session, limit=page.limit, offset=page.offset, city=city)
+    with parts().engine.begin() as connection:
+        places = voting.ranking(connection, limit=page.limit, offset=page.offset, city=city)
     return jsonify([asdict(place) for place in places])
 
 

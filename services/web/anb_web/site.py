@@ -60,8 +60,8 @@ def gallery() -> Response:
     cursor = request.args.get("cursor")
     after = videos.Cursor.from_text(cursor) if cursor is not None else None
     items, following = public.page_of_videos(paging.Page(limit=VIDEOS_PER_PAGE, after=after))
-    with parts().sessions() as session:
-        places = voting.ranking(session, limit=PLACES_ON_FIRST_PAGE)
+    with parts().engine.begin() as connection:
+        places = voting.ranking(connection, limit=PLACES_ON_FIRST_PAGE)
     return _page("gallery.html", items=items, following=following, places=places, first=cursor is None)
 
 
@@ -71,9 +71,9 @@ def ranking() -> Response:
     number = paging.number(request.args, "pagina", largest=public.DEEPEST_PLACE)
     city = texts.folded(request.args.get("ciudad", ""))
     offset = (number - 1) * PLACES_PER_PAGE
-    with parts().sessions() as session:
-        places = voting.ranking(session, limit=PLACES_PER_PAGE + 1, offset=offset, city=city or None)
-        cities = voting.cities(session, limit=CITIES_SUGGESTED)
+    with parts().engine.begin() as connection:
+        places = voting.ranking(connection, limit=PLACES_PER_PAGE + 1, offset=offset, city=city or None)
+        cities = voting.cities(connection, limit=CITIES_SUGGESTED)
     return _page(
         "ranking.html",
         places=places[:PLACES_PER_PAGE],

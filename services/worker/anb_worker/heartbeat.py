@@ -7,10 +7,10 @@ from types import TracebackType
 from typing import Self
 
 from botocore.exceptions import BotoCoreError, ClientError
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from anb.database import Sessions
 from anb.jobs import Jobs, Message
 from anb.lifecycle import Lease, extend_lease
 from anb.timings import Timings
@@ -25,9 +25,9 @@ class Heartbeat:
     the lease for as long as it lasts.
     """
 
-    def __init__(self, sessions: Sessions, jobs: Jobs, *, lease: Lease, message: Message, timings: Timings) -> None:
+    def __init__(self, engine: Engine, jobs: Jobs, *, lease: Lease, message: Message, timings: Timings) -> None:
         self.lost = threading.Event()
-        self._sessions, self._jobs = sessions, jobs
+        self._engine, self._jobs = engine, jobs
         self._lease, self._message, self._timings = lease, message, timings
         self._ended = threading.Event()
         self._confirmed = time.monotonic()
@@ -56,8 +56,8 @@ class Heartbeat:
     def _beat(self) -> bool:
         before = time.monotonic()
         try:
-            with self._sessions.begin() as session:
-                ours = extend_lease(session.connection(), self._lease, timings=self._timings)
+            with self._engine.begin() as connection:
+                ours = extend_lease(connection, self._lease, timings=self._timings)
         except (DBAPIError, PoolTimeout) as error:
             log.warning("could not extend the lease", extra={"error": error})
             if self.expired():

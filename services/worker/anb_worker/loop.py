@@ -10,12 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from anb import lifecycle, logs, videos
-from anb.database import Sessions
 from anb.errors import Invalid
 from anb.jobs import Job, Jobs, Message
 from anb.lifecycle import Held, Lease
@@ -41,7 +40,7 @@ class Worker:
     def __init__(
         self,
         *,
-        sessions: Sessions,
+        engine: Engine,
         storage: Storage,
         jobs: Jobs,
         scratch: Path,
@@ -49,7 +48,7 @@ class Worker:
         stop: threading.Event,
         timings: Timings,
         limits: Limits = Limits(),
-        heartbeat_sessions: Sessions | None = None,
+        heartbeat_engine: Engine | None = None,
         terminating: threading.Event | None = None,
         busy: Callable[[bool], None] = lambda _: None,
         alive: Callable[[], None] = lambda: None,
@@ -58,10 +57,10 @@ class Worker:
 
         `busy` is told that a job has been claimed, or that there was none; `alive`, that the loop gets on.
         """
-        self._sessions, self._storage, self._jobs = sessions, storage, jobs
+        self._engine, self._storage, self._jobs = engine, storage, jobs
         self._scratch, self._owner = scratch, owner
         self._stop, self._timings, self._limits = stop, timings, limits
-        self._heartbeat_sessions = heartbeat_sessions or sessions
+        self._heartbeat_engine = heartbeat_engine or engine
         self._terminating = terminating or threading.Event()
         self._busy, self._alive = busy, alive
         shutil.rmtree(scratch, ignore_errors=True)
@@ -96,10 +95,8 @@ class Worker:
             self._take(message, message.job)
 
     def _take(self, message: Message, job: Job) -> None:
-        with self._sessions.begin() as session:
-            claimed = lifecycle.claim(
-                session.connection(), video_id=job.video_id, owner=self._owner, timings=self._timings
-            )
+        with self._engine.begin() as connection:
+            claimed = lifecycle.claim(connection, video_id=job.video_id, owner=self._owner, timings=self._timings)
         if claimed is None:
             log.info("nothing to do")
             self._jobs.delete(message)
@@ -120,7 +117,7 @@ class Worker:
                 raise
 
     def _heartbeat(self, lease: Lease, message: Message) -> Heartbeat:
-        return Heartbeat(self._heartbeat_sessions, self._jobs, lease=lease, message=message, timings=self._timings)
+        return Heartbeat(self._heartbeat_engine, self._jobs, lease=lease, message=message, timings=self._timings)
 
     def _is_ending(self) -> bool:
         return self._stop.is_set() or self._terminating.is_set()
@@ -202,8 +199,8 @@ class Worker:
             self._alive()
             last = self._stop.is_set()
             try:
-                with self._sessions.begin() as session:
-                    return write(session.connection())
+                with self._engine.begin() as connection:
+                    return write(connection)
             except (DBAPIError, PoolTimeout) as error:
                 if last or heartbeat.expired():
                     raise

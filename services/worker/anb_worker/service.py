@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from anb import aws, commands, logs, periodic_tasks
-from anb.database import connect, sessions
+from anb.database import connect
 from anb.jobs import SqsJobs
 from anb.settings import SettingsError
 from anb.storage import S3Storage
@@ -41,19 +41,15 @@ def run(timings: Timings = Timings(), limits: Limits = Limits()) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     watchdog = Watchdog.from_environment(os.environ)
-    factory = sessions(
-        connect(settings.database_url, pool_size=LOOP_CONNECTIONS, idle_seconds=timings.database_idle_seconds)
-    )
+    engine = connect(settings.database_url, pool_size=LOOP_CONNECTIONS, idle_seconds=timings.database_idle_seconds)
     jobs = SqsJobs(aws.polling_sqs_client(), settings.queue_url)
     termination, protection = _of_the_group(settings, timings, stop)
     # With the client that gives up soon, since a periodic task keeps its connection while it sends
-    periodic_tasks.start_relay(factory, SqsJobs(aws.sending_sqs_client(), settings.queue_url), timings, stop)
+    periodic_tasks.start_relay(engine, SqsJobs(aws.sending_sqs_client(), settings.queue_url), timings, stop)
     worker = Worker(
-        sessions=factory,
-        heartbeat_sessions=sessions(
-            connect(
-                settings.database_url, pool_size=HEARTBEAT_CONNECTIONS, idle_seconds=timings.database_idle_seconds
-            )
+        engine=engine,
+        heartbeat_engine=connect(
+            settings.database_url, pool_size=HEARTBEAT_CONNECTIONS, idle_seconds=timings.database_idle_seconds
         ),
         storage=S3Storage(aws.s3_client(), settings.media_bucket),
         jobs=jobs,
