@@ -1,11 +1,12 @@
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from anb.database import connect
+from anb.database import Deadlock, DuplicateKey, MissingReference, connect
 
 
 @pytest.fixture
@@ -58,3 +59,52 @@ def test_a_connection_comes_back_without_a_transaction(one_connection, end):
     with closing(one_connection.raw_connection()) as connection, closing(connection.cursor()) as cursor:
         cursor.execute("SELECT @@in_transaction")
         assert cursor.fetchone() == (0,)
+
+
+@pytest.fixture
+def pair(database_url):
+    """Two connections that may wait for each other, and a table with two rows and one that refers to it."""
+    engine = connect(database_url, pool_size=3)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE parents (id INT PRIMARY KEY, touched INT DEFAULT 0)"))
+        connection.execute(text("CREATE TABLE children (parent INT REFERENCES parents (id))"))
+        connection.execute(text("INSERT INTO parents (id) VALUES (1), (2)"))
+    with engine.connect() as one, engine.connect() as other:
+        yield one, other
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE children, parents"))
+    engine.dispose()
+
+
+def touch(connection, id_):
+    connection.execute(text(f"UPDATE parents SET touched = touched + 1 WHERE id = {id_}"))
+
+
+@pytest.mark.parametrize(
+    ("statement", "name"),
+    [
+        ("INSERT INTO parents (id) VALUES (1)", DuplicateKey),
+        ("INSERT INTO children VALUES (3)", MissingReference),
+        ("INSERT INTO parents (id) VALUES (NULL)", IntegrityError),
+    ],
+)
+def test_what_the_database_complains_of_has_a_name(pair, statement, name):
+    with pytest.raises(name) as complaint:
+        pair[0].execute(text(statement))
+
+    assert type(complaint.value) is name
+
+
+def test_of_two_that_wait_for_each_other_one_is_told_so(pair):
+    one, other = pair
+    touch(one, 1)
+    touch(other, 2)
+
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(touch, one, 2)
+        with pytest.raises(Deadlock):  # whom the database chooses is its affair
+            touch(other, 1)
+            other.commit()
+            waiting.result()
+        other.rollback()
+    one.rollback()

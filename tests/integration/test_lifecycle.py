@@ -90,7 +90,7 @@ def test_a_player_enters_the_standings_once(make_user, make_video, claim, write,
         write(lifecycle.finish, claim(make_video(owner=player)))
 
     with engine.begin() as connection:
-        assert [standing.user_id for standing in connection.scalars(select(Standing))] == [player.id]
+        assert list(connection.scalars(select(Standing.user_id))) == [player.id]
 
 
 def test_finishing_again_after_a_lost_answer_is_a_success(make_video, claim, write):

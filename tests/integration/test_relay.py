@@ -200,7 +200,7 @@ def test_an_upload_whose_job_cannot_be_sent_is_complete_and_left_to_the_relay(
     "error", [OperationalError("COMMIT", {}, Exception("gone away")), PoolTimeout("no connection")], ids=repr
 )
 def test_an_upload_is_complete_when_nobody_could_note_that_its_job_was_sent(
-    tables, complete, row, jobs, error, reservation
+    engine, complete, row, jobs, error, reservation
 ):
     class Away:
         """A database that is away once the upload is committed."""
@@ -208,7 +208,7 @@ def test_an_upload_is_complete_when_nobody_could_note_that_its_job_was_sent(
         def begin(self):
             if row(reservation).status == Status.UPLOADED:
                 raise error
-            return tables.begin()
+            return engine.begin()
 
     assert complete(engine=Away())
     assert (row(reservation).status, row(reservation).enqueue_count) == (Status.UPLOADED, 0)

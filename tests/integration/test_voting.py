@@ -1,10 +1,12 @@
 import threading
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
 
 from anb.errors import AlreadyVoted, NotFound, Unauthenticated
 from anb.models import Status, UncountedVote, Video, Vote
@@ -64,11 +66,22 @@ def test_an_unknown_video_takes_no_votes(make_user, vote):
 
 
 def test_a_voter_who_does_not_exist_is_nobody(make_user, make_video, vote):
-    stranger = make_user()
-    stranger.id += 1000
+    stranger = SimpleNamespace(id=make_user().id + 1000)
 
     with pytest.raises(Unauthenticated):
         vote(stranger, make_video(status=Status.PROCESSED))
+
+
+def test_what_else_keeps_a_vote_from_being_written_is_not_taken_for_the_voter(engine, make_user, make_video, vote):
+    voter, video = make_user(), make_video(status=Status.PROCESSED)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE votes ADD CONSTRAINT nobody CHECK (user_id < 0)"))
+    try:
+        with pytest.raises(DBAPIError, match="nobody"):
+            vote(voter, video)
+    finally:
+        with engine.begin() as connection:
+            connection.execute(text("ALTER TABLE votes DROP CONSTRAINT nobody"))
 
 
 def test_racing_votes_of_one_player_count_once(engine, make_user, make_video, vote, count):
@@ -120,7 +133,7 @@ def test_tallies_that_run_together_count_every_vote_once(engine, make_user, make
         assert sum(pool.map(work, range(16))) == 60
 
     with engine.begin() as connection:
-        assert {v.votes for v in connection.scalars(select(Video))} == {20}
+        assert set(connection.scalars(select(Video.votes))) == {20}
         assert connection.scalar(select(func.count()).select_from(UncountedVote)) == 0
 
 

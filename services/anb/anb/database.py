@@ -68,18 +68,17 @@ def connect(
         },
     )
     event.listen(engine, "connect", agree)
-    event.listen(engine, "handle_error", _name)
+    event.listen(engine, "handle_error", _named)
     event.listen(engine, "checkin", _note_return)
     event.listen(engine, "checkout", _ping_after_idling)
     return engine
 
 
-def _name(context: ExceptionContext) -> None:
-    """Raise what the database complains of by its name; the statement alone is undone, unless it is a deadlock."""
+def _named(context: ExceptionContext) -> DBAPIError | None:
+    """Give what the database complains of its name; the statement alone is undone, unless it is a deadlock."""
     error = context.original_exception
     kind = _KINDS.get(error.args[0]) if isinstance(error, pymysql.Error) and error.args else None
-    if kind:
-        context.chained_exception = kind(context.statement, context.parameters, error, hide_parameters=True)
+    return kind(context.statement, context.parameters, error, hide_parameters=True) if kind else None
 
 
 def _note_return(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:

@@ -116,7 +116,9 @@ _SUCCEEDED = (
         }
     )
 )
-_EXPIRED = select(_table.c.subject).where(_table.c.expires_at < now()).order_by(_table.c.expires_at)
+_EXPIRED = (
+    select(_table.c.subject).where(_table.c.expires_at < now()).order_by(_table.c.expires_at).limit(PURGE_BATCH)
+)
 _PURGED = delete(_table).where(_ROWS, _table.c.expires_at < now())
 
 
@@ -204,7 +206,7 @@ def _counted(connection: Connection, subjects: Subjects, rows: Mapping[str, Row[
 
 def purge(connection: Connection) -> int:
     """Delete up to 500 rows that mean nothing any more; return how many were due."""
-    subjects = connection.scalars(_EXPIRED.limit(PURGE_BATCH)).all()
+    subjects = connection.scalars(_EXPIRED).all()
     if subjects:
         connection.execute(_PURGED, {"subjects": sorted(subjects)})
     return len(subjects)
