@@ -1,6 +1,6 @@
 import threading
 
-from sqlalchemy.orm import sessionmaker
+from sqlalchemy import create_engine
 
 from anb.periodic_tasks import catch_up
 
@@ -12,7 +12,7 @@ def rounds_of(*batches):
     def task(_):
         return waiting.pop(0)
 
-    catch_up(sessionmaker(), task, full_batch=10, stop=threading.Event())
+    catch_up(create_engine("sqlite://"), task, full_batch=10, stop=threading.Event())
     return len(batches) - len(waiting)
 
 
