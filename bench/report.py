@@ -50,8 +50,9 @@ class Report:
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a table whose first column is words and whose others are figures."""
-    lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+    rule = f"|---{'|---:' * (len(headings) - 1)}|"
+    first, *others = (f"| {' | '.join(map(str, row))} |" for row in (headings, *rows))
+    return "\n".join([first, rule, *others])
 
 
 def publish(question: str, text: str, *, docs: Path = DOCS) -> None:
