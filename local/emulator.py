@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
+from anb.timings import Timings
 from local.errors import CannotRun
 from local.loopback import ADDRESS, status
 from local.state import State
@@ -31,7 +32,6 @@ QUEUE = "anb-videos"
 DEAD_LETTERS = "anb-videos-dead"
 
 # The same as in the cloud
-VISIBILITY_SECONDS = 120
 RECEIVES_BEFORE_DEAD = 6
 LONG_POLL_SECONDS = 20
 DEAD_LETTERS_KEPT_SECONDS = 14 * 24 * 3600
@@ -46,6 +46,8 @@ class Emulator:
     port: int
     web_origin: str
     """Whose pages may upload directly."""
+    visibility_seconds: int
+    """How long a received message stays invisible."""
 
     @property
     def endpoint(self) -> str:
@@ -115,7 +117,7 @@ class Emulator:
         sqs.set_queue_attributes(
             QueueUrl=queue,
             Attributes={
-                "VisibilityTimeout": str(VISIBILITY_SECONDS),
+                "VisibilityTimeout": str(self.visibility_seconds),
                 "ReceiveMessageWaitTimeSeconds": str(LONG_POLL_SECONDS),
                 "RedrivePolicy": json.dumps(redrive),
             },
@@ -137,11 +139,11 @@ def _session() -> boto3.session.Session:
     return boto3.session.Session(KEY, KEY, region_name=REGION)
 
 
-def prepare(state: State, *, web_origin: str) -> tuple[Emulator, Service]:
+def prepare(state: State, *, web_origin: str, timings: Timings = Timings()) -> tuple[Emulator, Service]:
     """The emulator of a state folder, and the service that runs it."""
     if not PYTHON.exists():
         raise CannotRun("the emulator is not installed; run: make setup")
-    emulator = Emulator(port=state.port("emulator"), web_origin=web_origin)
+    emulator = Emulator(port=state.port("emulator"), web_origin=web_origin, visibility_seconds=timings.lease_seconds)
     service = Service(
         name="emulator",
         command=[str(PYTHON), "-m", "ministack"],

@@ -92,7 +92,7 @@ def queue_recreated(stage: Stage) -> None:
     with clients.meanwhile(8, clients.upload, threads=2):
         stage.world.sqs.delete_queue(QueueUrl=stage.world.queue_url(QUEUE))
         time.sleep(3)  # so long there is no queue
-        stage.world.make_queues()
+        stage.world.emulator.create_resources()
     clients.history.fault()
     stage.end("the queue is deleted and made again", clients, orphans=False)
 

@@ -46,7 +46,7 @@ class Stage:
     def begin(self, *, workers: int | None = None) -> Clients:
         """Calm everything, have that many workers run (all of them, if nothing is said), and bring a player."""
         self.world.calm()
-        self.world.make_queues()
+        self.world.emulator.create_resources()
         self.world.sqs.purge_queue(QueueUrl=self.world.queue_url(DEAD_LETTERS))
         running = self.workers[: len(self.workers) if workers is None else workers]
         self.stop([name for name in self.world.workers if name not in running])

@@ -203,13 +203,6 @@ class World(Supervisor):
         """The address of a queue, past every proxy."""
         return self.emulator.queue_url.removesuffix(QUEUE) + queue
 
-    def make_queues(self) -> None:
-        """Bucket and queues, with the visibility of this world's clock."""
-        self.emulator.create_resources()
-        self.sqs.set_queue_attributes(
-            QueueUrl=self.queue_url(), Attributes={"VisibilityTimeout": str(self.lease_seconds)}
-        )
-
     # --- processes ---
 
     def ops(self, *arguments: str) -> str:
@@ -268,7 +261,6 @@ def running_world(
         world = _compose(state, clock=clock, workers=workers, code=code, small_disks=small_disks, cloud=cloud)
         try:
             world.start_all()
-            world.make_queues()
             _keep_a_journal(world)
             yield world
         finally:
@@ -293,9 +285,9 @@ def _compose(state: State, *, clock: str, workers: int, code: Path, small_disks:
     web_port, port = state.port("web"), state.port("nginx")
     where, database_service = database.prepare(state, mariadbd=programs["mariadbd"])
     front, nginx_service = proxy.prepare(state, nginx=programs["nginx"], port=port, upstream_port=web_port)
-    aws, emulator_service = emulator.prepare(state, web_origin=front.url)
+    aws, emulator_service = emulator.prepare(state, web_origin=front.url, timings=CLOCKS[clock].timings)
     to_database, to_queue, to_store = (TcpProxy(upstream) for upstream in (where.port, aws.port, aws.port))
-    _lay_out(state)
+    _write_ffmpeg(state)
     direct = applications.environment(state, database=where, emulator=aws) | _code(code)
     ours = direct | {
         **applications.RAISED_LIMITS,
@@ -323,7 +315,7 @@ def _compose(state: State, *, clock: str, workers: int, code: Path, small_disks:
             for number, name in enumerate(names)
         ),
     ]
-    world = World(
+    return World(
         services,
         clock=clock,
         workers=names,
@@ -339,18 +331,8 @@ def _compose(state: State, *, clock: str, workers: int, code: Path, small_disks:
         cloud=cloud,
     )
 
-    def emulator_is_ready() -> bool:
-        """SIGKILL has lost the queues, which then wait as long as this clock says."""
-        if not aws.is_ready():
-            return False
-        world.make_queues()
-        return True
 
-    world._services["emulator"] = replace(emulator_service, is_ready=emulator_is_ready)
-    return world
-
-
-def _lay_out(state: State) -> None:
+def _write_ffmpeg(state: State) -> None:
     faults = state.folder("faults")
     script = faults / "ffmpeg.sh"
     script.write_text(
