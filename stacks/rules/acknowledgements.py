@@ -64,7 +64,7 @@ def _everywhere() -> Iterator[Acknowledged]:
     yield Acknowledged(
         "AnbWeb/TokenSecret/Resource",
         "SMG4",
-        "Replacing the key that signs tokens signs everybody out, so a person decides when: docs/operations.md.",
+        "Rotation needs a function with a role, which a lab cannot create: a person replaces it, docs/operations.md.",
     )
     yield Acknowledged(
         "AnbData/Database/Resource",

@@ -1,5 +1,8 @@
 """What may be chosen at synthesis, and the one sentence for what may not."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from stacks.profiles import ACADEMY, OVERRIDES, PRODUCTION, FleetSize, ProfileError, choose
@@ -108,3 +111,10 @@ def test_every_x86_type_is_taken(type_):
 def test_no_arm_type_is_taken(type_):
     with pytest.raises(ProfileError):
         choose("production", {"instanceType": type_})
+
+
+def test_the_documentation_names_every_setting():
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+    named = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+
+    assert set(re.findall(r"`(\w+)`", "".join(named))) == {"profile", *OVERRIDES}
