@@ -2,10 +2,11 @@
 
 import io
 import struct
+from collections.abc import Collection, Sequence
 
 import pytest
 
-from anb.mp4 import UnreadableClip, read_clip
+from anb.mp4 import Clip, UnreadableClip, read_clip
 
 QUARTER_TURN = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
 UPRIGHT = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
@@ -17,24 +18,24 @@ X264_1278X718_444 = bytes.fromhex("67f4001f919b280a00b7dde0220000030002000003006
 X265_1918X1078 = bytes.fromhex("420101016000000300900000030000030078a003c0801107536595952930bc05a02000007d20000ea6")
 
 
-def box(kind, *parts):
+def box(kind: bytes, *parts: bytes) -> bytes:
     payload = b"".join(parts)
     return struct.pack(">I4s", 8 + len(payload), kind) + payload
 
 
-def full(kind, *parts, version=0, flags=0):
+def full(kind: bytes, *parts: bytes, version: int = 0, flags: int = 0) -> bytes:
     return box(kind, struct.pack(">I", version << 24 | flags), *parts)
 
 
-def table(kind, row, rows):
+def table(kind: bytes, row: str, rows: Collection[Sequence[int]]) -> bytes:
     return full(kind, struct.pack(">I", len(rows)), *(struct.pack(row, *each) for each in rows))
 
 
-def exp_golomb(*values):
+def exp_golomb(*values: int) -> str:
     return "".join(f"{value + 1:b}".zfill(2 * (value + 1).bit_length() - 1) for value in values)
 
 
-def avc_sps(width, height):
+def avc_sps(width: int, height: int) -> bytes:
     """A Baseline SPS for a picture of even sides, cropped from whole macroblocks."""
     columns, rows = -(-width // 16), -(-height // 16)
     crop = exp_golomb(0, (columns * 16 - width) // 2, 0, (rows * 16 - height) // 2)
@@ -44,37 +45,37 @@ def avc_sps(width, height):
     return b"\x67" + payload.replace(b"\x00\x00\x01", b"\x00\x00\x03\x01")
 
 
-def avcc(*parameter_sets):
+def avcc(*parameter_sets: bytes) -> bytes:
     units = b"".join(struct.pack(">H", len(unit)) + unit for unit in parameter_sets)
     return box(b"avcC", bytes((1, 66, 0, 40, 0xFF, 0xE0 | len(parameter_sets))), units, b"\x00")
 
 
-def hvcc(*parameter_sets):
+def hvcc(*parameter_sets: bytes) -> bytes:
     units = b"".join(struct.pack(">H", len(unit)) + unit for unit in parameter_sets)
     return box(b"hvcC", bytes(22), struct.pack(">BBH", 1, 33, len(parameter_sets)), units)
 
 
-def sample_entry(kind, *boxes, width=0, height=0):
+def sample_entry(kind: bytes, *boxes: bytes, width: int = 0, height: int = 0) -> bytes:
     return box(kind, bytes(24), struct.pack(">HH", width, height), bytes(50), *boxes)
 
 
 def video(
     *,
-    entry=None,
-    size=(1920, 1080),
-    handler=b"vide",
-    timescale=30_000,
-    deltas=((60, 1000),),
-    sample_bytes=10,
-    sizes=(),
-    count=None,
-    offsets=(48,),
-    per_chunk=None,
-    matrix=UPRIGHT,
-    edits=None,
-    shifts=None,
-    track_id=1,
-):
+    entry: bytes | None = None,
+    size: tuple[int, int] = (1920, 1080),
+    handler: bytes = b"vide",
+    timescale: int = 30_000,
+    deltas: Collection[tuple[int, int]] = ((60, 1000),),
+    sample_bytes: int = 10,
+    sizes: Collection[int] = (),
+    count: int | None = None,
+    offsets: Collection[int] = (48,),
+    per_chunk: int | None = None,
+    matrix: Collection[int] = UPRIGHT,
+    edits: Collection[tuple[int, int, int]] = (),
+    shifts: Collection[tuple[int, int]] = (),
+    track_id: int = 1,
+) -> bytes:
     count = sum(number for number, _ in deltas) if count is None else count
     entry = entry or sample_entry(b"avc1", avcc(avc_sps(*size)))
     tables = box(
@@ -99,7 +100,7 @@ def video(
     )
 
 
-def movie(*tracks):
+def movie(*tracks: bytes) -> bytes:
     return box(b"moov", full(b"mvhd", bytes(8), struct.pack(">II", 1000, 0), bytes(80)), *tracks)
 
 
@@ -107,11 +108,13 @@ FTYP = box(b"ftyp", b"isom", bytes(4), b"isomavc1")
 MDAT = box(b"mdat", bytes(3000))
 
 
-def file_of(*tracks, ftyp=FTYP, media=MDAT):
+def file_of(*tracks: bytes, ftyp: bytes = FTYP, media: bytes = MDAT) -> bytes:
     return ftyp + media + movie(*tracks)
 
 
-def fragment(*, start, durations, sample_bytes=10, track_id=1, media=MDAT):
+def fragment(
+    *, start: int, durations: Collection[int], sample_bytes: int = 10, track_id: int = 1, media: bytes = MDAT
+) -> bytes:
     run = full(
         b"trun",
         struct.pack(">Ii", len(durations), 0),
@@ -121,19 +124,19 @@ def fragment(*, start, durations, sample_bytes=10, track_id=1, media=MDAT):
     return moof(full(b"tfdt", struct.pack(">I", start)), run, sample_bytes=sample_bytes, track_id=track_id) + media
 
 
-def moof(*boxes, duration=1000, sample_bytes=10, track_id=1, times=1):
+def moof(*boxes: bytes, duration: int = 1000, sample_bytes: int = 10, track_id: int = 1, times: int = 1) -> bytes:
     """The index of a fragment that has the same track `times` over."""
     header = full(b"tfhd", struct.pack(">III", track_id, duration, sample_bytes), flags=0x20018)
     return box(b"moof", box(b"traf", header, *boxes) * times)
 
 
-def fragmented(*fragments):
+def fragmented(*fragments: bytes) -> bytes:
     empty = video(deltas=(), offsets=())
     extends = box(b"mvex", full(b"trex", struct.pack(">IIIII", 1, 1, 0, 0, 0)))
     return FTYP + movie(empty, extends) + b"".join(fragments)
 
 
-def recording(*, fragments, frames, fragment_bytes):
+def recording(*, fragments: int, frames: int, fragment_bytes: int) -> bytes:
     """A recording of 30 pictures a second, as browsers write it: the index first, without samples."""
     durations = [1000] * frames
     media = box(b"mdat", bytes(fragment_bytes - len(fragment(start=0, durations=durations, media=b"")) - 8))
@@ -142,11 +145,11 @@ def recording(*, fragments, frames, fragment_bytes):
     )
 
 
-def read(data):
+def read(data: bytes) -> Clip:
     return read_clip(io.BytesIO(data), size_bytes=len(data))
 
 
-def refusal_of(data):
+def refusal_of(data: bytes) -> str:
     with pytest.raises(UnreadableClip) as refusal:
         read(data)
     return refusal.value.message

@@ -1,20 +1,22 @@
 """The real processes behind nginx, and players that talk to them over HTTP."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import requests
 
-from local.system import running_system
+from local.system import System, running_system
 from tests.waiting import until
 
 PASSWORD = "StrongPass123"
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory):
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     with running_system(tmp_path_factory.mktemp("system")) as system:
         yield system
 
@@ -26,7 +28,7 @@ class Player:
     url: str
     headers: dict[str, str]
 
-    def upload(self, path, *, title="Mi mejor tiro", **headers) -> requests.Response:
+    def upload(self, path: Path, *, title: str = "Mi mejor tiro", **headers: str) -> requests.Response:
         with path.open("rb") as file:
             return requests.post(
                 f"{self.url}/api/videos/upload",
@@ -54,8 +56,8 @@ class Player:
 
 
 @pytest.fixture
-def make_player(system):
-    def make(**values):
+def make_player(system: System) -> Callable[..., Player]:
+    def make(**values: str) -> Player:
         names = {"first_name": "Ana", "last_name": "Gil", "city": "Bogotá", "country": "Colombia"}
         account = {
             **names,
