@@ -9,11 +9,11 @@ readonly PYTHON=/opt/anb/venv/bin/python
 readonly IN_FORCE=/run/anb/secret-versions
 
 versions() {
-    "$PYTHON" -m anb.secrets --versions
+    "$PYTHON" -m anb.environment --versions
 }
 
 migrate() {
-    "$PYTHON" -m anb.secrets -- "$PYTHON" -m anb migrate
+    "$PYTHON" -m anb.environment -- "$PYTHON" -m anb migrate
 }
 
 # The versions are read first: a secret that is replaced in between is noticed by the next check

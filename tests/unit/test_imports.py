@@ -39,7 +39,7 @@ def test_environment_is_read_only_where_a_process_is_composed():
 
     assert readers == {
         "anb/anb/__main__.py",
-        "anb/anb/secrets.py",
+        "anb/anb/environment.py",
         "web/anb_web/app.py",
         "web/anb_web/gunicorn_conf.py",
         "worker/anb_worker/service.py",

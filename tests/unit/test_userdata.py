@@ -121,7 +121,7 @@ def test_boot_writes_only_what_user_data_gives_or_boot_itself_decides(service):
 def test_an_instance_is_told_every_setting_of_its_service(service, settings):
     told = set(written(service))
     if {"ANB_DATABASE_PARAMETER", "ANB_DATABASE_CA"} <= told:
-        told.add("ANB_DATABASE_URL")  # by anb.secrets, through which every unit starts
+        told.add("ANB_DATABASE_URL")  # by anb.environment, through which every unit starts
     if "ANB_JWT_SECRET_ID" in told:
         told |= {"ANB_JWT_SECRET", "ANB_JWT_PREVIOUS_SECRET"}
     for unit in USERDATA.glob(f"units/{service}/*.service"):
@@ -136,7 +136,7 @@ def test_an_instance_is_told_every_setting_of_its_service(service, settings):
 def test_services_start_with_their_secrets_looked_up(unit):
     text = (USERDATA / f"units/{unit}.service").read_text()
 
-    assert "\nExecStart=/opt/anb/venv/bin/python -m anb.secrets -- /opt/anb/venv/bin/" in text
+    assert "\nExecStart=/opt/anb/venv/bin/python -m anb.environment -- /opt/anb/venv/bin/" in text
     assert "\nEnvironmentFile=/etc/anb/settings.env\n" in text
 
 

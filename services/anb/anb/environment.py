@@ -1,4 +1,4 @@
-"""`python -m anb.secrets -- COMMAND...` becomes the command, with the secrets that its environment only names.
+"""`python -m anb.environment -- COMMAND...` becomes the command, with the secrets that its environment only names.
 
 So no file on an instance holds a secret, and starting a process again is all that a new secret takes:
 
@@ -48,7 +48,7 @@ class Secret:
 
 def main() -> int:
     """Become the command, or say in one line why not."""
-    parser = argparse.ArgumentParser(prog="python -m anb.secrets", description="Run a command with its secrets.")
+    parser = argparse.ArgumentParser(prog="python -m anb.environment", description="Run a command with its secrets.")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--versions", action="store_true", help="print the versions of the secrets")
     what.add_argument("command", nargs="*", default=[], help="what to run, after --")
@@ -152,7 +152,7 @@ def _explained(what: str) -> Iterator[None]:
 
 
 def _refuse(reason: str) -> int:
-    print(f"anb.secrets: {reason}", file=sys.stderr)  # noqa: T201 a command's answer to whoever ran it
+    print(f"anb.environment: {reason}", file=sys.stderr)  # noqa: T201 a command's answer to whoever ran it
     return 1
 
 

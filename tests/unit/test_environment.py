@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from sqlalchemy.engine import make_url
 
-from anb.secrets import SecretsMissing, look_up
+from anb.environment import SecretsMissing, look_up
 
 ARN = "arn:aws:secretsmanager:us-east-1:1:secret:database"
 DESCRIBED = {"host": "db.example", "port": 3306, "username": "anb", "password": "p@ss/w:r?d%", "dbname": "anb"}
@@ -164,7 +164,7 @@ def test_secrets_do_not_show_when_they_are_printed(aws, named):
 
 def run(*arguments, **environment):
     return subprocess.run(
-        [sys.executable, "-m", "anb.secrets", *arguments],
+        [sys.executable, "-m", "anb.environment", *arguments],
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
         text=True,
@@ -181,12 +181,12 @@ def test_the_command_takes_the_place_of_the_launcher():
 @pytest.mark.parametrize(
     ("arguments", "environment", "error"),
     [
-        (["--", "no-such-program"], {}, "anb.secrets: no-such-program: No such file or directory\n"),
+        (["--", "no-such-program"], {}, "anb.environment: no-such-program: No such file or directory\n"),
         (
             ["--", "true"],
             {"ANB_DATABASE_PARAMETER": "/anb/database"},
             (
-                "anb.secrets: ANB_DATABASE_PARAMETER is /anb/database, "
+                "anb.environment: ANB_DATABASE_PARAMETER is /anb/database, "
                 "but ANB_DATABASE_CA (not set) is no file to verify the database with\n"
             ),
         ),
