@@ -8,7 +8,7 @@ from local.logs import LogFiles
 
 REQUEST = {
     "level": "INFO",
-    "logger": "anb_web.requests",
+    "logger": "anb_web.middleware",
     "event": "request",
     "service": "web",
     "request_id": "f6c32342-172b-4125-83c1-7e34e9639d9b",

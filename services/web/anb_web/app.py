@@ -15,8 +15,8 @@ from anb_web import (
     docs,
     errors,
     health,
+    middleware,
     public,
-    requests,
     site,
     tokens,
     uploads,
@@ -46,7 +46,7 @@ def create_app(settings: WebSettings | None = None, *, parts: Parts | None = Non
     app.wsgi_app = RawTargets(ProxyFix(app.wsgi_app, x_for=1, x_proto=1))  # type: ignore[method-assign] # Flask's documented way
     (parts or Parts.from_settings(settings)).attach(app)
     tokens.install(app, secret=settings.jwt_secret, previous_secret=settings.jwt_previous_secret)
-    requests.install(app)
+    middleware.install(app)
     bulkheads.install(app)
     bodies.install(app)
     errors.install(app)

@@ -5,8 +5,8 @@ from flask.typing import ResponseReturnValue
 
 from anb import accounts
 from anb_web import tokens
+from anb_web.middleware import json_object
 from anb_web.parts import parts
-from anb_web.requests import json_object
 
 bp = Blueprint("auth", __name__, url_prefix="/api/auth")
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from flask import Flask, Response, request
 from flask_cors import CORS
 
-from anb_web.requests import HEADER as REQUEST_ID
+from anb_web.middleware import HEADER as REQUEST_ID
 
 PREFLIGHT_SECONDS = 3600
 _EXPOSED = ("Link", "Location", "Retry-After", REQUEST_ID)

@@ -15,8 +15,8 @@ from anb.errors import Invalid, WrongFields
 from anb.lifecycle import Reservation
 from anb.storage import MP4, ObjectChanged, ObjectMissing, incoming_key, new_source, source_key
 from anb_web import bulkheads
+from anb_web.middleware import json_object, request_id
 from anb_web.parts import parts
-from anb_web.requests import json_object, request_id
 from anb_web.tokens import current_user_id, signed_in
 from anb_web.videos import location
 
