@@ -56,8 +56,10 @@ def create_app() -> Any:
     """Return the application that gunicorn serves."""
     web = importlib.import_module("anb_web")
     settings = importlib.import_module("anb_web.settings").WebSettings.from_environment(os.environ)
-    parts = importlib.import_module("anb_web.parts").Parts.from_settings(settings, _clock.timings)
-    return web.create_app(settings, parts=parts)
+    dependencies = importlib.import_module("anb_web.dependencies").Dependencies.from_settings(
+        settings, _clock.timings
+    )
+    return web.create_app(settings, dependencies=dependencies)
 
 
 # --- the steps --------------------------------------------------------------------------------------------

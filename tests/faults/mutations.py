@@ -28,7 +28,7 @@ def _voting_dies(stage: Stage) -> None:
 _VOTED = "        voting.cast_vote(connection, voter_id=current_user_id(), video_id=videos.parse_id(video_id))"
 _COUNTED_LATER = f"""\
 {_VOTED}
-    with parts().engine.begin() as connection:
+    with dependencies().engine.begin() as connection:
         voting.count_vote(connection, video_id=videos.parse_id(video_id))
 """
 

@@ -20,7 +20,7 @@ from anb.migrations import upgrade
 from anb.models import Base, Status, User, Video, now
 from anb.storage import S3Storage, processed_key, source_key
 from anb_web import create_app
-from anb_web.parts import Parts
+from anb_web.dependencies import Dependencies
 from anb_web.settings import WebSettings
 from anb_web.tokens import issue
 from tests.integration.described import Description
@@ -179,7 +179,7 @@ def app(engine, storage, jobs):
     settings = WebSettings(
         database_url="unused", media_bucket="unused", queue_url="unused", jwt_secret=os.urandom(32).hex()
     )
-    app = create_app(settings, parts=Parts(engine=engine, storage=storage, jobs=jobs))
+    app = create_app(settings, dependencies=Dependencies(engine=engine, storage=storage, jobs=jobs))
     app.testing = False  # errors become answers, as in production
     app.test_client_class = DescribedClient
     return app

@@ -21,7 +21,7 @@ from anb.storage import source_key
 from anb.upload_limits import UploadLimits
 from anb.voting import tally
 from anb_web import create_app
-from anb_web.parts import Parts
+from anb_web.dependencies import Dependencies
 from anb_web.settings import WebSettings
 from anb_web.tokens import issue
 from tests.boxes import FTYP, box
@@ -246,7 +246,7 @@ class TestTokens:
     def test_a_token_of_the_previous_secret_is_still_accepted(self, engine, storage, jobs, make_user):
         def client_with(**secrets):
             settings = WebSettings(database_url="x", media_bucket="x", queue_url="x", **secrets)
-            app = create_app(settings, parts=Parts(engine=engine, storage=storage, jobs=jobs))
+            app = create_app(settings, dependencies=Dependencies(engine=engine, storage=storage, jobs=jobs))
             with app.app_context():
                 token = issue(make_user().id)
             return app.test_client(), {"Authorization": f"Bearer {token}"}
@@ -664,7 +664,7 @@ class TestUploadLimits:
         """Return what begins uploads under limits: how often, by whom, from so many threads."""
 
         def begin(user, number, *, limits, threads=1, **changes):
-            app.extensions["anb"] = Parts(engine=engine, storage=storage, jobs=jobs, upload_limits=limits)
+            app.extensions["anb"] = Dependencies(engine=engine, storage=storage, jobs=jobs, upload_limits=limits)
             headers = signed_in(user)
 
             def ask(_):

@@ -7,7 +7,7 @@ import pytest
 from anb.errors import Overloaded
 from anb.models import Status
 from anb_web import create_app
-from anb_web.parts import Parts
+from anb_web.dependencies import Dependencies
 from anb_web.settings import WebSettings
 from tests.integration.conftest import DescribedClient
 
@@ -25,7 +25,7 @@ def make_client(engine, storage, jobs):
             jwt_secret=os.urandom(32).hex(),
             cors_origins=cors_origins,
         )
-        app = create_app(settings, parts=Parts(engine=engine, storage=storage, jobs=jobs))
+        app = create_app(settings, dependencies=Dependencies(engine=engine, storage=storage, jobs=jobs))
         app.testing = False
         app.test_client_class = DescribedClient
         return app.test_client()

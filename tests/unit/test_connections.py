@@ -7,7 +7,7 @@ import pytest
 
 import ops.dependencies
 from anb_web import gunicorn_conf
-from anb_web.parts import POOL_SIZE as WEB_POOL_SIZE
+from anb_web.dependencies import POOL_SIZE as WEB_POOL_SIZE
 from anb_worker.service import HEARTBEAT_CONNECTIONS, LOOP_CONNECTIONS
 from stacks.profiles import ACADEMY, LARGEST_FLEET, PRODUCTION
 

@@ -22,14 +22,14 @@ from anb_web import (
     uploads,
 )
 from anb_web import videos as own_videos
-from anb_web.parts import Parts
+from anb_web.dependencies import Dependencies
 from anb_web.raw_targets import RawTargets
 from anb_web.settings import WebSettings
 
 _FORM_OVERHEAD_BYTES = 64 * 1024  # what a multipart body may hold beside its file
 
 
-def create_app(settings: WebSettings | None = None, *, parts: Parts | None = None) -> Flask:
+def create_app(settings: WebSettings | None = None, *, dependencies: Dependencies | None = None) -> Flask:
     """Return the WSGI application; without settings it reads the environment.
 
     Raises SettingsError, which names everything that is missing.
@@ -44,7 +44,7 @@ def create_app(settings: WebSettings | None = None, *, parts: Parts | None = Non
     app.config.update(MAX_CONTENT_LENGTH=videos.LARGEST_BYTES + _FORM_OVERHEAD_BYTES, MAX_FORM_PARTS=20)
     # nginx in front of us tells the client's address and scheme, and what gunicorn would not let through
     app.wsgi_app = RawTargets(ProxyFix(app.wsgi_app, x_for=1, x_proto=1))  # type: ignore[method-assign] # Flask's documented way
-    (parts or Parts.from_settings(settings)).attach(app)
+    (dependencies or Dependencies.from_settings(settings)).attach(app)
     tokens.install(app, secret=settings.jwt_secret, previous_secret=settings.jwt_previous_secret)
     middleware.install(app)
     bulkheads.install(app)

@@ -5,8 +5,8 @@ from flask.typing import ResponseReturnValue
 
 from anb import accounts
 from anb_web import tokens
+from anb_web.dependencies import dependencies
 from anb_web.middleware import json_object
-from anb_web.parts import parts
 
 bp = Blueprint("auth", __name__, url_prefix="/api/auth")
 
@@ -15,7 +15,7 @@ bp = Blueprint("auth", __name__, url_prefix="/api/auth")
 def sign_up() -> ResponseReturnValue:
     registration = accounts.Registration.from_fields(json_object())
     password_hash = accounts.hash_password(registration.password)
-    with parts().engine.begin() as connection:
+    with dependencies().engine.begin() as connection:
         user_id = accounts.sign_up(connection, registration=registration, password_hash=password_hash)
     return (
         {
@@ -36,7 +36,7 @@ def sign_up() -> ResponseReturnValue:
 def login() -> ResponseReturnValue:
     sent = json_object()
     user_id = accounts.authenticate(
-        parts().engine,
+        dependencies().engine,
         email=sent.get("email"),
         password=sent.get("password"),
         client_address=request.remote_addr or "",

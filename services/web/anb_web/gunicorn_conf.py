@@ -13,7 +13,7 @@ from gunicorn.glogging import Logger
 
 from anb import logs, periodic_tasks
 from anb_web import bodies, bulkheads
-from anb_web.parts import parts
+from anb_web.dependencies import dependencies
 
 bind = os.environ.get("ANB_WEB_BIND", "127.0.0.1:8000")
 workers = 2  # one per vCPU of an instance
@@ -56,10 +56,10 @@ _stop = threading.Event()
 
 def post_worker_init(worker: Any) -> None:
     """Start the periodic tasks in the process that serves, after the fork."""
-    p = parts(worker.wsgi)
-    periodic_tasks.start_relay(p.engine, p.jobs, p.timings, _stop)
-    periodic_tasks.start_tally(p.engine, p.timings, _stop)
-    periodic_tasks.start_purge(p.engine, p.timings, _stop)
+    needed = dependencies(worker.wsgi)
+    periodic_tasks.start_relay(needed.engine, needed.jobs, needed.timings, _stop)
+    periodic_tasks.start_tally(needed.engine, needed.timings, _stop)
+    periodic_tasks.start_purge(needed.engine, needed.timings, _stop)
     bodies.start_watch(worker.wsgi, _stop)
 
 

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Engine, text
 
 from anb.errors import Unavailable
-from anb_web.parts import parts
+from anb_web.dependencies import dependencies
 
 bp = Blueprint("health", __name__)
 
@@ -29,9 +29,9 @@ def ready() -> ResponseReturnValue:
     """Say whether database, object store and queue answer, each within 2 s; `fields` names those that do not."""
     silent = _silent(
         {
-            "database": partial(_ping_database, parts().engine),
-            "object_store": parts().storage.ping,
-            "queue": parts().jobs.ping,
+            "database": partial(_ping_database, dependencies().engine),
+            "object_store": dependencies().storage.ping,
+            "queue": dependencies().jobs.ping,
         }
     )
     if silent:

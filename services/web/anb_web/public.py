@@ -8,10 +8,10 @@ from flask.typing import ResponseReturnValue
 from anb import texts, videos, voting
 from anb.storage import processed_key, thumbnail_key
 from anb_web import paging
-from anb_web.briefly import remembered
+from anb_web.caching import cached_response
+from anb_web.dependencies import dependencies
 from anb_web.formats import utc
 from anb_web.paging import Page, Way
-from anb_web.parts import parts
 from anb_web.tokens import current_user_id, signed_in
 
 bp = Blueprint("public", __name__, url_prefix="/api/public")
@@ -22,7 +22,7 @@ DEEPEST_PLACE = 1_000_000
 
 
 @bp.get("/videos")
-@remembered
+@cached_response
 def list_public() -> Response:
     page = paging.asked(request.args, ways=(Way.CURSOR, Way.PAGE, Way.OFFSET), deepest=DEEPEST_VIDEO) or Page()
     items, following = page_of_videos(page)
@@ -35,31 +35,31 @@ def list_public() -> Response:
 @bp.post("/videos/<video_id>/vote")
 @signed_in
 def vote(video_id: str) -> ResponseReturnValue:
-    with parts().engine.begin() as connection:
+    with dependencies().engine.begin() as connection:
         voting.cast_vote(connection, voter_id=current_user_id(), video_id=videos.parse_id(video_id))
     return {"message": "Voto registrado exitosamente."}
 
 
 @bp.get("/rankings")
-@remembered
+@cached_response
 def rankings() -> Response:
     page = paging.asked(request.args, ways=(Way.POSITIONS, Way.PAGE, Way.OFFSET), deepest=DEEPEST_PLACE) or Page()
     city = texts.folded(request.args.get("city", "")) or None
-    with parts().engine.begin() as connection:
+    with dependencies().engine.begin() as connection:
         places = voting.ranking(connection, limit=page.limit, offset=page.offset, city=city)
     return jsonify([asdict(place) for place in places])
 
 
 def page_of_videos(page: Page) -> tuple[list[dict[str, object]], str | None]:
     """Return a page of videos as everybody sees them, and the cursor of the next one."""
-    with parts().engine.connect() as connection:
+    with dependencies().engine.connect() as connection:
         found, following = videos.public_page(connection, limit=page.limit, offset=page.offset, after=page.after)
     items = [_item(video) for video in found]
     return items, following.to_text() if following is not None else None
 
 
 def _item(video: videos.Columns) -> dict[str, object]:
-    link = parts().storage.link
+    link = dependencies().storage.link
     return {
         "video_id": str(video.id),
         "title": video.title,

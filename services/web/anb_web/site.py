@@ -17,8 +17,8 @@ from jinja2 import StrictUndefined
 from anb import texts, videos, voting
 from anb.storage import MP4
 from anb_web import paging, public
-from anb_web.briefly import remembered
-from anb_web.parts import Parts, parts
+from anb_web.caching import cached_response
+from anb_web.dependencies import Dependencies, dependencies
 
 bp = Blueprint("site", __name__)
 
@@ -55,23 +55,23 @@ def install(app: Flask) -> None:
 
 
 @bp.get("/")
-@remembered
+@cached_response
 def gallery() -> Response:
     cursor = request.args.get("cursor")
     after = videos.Cursor.from_text(cursor) if cursor is not None else None
     items, following = public.page_of_videos(paging.Page(limit=VIDEOS_PER_PAGE, after=after))
-    with parts().engine.begin() as connection:
+    with dependencies().engine.begin() as connection:
         places = voting.ranking(connection, limit=PLACES_ON_FIRST_PAGE)
     return _page("gallery.html", items=items, following=following, places=places, first=cursor is None)
 
 
 @bp.get("/ranking")
-@remembered
+@cached_response
 def ranking() -> Response:
     number = paging.number(request.args, "pagina", largest=public.DEEPEST_PLACE)
     city = texts.folded(request.args.get("ciudad", ""))
     offset = (number - 1) * PLACES_PER_PAGE
-    with parts().engine.begin() as connection:
+    with dependencies().engine.begin() as connection:
         places = voting.ranking(connection, limit=PLACES_PER_PAGE + 1, offset=offset, city=city or None)
         cities = voting.cities(connection, limit=CITIES_SUGGESTED)
     return _page(
@@ -136,7 +136,7 @@ def _version() -> str:
 def _page(template: str, **values: object) -> Response:
     response = make_response(render_template(template, **values))
     response.headers.update(_HEADERS)
-    response.headers["Content-Security-Policy"] = _policy(" ".join(_store_origins(parts())))
+    response.headers["Content-Security-Policy"] = _policy(" ".join(_store_origins(dependencies())))
     return response
 
 
@@ -159,10 +159,10 @@ def _policy(store: str) -> str:
 
 
 @cache
-def _store_origins(parts: Parts) -> list[str]:
+def _store_origins(needed: Dependencies) -> list[str]:
     """Return where links and upload forms lead; signing says it, whatever the region, bucket and endpoint."""
-    form = parts.storage.upload_form("origin", content_type=MP4, size_bytes=1)
-    addresses = (urlsplit(url) for url in (parts.storage.link("origin"), form.url))
+    form = needed.storage.upload_form("origin", content_type=MP4, size_bytes=1)
+    addresses = (urlsplit(url) for url in (needed.storage.link("origin"), form.url))
     return sorted({f"{address.scheme}://{address.netloc}" for address in addresses})
 
 

@@ -15,8 +15,8 @@ from anb.errors import Invalid, WrongFields
 from anb.lifecycle import Reservation
 from anb.storage import MP4, ObjectChanged, ObjectMissing, incoming_key, new_source, source_key
 from anb_web import bulkheads
+from anb_web.dependencies import dependencies
 from anb_web.middleware import json_object, request_id
-from anb_web.parts import parts
 from anb_web.tokens import current_user_id, signed_in
 from anb_web.videos import location
 
@@ -42,7 +42,7 @@ def _take(title: str, file: BinaryIO, *, size_bytes: int, key: str | None) -> Re
     if not reservation.is_uploaded:
         file.seek(0)
         source = new_source()
-        parts().storage.put(source_key(reservation.video_id, source), file, content_type=MP4)
+        dependencies().storage.put(source_key(reservation.video_id, source), file, content_type=MP4)
         _complete(reservation.video_id, source, size_bytes)
     return _answer(reservation.video_id)
 
@@ -56,7 +56,7 @@ def begin_direct_upload() -> ResponseReturnValue:
     reservation = _reserve(title, size_bytes, key)
     if reservation.is_uploaded:
         return _answer(reservation.video_id)
-    form = parts().storage.upload_form(
+    form = dependencies().storage.upload_form(
         incoming_key(reservation.video_id), content_type=MP4, size_bytes=reservation.size_bytes
     )
     begun = {"video_id": str(reservation.video_id), "url": form.url, "fields": form.fields}
@@ -83,7 +83,7 @@ def complete_direct_upload(video_id: str) -> ResponseReturnValue:
 
 def _is_uploaded(video_id: UUID) -> bool:
     """Return whether the caller's upload is complete; raise Invalid when its file was refused."""
-    with parts().engine.connect() as connection:
+    with dependencies().engine.connect() as connection:
         return videos.is_uploaded(
             videos.find_own_in_any_state(connection, owner_id=current_user_id(), video_id=video_id)
         )
@@ -97,9 +97,9 @@ def _keep_what_arrived(video_id: UUID) -> tuple[str, int]:
     """
     source = new_source()
     try:
-        opened = parts().storage.open(incoming_key(video_id))
+        opened = dependencies().storage.open(incoming_key(video_id))
         videos.check_file(opened.file, size_bytes=opened.size_bytes)
-        parts().storage.copy(opened, source_key(video_id, source), content_type=MP4)
+        dependencies().storage.copy(opened, source_key(video_id, source), content_type=MP4)
     except ObjectMissing:
         raise _not_there("El archivo todavía no ha llegado al almacenamiento.") from None
     except ObjectChanged:
@@ -107,7 +107,7 @@ def _keep_what_arrived(video_id: UUID) -> tuple[str, int]:
             "El archivo cambió mientras se revisaba. Confirma la subida cuando haya llegado del todo."
         ) from None
     except Invalid as refusal:
-        with parts().engine.begin() as connection:
+        with dependencies().engine.begin() as connection:
             lifecycle.refuse(connection, video_id=video_id, reason=refusal.message)
         _tidy(incoming_key(video_id))
         raise
@@ -125,7 +125,7 @@ def _idempotency_key() -> str | None:
 def _uploaded_before(key: str | None) -> UUID | None:
     if key is None:
         return None
-    with parts().engine.connect() as connection:
+    with dependencies().engine.connect() as connection:
         return videos.find_uploaded_by_key(connection, owner_id=current_user_id(), idempotency_key=key)
 
 
@@ -176,7 +176,7 @@ def _size(sent: object) -> int:
 
 
 def _reserve(title: str, size_bytes: int, key: str | None) -> Reservation:
-    with parts().engine.begin() as connection:
+    with dependencies().engine.begin() as connection:
         return lifecycle.reserve(
             connection,
             owner_id=current_user_id(),
@@ -184,19 +184,19 @@ def _reserve(title: str, size_bytes: int, key: str | None) -> Reservation:
             size_bytes=size_bytes,
             idempotency_key=key,
             request_id=request_id(),
-            limits=parts().upload_limits,
+            limits=dependencies().upload_limits,
         )
 
 
 def _complete(video_id: UUID, source: str, size_bytes: int) -> None:
     is_ours = relay.mark_uploaded_and_enqueue(
-        parts().engine,
-        parts().jobs,
+        dependencies().engine,
+        dependencies().jobs,
         video_id=video_id,
         source=source,
         size_bytes=size_bytes,
         request_id=request_id(),
-        timings=parts().timings,
+        timings=dependencies().timings,
     )
     if not is_ours:
         # Another request has filled the reservation at the same time, or it is gone: only the first is a success
@@ -207,7 +207,7 @@ def _complete(video_id: UUID, source: str, size_bytes: int) -> None:
 def _tidy(key: str) -> None:
     """Remove what nobody needs any more; where that fails, the lifecycle of the bucket or the janitor does it."""
     try:
-        parts().storage.remove(key)
+        dependencies().storage.remove(key)
     except (BotoCoreError, ClientError) as error:
         log.warning("could not remove", extra={"key": key, "error": error})
 

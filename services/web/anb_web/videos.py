@@ -11,9 +11,9 @@ from anb import lifecycle, videos
 from anb.models import Status
 from anb.storage import prefixes, processed_key, source_key
 from anb_web import paging
+from anb_web.dependencies import dependencies
 from anb_web.formats import utc
 from anb_web.paging import Way
-from anb_web.parts import parts
 from anb_web.tokens import current_user_id, signed_in
 
 bp = Blueprint("videos", __name__, url_prefix="/api/videos")
@@ -40,7 +40,7 @@ class VideoId(BaseConverter):
 @signed_in
 def list_own() -> ResponseReturnValue:
     page = paging.asked(request.args, ways=(Way.PAGE, Way.OFFSET), deepest=DEEPEST_VIDEO)
-    with parts().engine.connect() as connection:
+    with dependencies().engine.connect() as connection:
         if page is None:  # what the list is to most
             return jsonify([_item(v.id, v) for v in videos.list_own(connection, owner_id=current_user_id())])
         found = videos.list_own(connection, owner_id=current_user_id(), limit=page.limit + 1, offset=page.offset)
@@ -54,11 +54,11 @@ def list_own() -> ResponseReturnValue:
 @signed_in
 def detail(video_id: str) -> ResponseReturnValue:
     parsed = videos.parse_id(video_id)
-    with parts().engine.connect() as connection:
+    with dependencies().engine.connect() as connection:
         video = videos.find_own(connection, owner_id=current_user_id(), video_id=parsed)
     return {
         **_item(parsed, video),
-        "original_url": parts().storage.link(source_key(parsed, video.source)),
+        "original_url": dependencies().storage.link(source_key(parsed, video.source)),
         "votes": video.votes,
     }
 
@@ -67,9 +67,9 @@ def detail(video_id: str) -> ResponseReturnValue:
 @signed_in
 def delete(video_id: str) -> ResponseReturnValue:
     parsed = videos.parse_id(video_id)
-    with parts().engine.begin() as connection:
+    with dependencies().engine.begin() as connection:
         lifecycle.delete_own(connection, owner_id=current_user_id(), video_id=parsed)
-    parts().storage.delete(prefixes(parsed))
+    dependencies().storage.delete(prefixes(parsed))
     return {"message": "El video ha sido eliminado exitosamente.", "video_id": str(parsed)}
 
 
@@ -82,7 +82,7 @@ def _item(video_id: UUID, video: videos.Columns) -> dict[str, Any]:
     }
     if video.status == Status.PROCESSED:
         item["processed_at"] = utc(video.processed_at)
-        item["processed_url"] = parts().storage.link(processed_key(video_id, video.attempt))
+        item["processed_url"] = dependencies().storage.link(processed_key(video_id, video.attempt))
     if video.status == Status.FAILED:
         item["error"] = video.error
     return item

@@ -1,4 +1,4 @@
-"""The parts that views work with, made once per process."""
+"""What views work with, made once per process."""
 
 from dataclasses import dataclass, field
 from typing import cast
@@ -22,7 +22,7 @@ _EXTENSION = "anb"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
+class Dependencies:
     """Database, object store and queue, how much of them one player may take, and how long it waits for what."""
 
     engine: Engine
@@ -32,8 +32,8 @@ class Parts:
     timings: Timings = Timings()
 
     @classmethod
-    def from_settings(cls, settings: WebSettings, timings: Timings = Timings()) -> "Parts":
-        """Make the parts; nothing is contacted before it is needed."""
+    def from_settings(cls, settings: WebSettings, timings: Timings = Timings()) -> "Dependencies":
+        """Make them; nothing is contacted before it is needed."""
         return cls(
             engine=connect(settings.database_url, pool_size=POOL_SIZE, idle_seconds=timings.database_idle_seconds),
             storage=S3Storage(aws.s3_client(), settings.media_bucket),
@@ -43,10 +43,10 @@ class Parts:
         )
 
     def attach(self, app: Flask) -> None:
-        """Let the app's views find the parts."""
+        """Let the app's views find them."""
         app.extensions[_EXTENSION] = self
 
 
-def parts(app: Flask | None = None) -> Parts:
-    """Return the parts of the given app, or of the one that serves the current request."""
-    return cast("Parts", (app or current_app).extensions[_EXTENSION])
+def dependencies(app: Flask | None = None) -> Dependencies:
+    """Return the dependencies of the given app, or of the one that serves the current request."""
+    return cast("Dependencies", (app or current_app).extensions[_EXTENSION])
