@@ -63,7 +63,7 @@ class WebStack(cdk.Stack):
             health_checks=autoscaling.HealthChecks.with_additional_checks(
                 additional_types=[autoscaling.AdditionalHealthCheckType.ELB], grace_period=GRACE
             ),
-            script=sources.user_data / "web.sh",
+            scripts=sources.scripts("web"),
             values={
                 "ARTEFACT_ADDRESS": artefact.address,
                 "ARTEFACT_SHA256": artefact.sha256,

@@ -46,7 +46,7 @@ class WorkerStack(cdk.Stack):
             security_group=network.worker_group,
             size=profile.workers,
             health_checks=autoscaling.HealthChecks.ec2(grace_period=GRACE),
-            script=sources.user_data / "worker.sh",
+            scripts=sources.scripts("worker"),
             values={
                 "ARTEFACT_ADDRESS": artefact.address,
                 "ARTEFACT_SHA256": artefact.sha256,

@@ -20,6 +20,10 @@ class Sources:
     artefacts: Path
     user_data: Path
 
+    def scripts(self, service: str) -> tuple[Path, Path]:
+        """Return the parts of the service's user data, in their order."""
+        return self.user_data / "instance.sh", self.user_data / f"{service}.sh"
+
 
 class Artefact(Construct):
     """A built zip, published under the hash of its content: unchanged, it keeps its address and its instances."""

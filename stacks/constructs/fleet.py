@@ -1,6 +1,6 @@
 """A group of equal instances over both zones, replaced one by one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -40,11 +40,11 @@ class Fleet(Construct):
         security_group: ec2.ISecurityGroup,
         size: FleetSize,
         health_checks: autoscaling.HealthChecks,
-        script: Path,
+        scripts: Sequence[Path],
         values: Mapping[str, str],
         group_name: str | None = None,
     ) -> None:
-        """`values` are what `script` is told besides what every instance is."""
+        """`values` are what `scripts` are told besides what every instance is."""
         super().__init__(scope, id_)
         stack = cdk.Stack.of(self)
         self.log_group = logs.LogGroup(
@@ -59,7 +59,7 @@ class Fleet(Construct):
             "LOG_GROUP": self.log_group.log_group_name,
             "DATABASE_PARAMETER": names.DATABASE_PARAMETER,
         }
-        template = self._template(profile, security_group, user_data(script, common | dict(values)))
+        template = self._template(profile, security_group, user_data(scripts, common | dict(values)))
         self.group = autoscaling.AutoScalingGroup(
             self,
             "Group",

@@ -1,7 +1,7 @@
 """How the shell scripts in `userdata/` learn what only the stacks know."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -19,19 +19,23 @@ class UserDataError(Exception):
     """A script and its stack do not fit together; the message says where."""
 
 
-def user_data(script: Path, values: Mapping[str, str]) -> ec2.UserData:
-    """Return the script with each `@NAME@` replaced by its value.
+def user_data(scripts: Sequence[Path], values: Mapping[str, str]) -> ec2.UserData:
+    """Return the scripts as one, with each `@NAME@` replaced by its value.
 
-    Raises UserDataError when there is no script, when it names a value that the stack does not give, and when a
+    Raises UserDataError when a script is missing, when it names a value that the stack does not give, and when a
     value would mean something to the shell. What only deployment knows (names, ARNs, addresses) never does.
     """
-    if not script.is_file():
-        raise UserDataError(f"{script} is missing.")
     for name, value in values.items():
         if not cdk.Token.is_unresolved(value) and not _HARMLESS.fullmatch(value):
             raise UserDataError(f"{name} must be letters, digits, spaces and . _ : / = + @ , -, not {value!r}.")
+    return ec2.UserData.custom("\n".join(_filled(script, values) for script in scripts))
+
+
+def _filled(script: Path, values: Mapping[str, str]) -> str:
+    if not script.is_file():
+        raise UserDataError(f"{script} is missing.")
     text = script.read_text(encoding="utf-8")
     unknown = sorted(set(_PLACEHOLDER.findall(text)) - values.keys())
     if unknown:
         raise UserDataError(f"{script.name} asks for {', '.join(unknown)}, which its stack does not give.")
-    return ec2.UserData.custom(_PLACEHOLDER.sub(lambda match: values[match[1]], text))
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], text)

@@ -52,7 +52,7 @@ def test_the_command_of_cdk_json_runs_without_an_activated_environment():
 def test_a_script_gets_its_values(tmp_path):
     (tmp_path / "x.sh").write_text("bucket='@BUCKET@' port=@PORT@", encoding="utf-8")
 
-    rendered = user_data(tmp_path / "x.sh", {"BUCKET": "videos", "PORT": "80", "UNUSED": "x"}).render()
+    rendered = user_data([tmp_path / "x.sh"], {"BUCKET": "videos", "PORT": "80", "UNUSED": "x"}).render()
 
     assert rendered == "bucket='videos' port=80"
 
@@ -60,14 +60,14 @@ def test_a_script_gets_its_values(tmp_path):
 def test_a_value_may_be_empty(tmp_path):
     (tmp_path / "x.sh").write_text("origins='@ORIGINS@'", encoding="utf-8")
 
-    assert user_data(tmp_path / "x.sh", {"ORIGINS": ""}).render() == "origins=''"
+    assert user_data([tmp_path / "x.sh"], {"ORIGINS": ""}).render() == "origins=''"
 
 
 def test_a_script_that_asks_for_too_much_is_refused(tmp_path):
     (tmp_path / "x.sh").write_text("@BUCKET@ @KEY@ @LOCK@", encoding="utf-8")
 
     with pytest.raises(UserDataError, match=r"^x\.sh asks for KEY, LOCK, which its stack does not give\.$"):
-        user_data(tmp_path / "x.sh", {"BUCKET": "videos"})
+        user_data([tmp_path / "x.sh"], {"BUCKET": "videos"})
 
 
 @pytest.mark.parametrize("value", ["a'b", 'a"b', "$(reboot)", "a\nb", "`x`", "a;b", "a\\b"])
@@ -75,9 +75,9 @@ def test_a_value_that_means_something_to_the_shell_is_refused(tmp_path, value):
     (tmp_path / "x.sh").write_text("'@OWNER@'", encoding="utf-8")
 
     with pytest.raises(UserDataError, match="OWNER must be letters"):
-        user_data(tmp_path / "x.sh", {"OWNER": value})
+        user_data([tmp_path / "x.sh"], {"OWNER": value})
 
 
 def test_a_missing_script_is_one_sentence(tmp_path):
     with pytest.raises(UserDataError, match=r"x\.sh is missing\.$"):
-        user_data(tmp_path / "x.sh", {})
+        user_data([tmp_path / "x.sh"], {})
