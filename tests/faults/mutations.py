@@ -97,10 +97,10 @@ MUTATIONS = [
         (
             (
                 "anb/anb/voting.py",
-                '    connection.exec_driver_sql(_UNCOUNTED_VOTE, {"video": video_id.hex})\n',
+                '    connection.execute(_UNCOUNTED_VOTE, {"video_id": video_id})\n',
                 (
                     "\n\ndef count_vote(connection: Connection, *, video_id: UUID) -> None:\n"
-                    '    connection.exec_driver_sql(_UNCOUNTED_VOTE, {"video": video_id.hex})\n'
+                    '    connection.execute(_UNCOUNTED_VOTE, {"video_id": video_id})\n'
                 ),
             ),
             (

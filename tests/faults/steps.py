@@ -1,8 +1,8 @@
 """The steps at which a process may die, and what each scenario may take for granted about them.
 
 A step is the crossing of a boundary: a method of a port, the commit of a transaction that one function of the
-product prepares, or the work itself. `test_steps.py` compares these lists with the product's code, so that a new
-boundary cannot be forgotten.
+product prepares, or the work itself. `tests/unit/test_fault_steps.py` compares these lists with the product's code,
+so that a new boundary cannot be forgotten.
 """
 
 # Ports: what each method changes for somebody else. A step has a side: before or after the crossing.
