@@ -70,7 +70,7 @@ MUTATIONS = [
         (
             (
                 "anb/anb/periodic_tasks.py",
-                "lambda connection: relay.relay(connection, jobs, timings=timings)",
+                "lambda connection: relay(connection, jobs, timings=timings)",
                 "lambda _: 0",
             ),
         ),

@@ -2,17 +2,18 @@ import threading
 
 from sqlalchemy import create_engine
 
-from anb.periodic_tasks import catch_up
+from anb.periodic_tasks import PeriodicTask
 
 
 def rounds_of(*batches):
     """Return how many batches are taken in one round when so many rows are waiting at each look."""
     waiting = list(batches)
 
-    def task(_):
+    def work(_):
         return waiting.pop(0)
 
-    catch_up(create_engine("sqlite://"), task, full_batch=10, stop=threading.Event())
+    task = PeriodicTask(name="test", interval_seconds=1, full_batch=10, work=work)
+    task.catch_up(create_engine("sqlite://"), threading.Event())
     return len(batches) - len(waiting)
 
 

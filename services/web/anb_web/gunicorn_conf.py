@@ -57,9 +57,12 @@ _stop = threading.Event()
 def post_worker_init(worker: Any) -> None:
     """Start the periodic tasks in the process that serves, after the fork."""
     needed = dependencies(worker.wsgi)
-    periodic_tasks.start_relay(needed.engine, needed.jobs, needed.timings, _stop)
-    periodic_tasks.start_tally(needed.engine, needed.timings, _stop)
-    periodic_tasks.start_purge(needed.engine, needed.timings, _stop)
+    for task in (
+        periodic_tasks.relay_task(needed.jobs, needed.timings),
+        periodic_tasks.tally_task(needed.timings),
+        periodic_tasks.purge_task(needed.timings),
+    ):
+        task.start(needed.engine, _stop)
     bodies.start_watch(worker.wsgi, _stop)
 
 

@@ -5,6 +5,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from anb import aws, commands, logs, periodic_tasks
@@ -41,23 +42,12 @@ def run(timings: Timings = Timings(), limits: Limits = Limits()) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     watchdog = Watchdog.from_environment(os.environ)
-    engine = connect(settings.database_url, pool_size=LOOP_CONNECTIONS, idle_seconds=timings.database_idle_seconds)
-    jobs = SqsJobs(aws.polling_sqs_client(), settings.queue_url)
     termination, protection = _of_the_group(settings, timings, stop)
-    # With the client that gives up soon, since a periodic task keeps its connection while it sends
-    periodic_tasks.start_relay(engine, SqsJobs(aws.sending_sqs_client(), settings.queue_url), timings, stop)
-    worker = Worker(
-        engine=engine,
-        heartbeat_engine=connect(
-            settings.database_url, pool_size=HEARTBEAT_CONNECTIONS, idle_seconds=timings.database_idle_seconds
-        ),
-        storage=S3Storage(aws.s3_client(), settings.media_bucket),
-        jobs=jobs,
-        scratch=Path(settings.scratch_dir),
-        owner=f"{socket.gethostname()}:{os.getpid()}",
-        stop=stop,
+    worker = _compose(
+        settings,
         timings=timings,
         limits=limits,
+        stop=stop,
         terminating=termination.requested if termination else None,
         busy=protection,
         alive=watchdog.alive,
@@ -71,6 +61,38 @@ def run(timings: Timings = Timings(), limits: Limits = Limits()) -> int:
             watchdog.alive()
     watchdog.stopping()
     return 0
+
+
+def _compose(
+    settings: WorkerSettings,
+    *,
+    timings: Timings,
+    limits: Limits,
+    stop: threading.Event,
+    terminating: threading.Event | None,
+    busy: Callable[[bool], None],
+    alive: Callable[[], None],
+) -> Worker:
+    """Return a worker, beside which the relay runs until `stop` is set."""
+    connected = partial(connect, settings.database_url, idle_seconds=timings.database_idle_seconds)
+    engine = connected(pool_size=LOOP_CONNECTIONS)
+    # With the client that gives up soon, since a periodic task keeps its connection while it sends
+    sending = SqsJobs(aws.sending_sqs_client(), settings.queue_url)
+    periodic_tasks.relay_task(sending, timings).start(engine, stop)
+    return Worker(
+        engine=engine,
+        heartbeat_engine=connected(pool_size=HEARTBEAT_CONNECTIONS),
+        storage=S3Storage(aws.s3_client(), settings.media_bucket),
+        jobs=SqsJobs(aws.polling_sqs_client(), settings.queue_url),
+        scratch=Path(settings.scratch_dir),
+        owner=f"{socket.gethostname()}:{os.getpid()}",
+        stop=stop,
+        timings=timings,
+        limits=limits,
+        terminating=terminating,
+        busy=busy,
+        alive=alive,
+    )
 
 
 def _of_the_group(
