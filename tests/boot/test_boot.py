@@ -39,10 +39,10 @@ from stacks import names
 from stacks.web import PORT
 from tests.deploy.lab import Lab, running_lab
 from tests.instance_cloud import InstanceCloud, running_cloud
+from tests.people import PASSWORD, registration
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
-PASSWORD = "StrongPass123"
 # ---- what stands in for Amazon Linux
 
 STAND_INS = {
@@ -431,10 +431,9 @@ def test_a_worker_instance_takes_a_message_and_processes_the_video(
 
 
 def sign_up(player: Client) -> None:
-    account = {"first_name": "Ana", "last_name": "Gil", "city": "Cali", "country": "Colombia"}
-    account |= {"email": "ana@example.com", "password1": PASSWORD, "password2": PASSWORD}
+    account = registration()
     player.send("POST", "/api/auth/signup", json=account).expect(201)
-    player.log_in(email="ana@example.com", password=PASSWORD)
+    player.log_in(email=account["email"], password=PASSWORD)
 
 
 def test_no_secret_is_in_the_settings_on_the_disk(web: Machine) -> None:

@@ -4,15 +4,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import requests
 
 from local.system import System, running_system
+from tests.people import PASSWORD, registration
 from tests.waiting import until
-
-PASSWORD = "StrongPass123"
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +56,7 @@ class Player:
 @pytest.fixture
 def make_player(system: System) -> Callable[..., Player]:
     def make(**values: str) -> Player:
-        names = {"first_name": "Ana", "last_name": "Gil", "city": "Bogotá", "country": "Colombia"}
-        account = {
-            **names,
-            "email": f"{uuid4().hex}@example.com",
-            "password1": PASSWORD,
-            "password2": PASSWORD,
-            **values,
-        }
+        account = registration(**values)
         assert requests.post(f"{system.url}/api/auth/signup", json=account, timeout=30).status_code == 201
         login = {"email": account["email"], "password": PASSWORD}
         token = requests.post(f"{system.url}/api/auth/login", json=login, timeout=30).json()["access_token"]

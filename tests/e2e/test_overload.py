@@ -14,10 +14,10 @@ from sqlalchemy import insert
 from anb.database import connect
 from anb.models import Standing, Status, User, Video, now
 from local.system import SERVICES, running_system
+from tests.people import NAMES, PASSWORD, registration
 from tests.waiting import until
 
 CLASS = 30
-PASSWORD = "StrongPass123"
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +31,13 @@ def system(tmp_path_factory):
 def published(system):
     """The id of a video that is open to votes."""
     engine = connect(system.environment["ANB_DATABASE_URL"], pool_size=1)
-    names = {"first_name": "Ana", "last_name": "Gil", "city": "Bogotá", "country": "Colombia"}
-    player, video_id = {**names, "email": f"{uuid4().hex}@example.com", "password_hash": "nobody's"}, uuid4()
+    player, video_id = {**NAMES, "email": f"{uuid4().hex}@example.com", "password_hash": "nobody's"}, uuid4()
     video = {"id": video_id, "title": "x", "status": Status.PROCESSED, "request_id": "x", "attempt": 1}
     with engine.begin() as connection:
         player_id = connection.execute(insert(User).values(player)).lastrowid
         times = {"uploaded_at": now(), "processed_at": now()}
         connection.execute(insert(Video).values(**video, **times, user_id=player_id))
-        connection.execute(insert(Standing).values(user_id=player_id, city=names["city"]))
+        connection.execute(insert(Standing).values(user_id=player_id, city=NAMES["city"]))
     engine.dispose()
     return video_id
 
@@ -52,11 +51,9 @@ def test_a_class_behind_one_address_does_everything_at_once_and_nobody_is_refuse
         return requests.request(method, f"{system.url}{path}", timeout=60, **sent)
 
     def take_part(number):
-        email = f"{uuid4().hex}@example.com"
-        names = {"first_name": "Ana", "last_name": f"Gil {number}", "city": "Bogotá", "country": "Colombia"}
-        passwords = {"password1": PASSWORD, "password2": PASSWORD}
-        signed_up = send("POST", "/api/auth/signup", json={**names, **passwords, "email": email})
-        login = send("POST", "/api/auth/login", json={"email": email, "password": PASSWORD})
+        person = registration(last_name=f"Gil {number}")
+        signed_up = send("POST", "/api/auth/signup", json=person)
+        login = send("POST", "/api/auth/login", json={"email": person["email"], "password": PASSWORD})
         bearer = {"headers": {"Authorization": f"Bearer {login.json().get('access_token')}"}}
         begun = send("POST", "/api/videos/uploads", json={"title": "Tiro", "size": len(clip)}, **bearer)
         assert (signed_up.status_code, login.status_code, begun.status_code) == (201, 200, 201), (

@@ -22,9 +22,9 @@ from playwright.sync_api import CDPSession, Page, expect, sync_playwright
 
 from local import packages
 from local.errors import ProgramMissing
+from tests.people import PASSWORD, registration
 from tests.waiting import until
 
-PASSWORD = "StrongPass123"
 PICTURES = Path(__file__).parents[2] / "build" / "site"
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 PAGES = {"videos": "/", "ranking": "/ranking", "registro": "/registro", "ingresar": "/ingresar"}
@@ -85,15 +85,13 @@ class Visit:
 
     def sign_up(self, *, then: str = "/", **values: str) -> str:
         """Fill in the form; return the e-mail address."""
-        email = f"{uuid4().hex}@example.com"
-        names = {"first_name": "Ana", "last_name": "Gil", "city": "Bogotá", "country": "Colombia"}
-        account = {**names, "email": email, "password1": PASSWORD, "password2": PASSWORD, **values}
+        account = registration(**values)
         self.open(f"/registro?volver={then}")
         for name, value in account.items():
             self.page.fill(f"#{name}", value)
         self.page.click("text=Crear mi cuenta")
         self.page.wait_for_url(self.url + then)
-        return email
+        return account["email"]
 
     def log_in(self, email: str) -> None:
         """Fill in the form that is on the screen."""

@@ -12,8 +12,8 @@ import requests
 
 from tests.faults.oracle import History
 from tests.faults.world import World
+from tests.people import PASSWORD, registration
 
-PASSWORD = "StrongPass123"
 LONGEST_WAIT_SECONDS = 1.0  # a Retry-After is obeyed, but not for longer than this: the runs would last
 PATIENCE_SECONDS = 120  # how long a client tries
 
@@ -39,9 +39,8 @@ class Clients:
 
     def join(self) -> Person:
         """Sign somebody up and in."""
-        email = f"{uuid4().hex}@example.com"
-        account = {"first_name": "Ana", "last_name": "Gil", "city": "Cali", "country": "Colombia", "email": email}
-        account |= {"password1": PASSWORD, "password2": PASSWORD}
+        account = registration()
+        email = account["email"]
         self._insist("POST", "/api/auth/signup", {201, 400}, json=account)
         answer = self._insist("POST", "/api/auth/login", {200}, json={"email": email, "password": PASSWORD})
         ((number,),) = self.world.rows("SELECT id FROM anb.users WHERE email = %s", email)

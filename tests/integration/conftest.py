@@ -2,6 +2,7 @@
 
 import io
 import os
+import threading
 from uuid import uuid4
 
 import boto3
@@ -14,19 +15,22 @@ from sqlalchemy import insert, select, text, update
 
 from anb import accounts, videos
 from anb.database import connect
-from anb.jobs import SqsJobs
+from anb.jobs import Job, SqsJobs
 from anb.lifecycle import finish
 from anb.migrations import upgrade
 from anb.models import Base, Status, User, Video, now
 from anb.storage import S3Storage, processed_key, source_key
+from anb.timings import Timings
 from anb_web import create_app
 from anb_web.dependencies import Dependencies
 from anb_web.settings import WebSettings
 from anb_web.tokens import issue
+from anb_worker.loop import Worker
+from local.samples import make_sample
 from tests.integration.described import Description
 from tests.leases import lease
+from tests.people import NAMES, PASSWORD
 
-PASSWORD = "StrongPass123"
 PASSWORD_HASH = accounts.hash_password(PASSWORD)
 
 
@@ -101,8 +105,7 @@ def requests_sent(monkeypatch):
 @pytest.fixture
 def make_user(engine):
     def make(**values):
-        defaults = {"email": f"{uuid4().hex}@example.com", "first_name": "Ana", "last_name": "Gil", "city": "Bogotá"}
-        user = {**defaults, "country": "Colombia", "password_hash": PASSWORD_HASH, **values}
+        user = {**NAMES, "email": f"{uuid4().hex}@example.com", "password_hash": PASSWORD_HASH, **values}
         with engine.begin() as connection:
             user_id = connection.execute(insert(User).values(user)).lastrowid
             return connection.execute(select(User).where(User.id == user_id)).one()
@@ -165,6 +168,47 @@ def store(storage):
         return key
 
     return put
+
+
+@pytest.fixture(scope="session")
+def short_clip(tmp_path_factory):
+    return make_sample(tmp_path_factory.mktemp("clips") / "short.mp4", seconds=1, width=640, height=360).read_bytes()
+
+
+@pytest.fixture(scope="session")
+def long_clip(tmp_path_factory):
+    return make_sample(tmp_path_factory.mktemp("clips") / "long.mp4", seconds=25, fps=10).read_bytes()
+
+
+@pytest.fixture
+def enqueue(make_video, store, jobs):
+    """Enqueue the job of a video, by default of a new one with this content."""
+
+    def send(content=None, *, video=None):
+        video = video or make_video()
+        if content is not None:
+            store(video.id, content)
+        jobs.send([Job(video_id=video.id, request_id="request-1")])
+        return video
+
+    return send
+
+
+@pytest.fixture
+def make_worker(engine, storage, jobs, tmp_path):
+    def make(*, stop=None, timings=Timings(), **options):
+        return Worker(
+            engine=engine,
+            storage=storage,
+            jobs=jobs,
+            scratch=tmp_path / "scratch",
+            owner="test",
+            stop=stop or threading.Event(),
+            timings=timings,
+            **options,
+        )
+
+    return make
 
 
 @pytest.fixture

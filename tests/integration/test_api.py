@@ -26,17 +26,10 @@ from anb_web.settings import WebSettings
 from anb_web.tokens import issue
 from tests.boxes import FTYP, box
 from tests.leases import lease
+from tests.people import registration
 
 UNKNOWN = str(UUID(int=7))
-SIGN_UP = {
-    "first_name": "John",
-    "last_name": "Doe",
-    "email": "john@example.com",
-    "password1": "StrongPass123",
-    "password2": "StrongPass123",
-    "city": "Bogotá",
-    "country": "Colombia",
-}
+SIGN_UP = registration(email="john@example.com")
 
 
 def is_error(response, status, code=None):

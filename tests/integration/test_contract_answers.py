@@ -8,16 +8,7 @@ import requests
 
 from anb.models import Status
 from tests.integration.described import Description
-
-SIGN_UP = {
-    "first_name": "Ana",
-    "last_name": "Gil",
-    "email": "ana@example.com",
-    "password1": "StrongPass123",
-    "password2": "StrongPass123",
-    "city": "Cali",
-    "country": "Colombia",
-}
+from tests.people import registration
 
 
 @pytest.fixture
@@ -40,7 +31,7 @@ class TestFields:
         ],
     )
     def test_a_sign_up_is_told_everything_that_is_wrong(self, client, changes, wrong):
-        body = client.post("/api/auth/signup", json={**SIGN_UP, **changes}).json
+        body = client.post("/api/auth/signup", json={**registration(), **changes}).json
 
         assert set(body["fields"]) == wrong
 
@@ -61,7 +52,7 @@ class TestFields:
 
     def test_one_wrong_field_speaks_for_the_request(self, client, bearer):
         refused = [
-            client.post("/api/auth/signup", json={**SIGN_UP, "email": "x"}),
+            client.post("/api/auth/signup", json=registration(email="x")),
             client.post("/api/videos/uploads", json={"title": "", "size": 7}, headers=bearer),
             client.post("/api/videos/uploads", json={"title": "t"}, headers=bearer),
             client.post("/api/videos/uploads", json={}, headers={**bearer, "Idempotency-Key": "x" * 300}),
@@ -127,8 +118,9 @@ class TestLocation:
         return post
 
     def test_a_new_player_is_led_to_their_videos(self, client):
-        location = client.post("/api/auth/signup", json=SIGN_UP).headers["Location"]
-        login = {"email": SIGN_UP["email"], "password": SIGN_UP["password1"]}
+        sent = registration()
+        location = client.post("/api/auth/signup", json=sent).headers["Location"]
+        login = {"email": sent["email"], "password": sent["password1"]}
         token = client.post("/api/auth/login", json=login).json["access_token"]
 
         assert location == "/api/videos"

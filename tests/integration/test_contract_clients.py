@@ -1,22 +1,14 @@
 """What clients of all kinds send: other spellings of the same request, which change nothing."""
 
 import json
-from uuid import uuid4
 
 import pytest
 
 from anb.models import Status
 from anb_web.tokens import issue
+from tests.people import registration
 
 PAGE = "text/html,application/xhtml+xml"
-SIGN_UP = {
-    "first_name": "Ana",
-    "last_name": "Gil",
-    "password1": "StrongPass123",
-    "password2": "StrongPass123",
-    "city": "Cali",
-    "country": "Colombia",
-}
 
 
 @pytest.fixture
@@ -61,7 +53,7 @@ class TestSlashes:
         assert client.options(f"{path}/").headers["Allow"] == client.options(path).headers["Allow"]
 
     def test_no_method_and_no_body_is_lost_to_it(self, client, signed_in, player, public, make_video):
-        sent = {**SIGN_UP, "email": f"{uuid4().hex}@example.com"}
+        sent = registration()
         mine = make_video(owner=player)
 
         assert client.post("/api/auth/signup/", json=sent).status_code == 201
@@ -113,7 +105,7 @@ class TestBodies:
         ["application/json", "application/json; charset=UTF-8", "application/json;charset=latin1", "text/plain", ""],
     )
     def test_json_is_read_in_each_of_its_encodings_whatever_it_is_called(self, client, encoding, kind):
-        sent = {**SIGN_UP, "city": "Bogotá", "email": f"{uuid4().hex}@example.com"}
+        sent = registration()
 
         response = client.post("/api/auth/signup", data=json.dumps(sent).encode(encoding), content_type=kind)
 

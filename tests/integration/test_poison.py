@@ -2,17 +2,12 @@
 
 import stat
 import sys
-import threading
 
 import pytest
 
-from anb.jobs import Job
 from anb.lifecycle import MAX_CRASHES, POISON
 from anb.models import Status
-from anb.timings import Timings
-from anb_worker.loop import Worker
 from anb_worker.sandbox import Limits
-from local.samples import make_sample
 
 # The first look at a clip has no -progress and passes; the encoding, which has, is what goes wrong
 STALLS = (
@@ -24,11 +19,6 @@ RUNS_OUT_OF_MEMORY = "import sys; sys.exit(256 - 12)"
 ACCIDENTS = [STALLS, DAWDLES, IS_KILLED, RUNS_OUT_OF_MEMORY]
 QUICK = Limits(stall_seconds=1, wall_seconds=3, grace_seconds=0.2)
 NAMES = ["stalls", "dawdles", "is killed", "runs out of memory"]
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory):
-    return make_sample(tmp_path_factory.mktemp("clips") / "short.mp4", seconds=1, width=640, height=360).read_bytes()
 
 
 @pytest.fixture
@@ -52,33 +42,11 @@ def fake_ffmpeg(tmp_path, ffmpeg):
 
 
 @pytest.fixture
-def enqueue(make_video, store, jobs, clip):
-    def make(video=None):
-        if video is None:
-            video = make_video()
-            store(video.id, clip)
-        jobs.send([Job(video_id=video.id, request_id="request-1")])
-        return video
-
-    return make
-
-
-@pytest.fixture
-def work(engine, storage, jobs, tmp_path, any_clip_will_do):  # noqa: ARG001 for the rules that it makes
+def work(make_worker, jobs, any_clip_will_do):  # noqa: ARG001 for the rules that it makes
     """Let a worker handle one message."""
 
     def once(limits=Limits()):
-        worker = Worker(
-            engine=engine,
-            storage=storage,
-            jobs=jobs,
-            scratch=tmp_path / "scratch",
-            owner="test",
-            stop=threading.Event(),
-            timings=Timings(),
-            limits=limits,
-        )
-        worker.handle(jobs.receive(wait_seconds=2))
+        make_worker(limits=limits).handle(jobs.receive(wait_seconds=2))
 
     return once
 
@@ -90,10 +58,10 @@ def test_a_minute_without_a_frame_is_a_stall():
 
 @pytest.mark.parametrize("accident", ACCIDENTS, ids=NAMES)
 def test_an_ffmpeg_that_goes_wrong_is_a_crash_and_the_video_waits_for_another_attempt(
-    fake_ffmpeg, enqueue, work, row, jobs, tmp_path, accident
+    fake_ffmpeg, enqueue, short_clip, work, row, jobs, tmp_path, accident
 ):
     fake_ffmpeg(accident)
-    video = enqueue()
+    video = enqueue(short_clip)
 
     work(QUICK)
 
@@ -105,13 +73,13 @@ def test_an_ffmpeg_that_goes_wrong_is_a_crash_and_the_video_waits_for_another_at
 
 @pytest.mark.parametrize("accident", ACCIDENTS, ids=NAMES)
 def test_three_of_them_fail_the_video_with_a_reason_and_nothing_is_left(
-    fake_ffmpeg, enqueue, work, row, keys, tmp_path, accident
+    fake_ffmpeg, enqueue, short_clip, work, row, keys, tmp_path, accident
 ):
     fake_ffmpeg(accident)
-    video = enqueue()
+    video = enqueue(short_clip)
     for _ in range(MAX_CRASHES):
         work(QUICK)
-        enqueue(video)  # instead of waiting for the message that was put off
+        enqueue(video=video)  # instead of waiting for the message that was put off
 
     work(QUICK)
 
@@ -120,24 +88,26 @@ def test_three_of_them_fail_the_video_with_a_reason_and_nothing_is_left(
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
-def test_the_videos_behind_a_poisoned_one_are_processed_meanwhile(fake_ffmpeg, enqueue, work, row, ffmpeg):
+def test_the_videos_behind_a_poisoned_one_are_processed_meanwhile(
+    fake_ffmpeg, enqueue, short_clip, work, row, ffmpeg
+):
     fake_ffmpeg(IS_KILLED)
-    poisoned = enqueue()
+    poisoned = enqueue(short_clip)
     work()
     ffmpeg.undo()
-    healthy = enqueue()
+    healthy = enqueue(short_clip)
 
     work()
 
     assert (row(poisoned).status, row(healthy).status) == (Status.UPLOADED, Status.PROCESSED)
 
 
-def test_a_crash_is_forgiven_when_a_later_attempt_succeeds(fake_ffmpeg, enqueue, work, row, ffmpeg):
+def test_a_crash_is_forgiven_when_a_later_attempt_succeeds(fake_ffmpeg, enqueue, short_clip, work, row, ffmpeg):
     fake_ffmpeg(IS_KILLED)
-    video = enqueue()
+    video = enqueue(short_clip)
     work()
     ffmpeg.undo()
-    enqueue(video)
+    enqueue(video=video)
 
     work()
 

@@ -8,7 +8,7 @@ from sqlalchemy import event
 
 from anb.models import Status
 from anb.voting import cast_vote, tally
-from tests.integration.conftest import PASSWORD
+from tests.people import PASSWORD, registration
 
 FEW_AND_MANY = pytest.mark.parametrize("rows", [1, 12])
 
@@ -141,17 +141,8 @@ def test_a_direct_upload_reserves_first_and_accepts_later(
 def test_accounts_ask_for_one_of_them(answered, make_user, make_world, rows):
     make_world(rows)
     account = make_user(email="ana@example.com")
-    new = {
-        "first_name": "Luz",
-        "last_name": "Paz",
-        "email": "luz@example.com",
-        "password1": PASSWORD,
-        "password2": PASSWORD,
-        "city": "Cali",
-        "country": "Colombia",
-    }
 
-    assert answered("POST", "/api/auth/signup", 201, json=new) == 1
+    assert answered("POST", "/api/auth/signup", 201, json=registration()) == 1
     # The hash, the rows of the throttle, the count and that it is taken back; before, rows that are missing are made
     login = {"email": account.email, "password": PASSWORD}
     assert answered("POST", "/api/auth/login", 200, json=login) == 6

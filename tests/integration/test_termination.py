@@ -16,14 +16,11 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from anb.jobs import Job
 from anb.models import Status
 from anb.timings import Timings
 from anb_worker.instance import Group, Metadata, MetadataAway, Share, autoscaling_client
-from anb_worker.loop import Worker
 from anb_worker.termination import Protection, Termination
 from anb_worker.watchdog import Watchdog
-from local.samples import make_sample
 from tests.instance_cloud import running_cloud
 from tests.waiting import until
 
@@ -312,38 +309,12 @@ def test_a_machine_without_metadata_says_so_once_and_works(group, stop, tmp_path
 # ---- the worker
 
 
-@pytest.fixture(scope="module")
-def long_clip(tmp_path_factory):
-    return make_sample(tmp_path_factory.mktemp("clips") / "long.mp4", seconds=25, fps=10).read_bytes()
-
-
 @pytest.fixture
-def enqueue(make_video, store, jobs):
-    def make(content):
-        video = make_video()
-        store(video.id, content)
-        jobs.send([Job(video_id=video.id, request_id="request-1")])
-        return video
-
-    return make
-
-
-@pytest.fixture
-def worker_on_instance(engine, storage, jobs, tmp_path, stop, make_termination, make_protection):
+def worker_on_instance(make_worker, stop, make_termination, make_protection):
     """Run a worker in a thread, as the program composes it; `join` returns when it has ended."""
     termination = make_termination()
     termination.start()
-    worker = Worker(
-        engine=engine,
-        storage=storage,
-        jobs=jobs,
-        scratch=tmp_path / "scratch",
-        owner="test",
-        stop=stop,
-        timings=Timings(),
-        terminating=termination.requested,
-        busy=make_protection(),
-    )
+    worker = make_worker(stop=stop, terminating=termination.requested, busy=make_protection())
 
     def work():
         worker.run()
@@ -386,22 +357,11 @@ def test_a_refusing_account_costs_a_worker_in_termination_nothing(
     assert sorted(cloud.actions()) == sorted(cloud.forbidden)
 
 
-def test_a_message_that_arrives_during_the_termination_is_handed_back(
-    enqueue, row, jobs, engine, storage, tmp_path, stop
-):
+def test_a_message_that_arrives_during_the_termination_is_handed_back(enqueue, row, jobs, make_worker):
     video, terminating = enqueue(b"never read"), threading.Event()
     terminating.set()
 
-    Worker(
-        engine=engine,
-        storage=storage,
-        jobs=jobs,
-        scratch=tmp_path / "s",
-        owner="x",
-        stop=stop,
-        timings=Timings(),
-        terminating=terminating,
-    ).handle(jobs.receive(wait_seconds=2))
+    make_worker(terminating=terminating).handle(jobs.receive(wait_seconds=2))
 
     assert row(video).attempt == 0
     assert jobs.receive(wait_seconds=1).job.video_id == video.id
@@ -512,19 +472,10 @@ def test_a_systemd_that_has_gone_away_is_no_trouble(tmp_path):
     Watchdog(address=str(tmp_path / "nobody"), watchdog_seconds=1).ready()
 
 
-def test_a_worker_gives_signs_of_life_while_it_works(enqueue, row, jobs, engine, storage, tmp_path, stop, long_clip):
+def test_a_worker_gives_signs_of_life_while_it_works(enqueue, row, jobs, make_worker, long_clip):
     signs, video = [], enqueue(long_clip)
 
-    Worker(
-        engine=engine,
-        storage=storage,
-        jobs=jobs,
-        scratch=tmp_path / "scratch",
-        owner="test",
-        stop=stop,
-        timings=Timings(),
-        alive=lambda: signs.append(time.monotonic()),
-    ).handle(jobs.receive(wait_seconds=2))
+    make_worker(alive=lambda: signs.append(time.monotonic())).handle(jobs.receive(wait_seconds=2))
 
     assert row(video).status == Status.PROCESSED
     assert max(later - earlier for earlier, later in pairwise(signs)) < 5

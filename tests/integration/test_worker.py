@@ -15,19 +15,8 @@ from anb.models import Status, Video, now
 from anb.storage import new_source, prefixes, processed_key, source_key, thumbnail_key
 from anb.timings import Timings
 from anb_worker.loop import Worker
-from local.samples import make_sample
 from tests.leases import lease
 from tests.waiting import until
-
-
-@pytest.fixture(scope="module")
-def short_clip(tmp_path_factory):
-    return make_sample(tmp_path_factory.mktemp("clips") / "short.mp4", seconds=1, width=640, height=360).read_bytes()
-
-
-@pytest.fixture(scope="module")
-def long_clip(tmp_path_factory):
-    return make_sample(tmp_path_factory.mktemp("clips") / "long.mp4", seconds=25, fps=10).read_bytes()
 
 
 @pytest.fixture
@@ -36,30 +25,8 @@ def stop():
 
 
 @pytest.fixture
-def worker(engine, storage, jobs, tmp_path, stop, any_clip_will_do):  # noqa: ARG001 for the rules that it makes
-    return Worker(
-        engine=engine,
-        storage=storage,
-        jobs=jobs,
-        scratch=tmp_path / "scratch",
-        owner="test",
-        stop=stop,
-        timings=Timings(stop_grace_seconds=0),
-    )
-
-
-@pytest.fixture
-def enqueue(make_video, store, jobs):
-    """Make an uploaded video with this content, and enqueue its job."""
-
-    def make(content=None):
-        video = make_video()
-        if content is not None:
-            store(video.id, content)
-        jobs.send([Job(video_id=video.id, request_id="request-1")])
-        return video
-
-    return make
+def worker(make_worker, stop, any_clip_will_do):  # noqa: ARG001 for the rules that it makes
+    return make_worker(stop=stop, timings=Timings(stop_grace_seconds=0))
 
 
 @pytest.fixture
@@ -98,26 +65,15 @@ def test_what_can_never_work_fails_at_once_with_a_reason(enqueue, work, row, job
 
 @pytest.mark.parametrize(("clip", "reason"), [("12 seconds", "dura 12,0 segundos"), ("720p", "mide 1280x720")])
 def test_a_source_that_the_contest_does_not_accept_fails_with_the_reason(
-    make_video, store, engine, storage, jobs, row, keys, clips, tmp_path, clip, reason
+    enqueue, make_worker, jobs, row, keys, clips, clip, reason
 ):
-    video = make_video()
-    source = store(video.id, clips[clip].read_bytes())
-    jobs.send([Job(video_id=video.id, request_id="request-1")])
-    worker = Worker(
-        engine=engine,
-        storage=storage,
-        jobs=jobs,
-        scratch=tmp_path / "s",
-        owner="test",
-        stop=threading.Event(),
-        timings=Timings(),
-    )
+    video = enqueue(clips[clip].read_bytes())
 
-    worker.handle(jobs.receive(wait_seconds=2))
+    make_worker().handle(jobs.receive(wait_seconds=2))
 
     assert (row(video).status, row(video).crashes) == (Status.FAILED, 1)
     assert reason in row(video).error
-    assert keys() == {source}
+    assert keys() == {source_key(video.id, None)}
 
 
 def test_the_source_that_was_accepted_is_what_is_processed(make_video, storage, jobs, work, row, short_clip):

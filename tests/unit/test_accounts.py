@@ -2,16 +2,9 @@ import pytest
 
 from anb.accounts import Registration
 from anb.errors import Invalid
+from tests.people import registration
 
-SENT = {
-    "first_name": "John",
-    "last_name": "Doe",
-    "email": "john@example.com",
-    "password1": "StrongPass123",
-    "password2": "StrongPass123",
-    "city": "Bogotá",
-    "country": "Colombia",
-}
+SENT = registration(email="john@example.com")
 
 
 def refused(**changes):
