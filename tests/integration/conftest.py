@@ -3,15 +3,20 @@
 import io
 import os
 import threading
-from uuid import uuid4
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
 
 import boto3
 import pytest
 import requests
 import urllib3
 from botocore.config import Config
+from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import Engine, Row, insert, select, text, update
+from werkzeug.test import TestResponse
 
 from anb import accounts, videos
 from anb.database import connect
@@ -26,16 +31,21 @@ from anb_web.dependencies import Dependencies
 from anb_web.settings import WebSettings
 from anb_web.tokens import issue
 from anb_worker.loop import Worker
+from local.emulator import Emulator
 from local.samples import make_sample
 from tests.integration.described import Description
 from tests.leases import lease
 from tests.people import NAMES, PASSWORD
 
+MakeUser = Callable[..., Row[Any]]
+MakeVideo = Callable[..., Row[Any]]
+Store = Callable[..., str]
+
 PASSWORD_HASH = accounts.hash_password(PASSWORD)
 
 
 @pytest.fixture(scope="module")
-def migrated(database_url):
+def migrated(database_url: str) -> Iterator[Engine]:
     """The engine, over tables that keep what the tests of a module have written."""
     engine = connect(database_url, pool_size=20)
     upgrade(engine)
@@ -44,7 +54,7 @@ def migrated(database_url):
 
 
 @pytest.fixture
-def engine(migrated):
+def engine(migrated: Engine) -> Engine:
     """The engine, over tables that are empty when the test begins."""
     with migrated.begin() as connection:
         connection.execute(text("SET FOREIGN_KEY_CHECKS = 0"))
@@ -55,7 +65,7 @@ def engine(migrated):
 
 
 @pytest.fixture
-def aws(emulator, monkeypatch):
+def aws(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
     """The emulator, empty, as boto3's default."""
     for name, value in emulator.environment.items():
         monkeypatch.setenv(name, value)
@@ -64,17 +74,17 @@ def aws(emulator, monkeypatch):
 
 
 @pytest.fixture
-def storage(aws):
+def storage(aws: Emulator) -> Iterator[S3Storage]:
     client = boto3.client("s3", config=Config(signature_version="s3v4"))
     yield S3Storage(client, aws.environment["ANB_MEDIA_BUCKET"])
     client.close()
 
 
 @pytest.fixture
-def keys(aws):
+def keys(aws: Emulator) -> Callable[[], set[str]]:
     """Return the keys of all stored objects."""
 
-    def listed():
+    def listed() -> set[str]:
         bucket = boto3.resource("s3").Bucket(aws.environment["ANB_MEDIA_BUCKET"])
         return {item.key for item in bucket.objects.all()}
 
@@ -82,19 +92,21 @@ def keys(aws):
 
 
 @pytest.fixture
-def jobs(aws):
+def jobs(aws: Emulator) -> Iterator[SqsJobs]:
     client = boto3.client("sqs")
     yield SqsJobs(client, aws.environment["ANB_QUEUE_URL"])
     client.close()
 
 
 @pytest.fixture
-def requests_sent(monkeypatch):
+def requests_sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Return the list of HTTP requests of this process from here on."""
-    sent = []
+    sent: list[tuple[str, str]] = []
     send = urllib3.HTTPConnectionPool.urlopen
 
-    def counting(pool, method, url, *args, **kwargs):
+    def counting(
+        pool: urllib3.HTTPConnectionPool, method: str, url: str, *args: Any, **kwargs: Any
+    ) -> urllib3.BaseHTTPResponse:
         sent.append((method, url))
         return send(pool, method, url, *args, **kwargs)
 
@@ -103,8 +115,8 @@ def requests_sent(monkeypatch):
 
 
 @pytest.fixture
-def make_user(engine):
-    def make(**values):
+def make_user(engine: Engine) -> MakeUser:
+    def make(**values: Any) -> Row[Any]:
         user = {**NAMES, "email": f"{uuid4().hex}@example.com", "password_hash": PASSWORD_HASH, **values}
         with engine.begin() as connection:
             user_id = connection.execute(insert(User).values(user)).lastrowid
@@ -114,10 +126,16 @@ def make_user(engine):
 
 
 @pytest.fixture
-def make_video(engine, make_user):
+def make_video(engine: Engine, make_user: MakeUser) -> MakeVideo:
     """Return a factory of rows; a processed one has gone through claim and finish."""
 
-    def make(*, owner=None, status=Status.UPLOADED, title="Mi mejor tiro", **values):
+    def make(
+        *,
+        owner: Row[Any] | None = None,
+        status: Status = Status.UPLOADED,
+        title: str = "Mi mejor tiro",
+        **values: Any,
+    ) -> Row[Any]:
         owner = owner or make_user()
         begun = Status.UPLOADED if status == Status.PROCESSED else status
         video_id = uuid4()
@@ -132,37 +150,39 @@ def make_video(engine, make_user):
         if values:
             with engine.begin() as connection:
                 connection.execute(update(Video).where(Video.id == video_id).values(**values))
-        return video_row(engine, video_id)
+        made = video_row(engine, video_id)
+        assert made
+        return made
 
     return make
 
 
 @pytest.fixture
-def row(engine):
+def row(engine: Engine) -> Callable[[Row[Any]], Row[Any] | None]:
     """Return a video's row as it is now, or None."""
     return lambda video: video_row(engine, video.id)
 
 
-def video_row(engine, video_id):
+def video_row(engine: Engine, video_id: UUID) -> Row[Any] | None:
     with engine.begin() as connection:
         return connection.execute(select(Video).where(Video.id == video_id)).one_or_none()
 
 
 @pytest.fixture
-def post(aws, storage):  # noqa: ARG001 for an emulator that is there
+def post(storage: S3Storage) -> Callable[[dict[str, Any], bytes], int]:  # noqa: ARG001 for an emulator that is there
     """Post a file with a form, as a client does straight to the object store; return the status."""
 
-    def send(form, content):
+    def send(form: dict[str, Any], content: bytes) -> int:
         return requests.post(form["url"], data=form["fields"], files={"file": content}, timeout=10).status_code
 
     return send
 
 
 @pytest.fixture
-def store(storage):
+def store(storage: S3Storage) -> Store:
     """Put an object where the video's source, or an attempt's result, belongs."""
 
-    def put(video_id, content=b"content", *, attempt=None):
+    def put(video_id: UUID, content: bytes = b"content", *, attempt: int | None = None) -> str:
         key = source_key(video_id, None) if attempt is None else processed_key(video_id, attempt)
         storage.put(key, io.BytesIO(content), content_type="video/mp4")
         return key
@@ -171,20 +191,20 @@ def store(storage):
 
 
 @pytest.fixture(scope="session")
-def short_clip(tmp_path_factory):
+def short_clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return make_sample(tmp_path_factory.mktemp("clips") / "short.mp4", seconds=1, width=640, height=360).read_bytes()
 
 
 @pytest.fixture(scope="session")
-def long_clip(tmp_path_factory):
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return make_sample(tmp_path_factory.mktemp("clips") / "long.mp4", seconds=25, fps=10).read_bytes()
 
 
 @pytest.fixture
-def enqueue(make_video, store, jobs):
+def enqueue(make_video: MakeVideo, store: Store, jobs: SqsJobs) -> Callable[..., Row[Any]]:
     """Enqueue the job of a video, by default of a new one with this content."""
 
-    def send(content=None, *, video=None):
+    def send(content: bytes | None = None, *, video: Row[Any] | None = None) -> Row[Any]:
         video = video or make_video()
         if content is not None:
             store(video.id, content)
@@ -195,8 +215,8 @@ def enqueue(make_video, store, jobs):
 
 
 @pytest.fixture
-def make_worker(engine, storage, jobs, tmp_path):
-    def make(*, stop=None, timings=Timings(), **options):
+def make_worker(engine: Engine, storage: S3Storage, jobs: SqsJobs, tmp_path: Path) -> Callable[..., Worker]:
+    def make(*, stop: threading.Event | None = None, timings: Timings = Timings(), **options: Any) -> Worker:
         return Worker(
             engine=engine,
             storage=storage,
@@ -212,14 +232,14 @@ def make_worker(engine, storage, jobs, tmp_path):
 
 
 @pytest.fixture
-def any_clip_will_do(monkeypatch):
+def any_clip_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short and small clips keep what is said of the loop fast."""
     monkeypatch.setattr(videos, "SHORTEST_SECONDS", 0)
     monkeypatch.setattr(videos, "SMALLEST_SIDE_PIXELS", 1)
 
 
 @pytest.fixture
-def app(engine, storage, jobs):
+def app(engine: Engine, storage: S3Storage, jobs: SqsJobs) -> Flask:
     settings = WebSettings(
         database_url="unused", media_bucket="unused", queue_url="unused", jwt_secret=os.urandom(32).hex()
     )
@@ -232,7 +252,7 @@ def app(engine, storage, jobs):
 class DescribedClient(FlaskClient):
     """Fails the test when an answer is not what openapi.json describes."""
 
-    def open(self, *args, **kwargs):
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
         response = super().open(*args, **{"buffered": True, **kwargs})  # files are read and closed
         problems = Description.ours().problems(response, self.application.url_map)
         assert not problems, "\n".join(problems)
@@ -240,15 +260,15 @@ class DescribedClient(FlaskClient):
 
 
 @pytest.fixture
-def client(app):
+def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
 @pytest.fixture
-def signed_in(app):
+def signed_in(app: Flask) -> Callable[[Row[Any]], dict[str, str]]:
     """Return the headers with which a user calls."""
 
-    def headers(user):
+    def headers(user: Row[Any]) -> dict[str, str]:
         with app.app_context():
             return {"Authorization": f"Bearer {issue(user.id)}"}
 
