@@ -507,7 +507,9 @@ def test_the_user_data_can_run_again_with_nobody_waiting_for_its_signal(web: Mac
     assert status(PORT, "/readyz") == 200
 
 
-def test_a_worker_that_its_group_wants_to_end_finishes_and_lets_go(cloud: Cloud, worker: Machine) -> None:
+def test_a_worker_that_its_group_wants_to_end_finishes_and_completes_the_action(
+    cloud: Cloud, worker: Machine
+) -> None:
     cloud.instance.state = "Terminated"
 
     def logged(number: int) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Timings:
     """Seconds between what recurs, until what is given up, and before what is tried again.
 
-    Raises ValueError for numbers that break a promise which others of them make.
+    SQS and MySQL count in whole seconds, so that what they are told is an `int`. Raises ValueError for numbers that
+    break a promise which others of them make.
     """
 
     # A video's lease; what stacks/constructs/job_queue.py gives messages as their visibility timeout is the same
@@ -37,7 +38,8 @@ class Timings:
     min_retry_delay_seconds: int = 15  # before the next attempt at a video; the wait doubles ...
     max_retry_delay_seconds: int = 600  # ... up to this
 
-    # The termination of a worker's instance
+    # The termination of a worker's instance:
+    # https://docs.aws.amazon.com/autoscaling/ec2/userguide/lifecycle-hooks-overview.html
     termination_poll_seconds: float = 5
     lifecycle_heartbeat_seconds: float = 60  # less than the hook of stacks/worker.py waits for one
 
