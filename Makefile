@@ -43,6 +43,10 @@ format: $(VENV) ## let the formatter and the linter mend what they can
 test: setup lint ## lint, types, unit, template, integration and end-to-end tests
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/stacks tests/unit
 
+.PHONY: coverage
+coverage: setup ## say which lines of services and ops the unit and integration tests run; nothing is enforced
+	$(BIN)/pytest -q --cov --cov-report=term tests/unit tests/integration --deselect tests/unit/mp4/test_cost.py
+
 .PHONY: test-deploy
 test-deploy: setup $(NODE) ## deploy everything to an emulated AWS with the real command line, and destroy it
 	$(BIN)/pytest tests/deploy
