@@ -22,7 +22,7 @@ run: setup ## run the whole system on this machine at http://127.0.0.1:$PORT (80
 
 .PHONY: demo
 demo: setup ## drive the whole journey with sample videos and put the results in build/demo
-	@exec $(BIN)/python -m local demo
+	@exec $(BIN)/python -m demo
 
 .PHONY: check
 check: lint ## format, lint, types and unit tests: before each commit

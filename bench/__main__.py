@@ -10,7 +10,7 @@ import requests
 from anb import commands
 from bench import abuse, api_cost, report, slow_clients, throughput, worker_cost
 from bench.report import CannotMeasure, Report
-from local.client import UnexpectedAnswer
+from demo.client import UnexpectedAnswer
 from local.errors import CannotRun
 
 QUESTIONS: dict[str, Callable[..., Report]] = {

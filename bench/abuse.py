@@ -26,7 +26,7 @@ from bench.report import Report, table
 from bench.system import PASSWORD, account, fill, log_in, running_api, video_id
 from bench.visitors import Observed, Visit, visiting
 from bench.wire import Request
-from local.samples import make_sample
+from demo.samples import make_sample
 
 MAX_HEALTH_P99_SECONDS, MAX_LOGIN_SECONDS = 1.0, 2.0
 PLAYERS, VIDEOS = 200_000, 2_000

@@ -27,8 +27,8 @@ from bench.figures import Rounds, percentile
 from bench.report import CannotMeasure, Report, table
 from bench.system import account, fill, video_id
 from bench.wire import Request
+from demo.samples import make_sample
 from local import applications, console, loopback
-from local.samples import make_sample
 from local.supervisor import Service, Supervisor
 from local.system import System, running_system
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.samples import make_sample
+from demo.samples import make_sample
 
 KEPT = Path(__file__).resolve().parents[1] / "build" / "bench"
 

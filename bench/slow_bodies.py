@@ -13,7 +13,7 @@ from pathlib import Path
 from anb_web.bodies import WINDOW_SECONDS
 from bench import processes, wire
 from bench.system import account, log_in
-from local.client import Client
+from demo.client import Client
 
 ADDRESSES, CONNECTIONS_PER_ADDRESS = 10, 16
 AT_ONCE_BYTES = 4_000_000  # of the 100 MB that each declares

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from anb import accounts
 from anb.database import connect
 from anb.migrations import upgrade
-from local.client import Client
+from demo.client import Client
 from local.system import SERVICES, System, running_system
 
 PASSWORD = "StrongPass123"  # noqa: S105 of invented players

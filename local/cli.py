@@ -9,7 +9,7 @@ from anb import commands
 from local.errors import CannotRun, ProgramMissing
 
 ROOT = Path(__file__).resolve().parent.parent
-STATE, DEMO = ROOT / ".local", ROOT / "build" / "demo"
+STATE = ROOT / ".local"
 ERRORS: dict[type[Exception], int] = {ProgramMissing: commands.MISSING, CannotRun: commands.FAILED}
 
 
@@ -50,14 +50,6 @@ def run(*, state: Path, port: int, logs: str) -> int:
     except KeyboardInterrupt:
         return commands.DONE  # before any service ran; a wish to stop like any other
     return commands.INTERRUPTED if killed else commands.DONE
-
-
-@local.command()
-def demo() -> int:
-    """Drive the whole journey and leave its videos in build/demo."""
-    from local.demo import run as run_demo  # noqa: PLC0415 see above; it imports numpy
-
-    return run_demo(DEMO)
 
 
 def main() -> int:

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from anb import commands
+from demo.samples import make_sample
 from local.errors import CannotRun
-from local.samples import make_sample
 from local.system import running_system
 
 ROOT = Path(__file__).parents[1]

@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
+from demo.samples import make_sample
 from local.database import Database
 from local.emulator import Emulator
-from local.samples import make_sample
 from local.system import running_database, running_emulator
 
 

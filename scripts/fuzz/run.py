@@ -22,9 +22,9 @@ from anb import commands
 from anb.database import connect
 from anb.lifecycle import Lease, claim, finish
 from anb.timings import Timings
+from demo.samples import make_sample
 from local import applications
 from local.errors import CannotRun
-from local.samples import make_sample
 from local.system import SERVICES, System, running_system
 from scripts.fuzz import raw
 

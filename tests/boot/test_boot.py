@@ -28,8 +28,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from demo.client import Client
 from local import database, emulator, packages, parent_death
-from local.client import Client
 from local.errors import ProgramMissing
 from local.loopback import check_free, status
 from local.packages import Program

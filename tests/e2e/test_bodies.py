@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from anb_web.bodies import SLOWEST_BYTES_PER_SECOND, WINDOW_SECONDS
-from local.samples import make_sample
+from demo.samples import make_sample
 from tests.waiting import until
 
 MEBIBYTE = 1024 * 1024

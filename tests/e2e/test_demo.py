@@ -12,13 +12,14 @@ import pytest
 from PIL import Image
 
 from anb_worker.processing import process
-from local import contact_sheet, demo, inspection
-from local.contact_sheet import Row, draw_contact_sheet, moments
-from local.demo_clips import SAMPLES, Outcome
-from local.inspection import expected_frames, find_problems, read_file
-from local.journey import PLAYERS, Entry, Journey
+from demo import contact_sheet, inspection
+from demo import run as demo
+from demo.clips import SAMPLES, Outcome
+from demo.contact_sheet import Row, draw_contact_sheet, moments
+from demo.inspection import expected_frames, find_problems, read_file
+from demo.journey import PLAYERS, Entry, Journey
+from demo.samples import make_sample
 from local.loopback import ADDRESS
-from local.samples import make_sample
 
 ROOT = Path(__file__).parents[2]
 
@@ -181,7 +182,7 @@ def test_the_exit_status_tells_whether_all_of_it_held(monkeypatch, capsys, tmp_p
 
 def test_the_tables_fit_a_pipe_that_takes_ascii_alone():
     program = (
-        "from local.demo import _console, _table_of_places;"
+        "from demo.run import _console, _table_of_places;"
         "_console().print(_table_of_places('Cali', [dict(position=1, name='Mejía', city='Cali', votes=2)]))"
     )
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
 
+from demo.inspection import HEIGHT, WIDTH, read_file
 from local.emulator import BUCKET
-from local.inspection import HEIGHT, WIDTH, read_file
 from tests.faults.world import World
 from tests.waiting import within
 

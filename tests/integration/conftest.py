@@ -31,8 +31,8 @@ from anb_web.dependencies import Dependencies
 from anb_web.settings import WebSettings
 from anb_web.tokens import issue
 from anb_worker.loop import Worker
+from demo.samples import make_sample
 from local.emulator import Emulator
-from local.samples import make_sample
 from tests.integration.described import Description
 from tests.leases import lease
 from tests.people import NAMES, PASSWORD

@@ -22,7 +22,7 @@ from anb_worker.__main__ import main
 from anb_worker.encoding import Colour
 from anb_worker.failures import Cancelled, Unprocessable
 from anb_worker.processing import BRANDING, _colour, process
-from local.samples import make_sample
+from demo.samples import make_sample
 
 BUMPER_FRAMES = round(encoding.BUMPER_SECONDS * encoding.FRAME_RATE)
 LOGO = (slice(20, 98), slice(1110, 1260))  # rows and columns of the 150x78 watermark

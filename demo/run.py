@@ -15,11 +15,11 @@ from rich.table import Table
 
 from anb.errors import Invalid
 from anb.mp4 import Clip
-from local import demo_clips
-from local.contact_sheet import Row, draw_contact_sheet
+from demo import clips
+from demo.contact_sheet import Row, draw_contact_sheet
+from demo.inspection import expected_frames, find_problems, read_file
+from demo.journey import FILTERED_CITY, Entry, Journey
 from local.errors import CannotRun
-from local.inspection import expected_frames, find_problems, read_file
-from local.journey import FILTERED_CITY, Entry, Journey
 from local.signals import INTERRUPTED
 from local.state import State
 from local.supervisor import Write
@@ -87,10 +87,10 @@ class _Demo:
             path.unlink(missing_ok=True)
 
     @contextmanager
-    def _making_samples(self) -> Iterator[Callable[[demo_clips.Sample], bool]]:
+    def _making_samples(self) -> Iterator[Callable[[clips.Sample], bool]]:
         temporary = self._temporary / "samples"
         temporary.mkdir()
-        with demo_clips.being_made(self._samples, temporary=temporary, log=self._folder / "samples.log") as is_there:
+        with clips.being_made(self._samples, temporary=temporary, log=self._folder / "samples.log") as is_there:
             yield is_there
 
     @contextmanager
@@ -104,7 +104,7 @@ class _Demo:
                 system.kill_all()  # what it has in hand is thrown away anyway
                 raise
 
-    def _travel(self, journey: Journey, is_there: Callable[[demo_clips.Sample], bool]) -> None:
+    def _travel(self, journey: Journey, is_there: Callable[[clips.Sample], bool]) -> None:
         self._step(journey, "sign-up", journey.sign_up)
         if journey.problems:
             return  # nobody could do anything

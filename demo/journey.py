@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from local.client import Client, UnexpectedAnswer
-from local.demo_clips import SAMPLES, Outcome, Sample
+from demo.client import Client, UnexpectedAnswer
+from demo.clips import SAMPLES, Outcome, Sample
 
 PASSWORD = "StrongPass123"  # noqa: S105 - of people who are made up
 FILTERED_CITY = ("bogota", "Bogotá")  # as asked for, and as it is

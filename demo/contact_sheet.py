@@ -8,7 +8,7 @@ from pathlib import Path
 import imageio_ffmpeg
 from PIL import Image, ImageDraw, ImageFont
 
-from local.inspection import BUMPER_SECONDS, HEIGHT, WIDTH
+from demo.inspection import BUMPER_SECONDS, HEIGHT, WIDTH
 
 LOGO = Path(__file__).resolve().parent.parent / "services/worker/anb_worker/branding/logo-large.png"
 

@@ -1,6 +1,6 @@
 """The files that the demo's players send: videos of several shapes, and some that nobody should accept.
 
-Usage: python -m local.demo_clips FOLDER, which makes all of them. A file appears whole or not at all.
+Usage: python -m demo.clips FOLDER, which makes all of them. A file appears whole or not at all.
 """
 
 import os
@@ -17,11 +17,12 @@ from enum import Enum
 from functools import partial
 from pathlib import Path
 
+import click
 import imageio_ffmpeg
 
+from demo.samples import make_sample
 from local import parent_death
 from local.errors import CannotRun
-from local.samples import make_sample
 
 ROOT = Path(__file__).resolve().parent.parent
 AT_ONCE = 2  # the first is sent while the others are made
@@ -142,7 +143,7 @@ def being_made(folder: Path, *, temporary: Path, log: Path) -> Iterator[Callable
     """
     with log.open("wb") as errors:
         maker = subprocess.Popen(
-            parent_death.dying_with_us([sys.executable, "-m", "local.demo_clips", str(folder)]),
+            parent_death.dying_with_us([sys.executable, "-m", "demo.clips", str(folder)]),
             cwd=ROOT,
             env={**os.environ, "TMPDIR": str(temporary)},
             stdin=subprocess.DEVNULL,
@@ -169,14 +170,15 @@ def _make(sample: Sample, folder: Path) -> None:
         shutil.copyfile(Path(draft) / sample.file, folder / f"{sample.file}.new").rename(folder / sample.file)
 
 
-def main() -> None:
-    """Make all samples, in their order; SIGTERM ends the whole session, with every ffmpeg in it."""
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def make_all(folder: Path) -> None:
+    """Make all samples in FOLDER, in their order; SIGTERM ends the whole session, with every ffmpeg in it."""
     signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
-    folder = Path(sys.argv[1])
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for done in [pool.submit(_make, sample, folder) for sample in SAMPLES]:
             done.result()
 
 
 if __name__ == "__main__":
-    main()
+    make_all()
