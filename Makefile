@@ -145,7 +145,7 @@ lock: $(VENV) ## resolve the dependencies again into the hash-locked requirement
 
 .PHONY: clean
 clean: ## remove environments, build results and the state of local runs
-	rm -rf .venv .venv-emulator node_modules .local build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-emulator node_modules .local build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 
 .PHONY: setup
 setup: $(VENV) $(EMULATOR)
