@@ -20,6 +20,7 @@ from uuid import UUID, uuid4
 
 import boto3
 import click
+from botocore.credentials import Credentials
 from sqlalchemy import Engine, insert, select
 
 from anb import lifecycle
@@ -145,7 +146,7 @@ def _running_product() -> Iterator[Product]:
                 system=system,
                 worker=worker,
                 engine=engine,
-                storage=S3Storage(session.client("s3", endpoint_url=endpoint), BUCKET),
+                storage=S3Storage(session.client("s3", endpoint_url=endpoint), BUCKET, Credentials(KEY, KEY)),
                 jobs=SqsJobs(session.client("sqs", endpoint_url=endpoint), system.emulator.queue_url),
             )
         finally:

@@ -66,7 +66,7 @@ class Dependencies:
     @cached_property
     def storage(self) -> Storage:
         """The object store as the services see it."""
-        return S3Storage(self.s3, self.bucket)
+        return S3Storage(self.s3, self.bucket, aws.credentials())
 
     @cached_property
     def sqs(self) -> "SQSClient":

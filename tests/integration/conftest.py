@@ -19,6 +19,7 @@ from sqlalchemy import Engine, Row, insert, select, text, update
 from werkzeug.test import TestResponse
 
 from anb import accounts, videos
+from anb.aws import credentials
 from anb.database import connect
 from anb.jobs import Job, SqsJobs
 from anb.lifecycle import finish
@@ -76,7 +77,7 @@ def aws(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
 @pytest.fixture
 def storage(aws: Emulator) -> Iterator[S3Storage]:
     client = boto3.client("s3", config=Config(signature_version="s3v4"))
-    yield S3Storage(client, aws.environment["ANB_MEDIA_BUCKET"])
+    yield S3Storage(client, aws.environment["ANB_MEDIA_BUCKET"], credentials())
     client.close()
 
 

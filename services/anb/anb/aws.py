@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import NoCredentialsError
 
 if TYPE_CHECKING:
+    from botocore.credentials import Credentials
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
@@ -14,6 +16,14 @@ CONNECT_SECONDS, READ_SECONDS = 3, 20
 POOLED_CONNECTIONS = 32  # as many requests of a web process may talk to the store at once
 # botocore's own name tells its version and the machine's, and takes a tenth of each call to put together
 _USER_AGENT = "anb-rising-stars"
+
+
+def credentials() -> "Credentials":
+    """Return what the clients sign with too; NoCredentialsError when there is nothing."""
+    found = boto3.Session().get_credentials()
+    if found is None:
+        raise NoCredentialsError
+    return found
 
 
 def s3_client() -> "S3Client":

@@ -25,9 +25,6 @@ def configure(*, service: str) -> None:
 
     An exception may be a value in `extra`.
     """
-    # What no line shows is not looked up: https://docs.python.org/3/howto/logging.html#optimization
-    logging._srcfile = None  # noqa: SLF001 as that page says
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.basicConfig(level=logging.INFO, handlers=[handler(service=service, stream=sys.stdout)], force=True)
     logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells at each start where it found credentials
 

@@ -36,7 +36,7 @@ class Dependencies:
         """Make them; nothing is contacted before it is needed."""
         return cls(
             engine=connect(settings.database_url, pool_size=POOL_SIZE, idle_seconds=timings.database_idle_seconds),
-            storage=S3Storage(aws.s3_client(), settings.media_bucket),
+            storage=S3Storage(aws.s3_client(), settings.media_bucket, aws.credentials()),
             jobs=SqsJobs(aws.sending_sqs_client(), settings.queue_url),
             upload_limits=settings.upload_limits,
             timings=timings,

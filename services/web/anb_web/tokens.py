@@ -1,16 +1,12 @@
 """Who is calling: access tokens and what their absence answers."""
 
 import hashlib
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
-from threading import Lock
 from typing import ParamSpec, TypeVar
 
-from cachetools import LRUCache
-from flask import Flask, current_app, g, request
+from flask import Flask, g, request
 from flask_jwt_extended import JWTManager, create_access_token, decode_token
 from jwt.exceptions import InvalidTokenError
 
@@ -21,7 +17,6 @@ LIFETIME_SECONDS = 3600
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
 ISSUER = AUDIENCE = "anb-rising-stars"
-_EXTENSION = "anb-tokens"
 
 
 def signed_in(view: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
@@ -29,61 +24,21 @@ def signed_in(view: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
 
     @wraps(view)
     def checked(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
-        g.user_id = _bearer().user_id
+        g.user_id = _user_id()
         return view(*args, **kwargs)
 
     return checked
 
 
-@dataclass(frozen=True)
-class Bearer:
-    """Whom a token names, and until when."""
-
-    user_id: int
-    expires_at: float
-
-
-class Accepted:
-    """The tokens that were accepted lately.
-
-    Checking one again takes as long as the database takes for the whole request. Nothing takes an accepted token
-    back before it expires, so the first check holds until then.
-    """
-
-    _AT_MOST = 4096  # some 4 MB; who is forgotten is checked again
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        """`clock` tells the seconds since 1970."""
-        self._clock = clock
-        self._bearers = LRUCache[str, Bearer](self._AT_MOST)
-        self._lock = Lock()
-
-    def find(self, token: str) -> Bearer | None:
-        """Return the bearer, unless the token is unknown or has expired."""
-        with self._lock:
-            bearer = self._bearers.get(token)
-        return bearer if bearer is not None and self._clock() < bearer.expires_at else None
-
-    def add(self, token: str, bearer: Bearer) -> None:
-        """Remember the bearer."""
-        with self._lock:
-            self._bearers[token] = bearer
-
-
-def _bearer() -> Bearer:
+def _user_id() -> int:
     # Werkzeug reads the scheme in any case, as RFC 9110 has it in section 11.1; flask-jwt-extended only as `Bearer`
     sent = request.authorization
     if sent is None or sent.type != "bearer" or not sent.token:
         raise Unauthenticated("Falta el token de acceso.")
-    accepted: Accepted = current_app.extensions[_EXTENSION]
-    bearer = accepted.find(sent.token)
-    if bearer is None:
-        claims = decode_token(sent.token)  # its refusals are answered by the loaders below
-        if claims["type"] != "access":
-            raise InvalidTokenError("not an access token")
-        bearer = Bearer(user_id=int(claims["sub"]), expires_at=claims.get("exp", 0))
-        accepted.add(sent.token, bearer)
-    return bearer
+    claims = decode_token(sent.token)  # its refusals are answered by the loaders below
+    if claims["type"] != "access":
+        raise InvalidTokenError("not an access token")
+    return int(claims["sub"])
 
 
 def install(app: Flask, *, secret: str, previous_secret: str = "") -> None:
@@ -103,7 +58,6 @@ def install(app: Flask, *, secret: str, previous_secret: str = "") -> None:
         JWT_DECODE_AUDIENCE=AUDIENCE,
         JWT_DECODE_LEEWAY=10,
     )
-    app.extensions[_EXTENSION] = Accepted(time.time)
     manager = JWTManager(app)
     manager.additional_headers_loader(lambda _: {"kid": _key_id(secret)})
     manager.decode_key_loader(lambda header, _: keys.get(str(header.get("kid"))) or _unknown_key())

@@ -82,7 +82,7 @@ def _compose(
     return Worker(
         engine=engine,
         heartbeat_engine=connected(pool_size=HEARTBEAT_CONNECTIONS),
-        storage=S3Storage(aws.s3_client(), settings.media_bucket),
+        storage=S3Storage(aws.s3_client(), settings.media_bucket, aws.credentials()),
         jobs=SqsJobs(aws.polling_sqs_client(), settings.queue_url),
         scratch=Path(settings.scratch_dir),
         owner=f"{socket.gethostname()}:{os.getpid()}",
