@@ -16,7 +16,7 @@ from anb.mp4 import Clip, read_clip
 
 WIDTH, HEIGHT = 1280, 720
 FRAMES_PER_SECOND = 30
-LONGEST_BODY_SECONDS, LONGEST_SECONDS = 30, 35
+MAX_BODY_SECONDS, MAX_SECONDS = 30, 35
 BUMPER_SECONDS = 2.5  # each of the two
 
 
@@ -39,7 +39,7 @@ def read_file(path: Path) -> Clip:
 
 def expected_frames(source: Clip) -> int:
     """How many frames a source has once it is cut and between its bumpers."""
-    seconds = min(source.duration_seconds, LONGEST_BODY_SECONDS) + 2 * BUMPER_SECONDS
+    seconds = min(source.duration_seconds, MAX_BODY_SECONDS) + 2 * BUMPER_SECONDS
     return round(seconds * FRAMES_PER_SECOND)
 
 
@@ -62,8 +62,8 @@ def _index_problems(clip: Clip, *, frames: int) -> list[str]:
         found.append(f"it has {clip.tracks} tracks where only the picture should be")
     if not clip.index_first:
         found.append("its index comes after the pictures, so that it plays only once all of it has arrived")
-    if clip.duration_seconds > LONGEST_SECONDS:
-        found.append(f"it lasts {clip.duration_seconds:.3f} s, more than {LONGEST_SECONDS}")
+    if clip.duration_seconds > MAX_SECONDS:
+        found.append(f"it lasts {clip.duration_seconds:.3f} s, more than {MAX_SECONDS}")
     if clip.frames != frames:
         found.append(f"it has {clip.frames} frames and not {frames}")
     return found

@@ -13,7 +13,7 @@ from typing import Self
 import click
 
 from anb import commands
-from anb.jobs import LARGEST_BATCH, Job
+from anb.jobs import MAX_BATCH, Job
 from ops.dependencies import Dependencies
 from ops.queues import dead_letters_url
 from ops.table import table, text
@@ -21,7 +21,7 @@ from ops.table import table, text
 LIMIT = 1000
 _WAIT_SECONDS = 1  # a long poll asks all of a queue's servers, a short one only some
 _HIDDEN_SECONDS = 300
-_LONGEST_BODY = 200
+_MAX_BODY_LENGTH = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,7 @@ class DeadLetters:
     def __enter__(self) -> Self:
         while len(self._held) < self._limit:
             before = len(self._held)
-            self._receive(at_most=min(LARGEST_BATCH, self._limit - before))
+            self._receive(at_most=min(MAX_BATCH, self._limit - before))
             if len(self._held) == before:
                 break
         return self
@@ -154,7 +154,7 @@ class DeadLetters:
 
 def _short(body: str) -> str:
     line = text(body)
-    return line if len(line) <= _LONGEST_BODY else f"{line[:_LONGEST_BODY]}…"
+    return line if len(line) <= _MAX_BODY_LENGTH else f"{line[:_MAX_BODY_LENGTH]}…"
 
 
 def _report(letter: DeadLetter) -> dict[str, object]:

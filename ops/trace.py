@@ -22,9 +22,9 @@ from ops.dependencies import CommandFailed, Dependencies
 from ops.queues import counts, dead_letters_url
 from ops.table import size, table, text
 
-MOST_VIDEOS = 10  # of one request id, which clients may choose and repeat; a filter has at most 1,024 characters
+MAX_VIDEOS = 10  # of one request id, which clients may choose and repeat; a filter has at most 1,024 characters
 _BY_ID = select(Video).where(Video.id == bindparam("video_id"))
-_BY_REQUEST = select(Video).where(Video.request_id == bindparam("request_id")).limit(MOST_VIDEOS)
+_BY_REQUEST = select(Video).where(Video.request_id == bindparam("request_id")).limit(MAX_VIDEOS)
 _FIELDS = ("time", "service", "level", "event", "logger", "video_id", "request_id", "taskName")
 
 

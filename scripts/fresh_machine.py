@@ -33,9 +33,9 @@ INCLUDED = ("ca-certificates", "git", "make", "python3", "python3-venv")
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 USER = "ana"
 FOLDER = f"/home/{USER}/anb"
-LONGEST_START_SECONDS = 180
-LONGEST_STOP_SECONDS = 10
-LONGEST_TESTS_SECONDS = 30 * 60
+MAX_START_SECONDS = 180
+MAX_STOP_SECONDS = 10
+MAX_TESTS_SECONDS = 30 * 60
 
 SETTINGS = re.compile(
     r"(PIP|UV|NPM_CONFIG)_\w+|\w+_proxy|SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE|NODE_EXTRA_CA_CERTS",
@@ -96,7 +96,7 @@ def try_release(release: str) -> None:
         )
         begun = time.monotonic()
         with machine.started("make", "test") as test:
-            ended = test.wait(LONGEST_TESTS_SECONDS)
+            ended = test.wait(MAX_TESTS_SECONDS)
         if ended != 0:
             raise Failed(f"Debian {release}: make test ended with exit status {ended}")
         print(f"fresh: Debian {release}: make test passed, after {time.monotonic() - begun:.0f} s", flush=True)
@@ -134,15 +134,15 @@ def run_until_ready(machine: Machine) -> None:
     """Have `make run` answer, and stop it as Ctrl-C does."""
     port = free_port()
     with machine.started("make", "run", PORT=str(port)) as run:
-        deadline = time.monotonic() + LONGEST_START_SECONDS
+        deadline = time.monotonic() + MAX_START_SECONDS
         while status(port, "/readyz") != HTTPStatus.OK:
             if run.poll() is not None:
                 raise Failed(f"make run ended by itself, with exit status {run.returncode}")
             if time.monotonic() > deadline:
-                raise Failed(f"make run was not ready within {LONGEST_START_SECONDS} s")
+                raise Failed(f"make run was not ready within {MAX_START_SECONDS} s")
             time.sleep(0.2)
         os.killpg(run.pid, signal.SIGINT)
-        run.wait(LONGEST_STOP_SECONDS)
+        run.wait(MAX_STOP_SECONDS)
 
 
 def free_port() -> int:

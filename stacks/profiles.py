@@ -12,7 +12,7 @@ LAB_REGIONS = ("us-east-1", "us-west-2")
 LAB_SIZES = ("nano", "micro", "small", "medium", "large")
 LAB_DATABASE_SIZES = ("nano", "micro", "small", "medium")
 LAB_LARGEST_VOLUME_GIB = 100
-LARGEST_FLEET = 3  # "hasta 3 servidores web, hasta 3 servidores workers"; the database's connections count on it
+MAX_FLEET = 3  # "hasta 3 servidores web, hasta 3 servidores workers"; the database's connections count on it
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, without the dots that break TLS
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _BUCKET_ALLOWED = "3 to 63 lower-case letters, digits and hyphens"
@@ -195,7 +195,7 @@ _ORIGIN = r"https?://[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?"
 _FLAG = re.compile("true|false")
 _MAIL = re.compile(r"(?=.{6,254}$)[^@\s,;]+@[^@\s,;]+\.[^@\s,;.]+")
 _SIZE = re.compile("1-[1-3]|2-[23]|3-3")
-_SIZE_ALLOWED = f"the least and the most instances, such as 1-3, both from 1 to {LARGEST_FLEET}"
+_SIZE_ALLOWED = f"the least and the most instances, such as 1-3, both from 1 to {MAX_FLEET}"
 
 OVERRIDES: dict[str, Override] = {
     "region": Override(

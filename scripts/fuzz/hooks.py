@@ -13,8 +13,8 @@ from anb import texts
 
 # A real cursor, of a video that nobody has
 CURSOR = "MjAyNS0wMy0xMFQxNDozNTowMHw3YjBmNGMzZS05ZDU1LTRhNGUtOGYwZS0yZjZhMWM5YjdkMTA="
-MOST_PLACES = 100
-DEEPEST_VIDEO, DEEPEST_PLACE = 10_000, 1_000_000
+MAX_PLACES = 100
+MAX_VIDEO_OFFSET, MAX_PLACE_OFFSET = 10_000, 1_000_000
 SAMPLE = Path(os.environ["FUZZ_SAMPLE"]).read_bytes()
 
 _taken: set[str] = set()
@@ -46,11 +46,11 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
             if "cursor" in query:
                 query["cursor"] = CURSOR
             _page_in_one_way(query)
-            _stay_above(DEEPEST_VIDEO, query)
+            _stay_above(MAX_VIDEO_OFFSET, query)
             case.query = query
         case "/api/public/rankings":
             _page_in_one_way(query)
-            _stay_above(DEEPEST_PLACE, query)
+            _stay_above(MAX_PLACE_OFFSET, query)
             case.query = query
 
 
@@ -85,7 +85,7 @@ def _page_in_one_way(query: dict[str, Any]) -> None:
         others = {"page", "limit", "page_size", "size", "offset"}
         if "to" in query:
             first = min(int(query.get("from", 1)), int(query["to"]))
-            query["from"] = max(first, int(query["to"]) - MOST_PLACES + 1)
+            query["from"] = max(first, int(query["to"]) - MAX_PLACES + 1)
     else:
         others = set([name for name in ("limit", "page_size", "size") if name in query][1:])
         ways = [name for name in ("cursor", "page", "offset") if name in query]

@@ -11,8 +11,8 @@ LEASE = cdk.Duration.seconds(120)
 # Above the attempts of a video, so that a row decides before the queue does
 MAX_RECEIVES = 6
 # SQS's longest: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
-LONGEST_POLL = cdk.Duration.seconds(20)
-LONGEST_RETENTION = cdk.Duration.days(14)
+MAX_POLL = cdk.Duration.seconds(20)
+MAX_RETENTION = cdk.Duration.days(14)
 
 
 class JobQueue(Construct):
@@ -28,7 +28,7 @@ class JobQueue(Construct):
         self.dead_letters = sqs.Queue(
             self,
             "DeadLetters",
-            retention_period=LONGEST_RETENTION,
+            retention_period=MAX_RETENTION,
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             redrive_allow_policy=sqs.RedriveAllowPolicy(
@@ -41,7 +41,7 @@ class JobQueue(Construct):
             "Queue",
             queue_name=names.JOB_QUEUE,
             visibility_timeout=LEASE,
-            receive_message_wait_time=LONGEST_POLL,
+            receive_message_wait_time=MAX_POLL,
             retention_period=cdk.Duration.days(4),
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,

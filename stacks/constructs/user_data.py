@@ -8,7 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 
 # EC2's limit on the text before it is encoded: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html
-LARGEST_BYTES = 16 * 1024
+MAX_BYTES = 16 * 1024
 
 _PLACEHOLDER = re.compile(r"@([A-Z][A-Z0-9_]*)@")
 # Words, or none, to the shell; where there may be none the script quotes them

@@ -7,8 +7,8 @@ from typing import Any
 from stacks.profiles import LAB_DATABASE_SIZES, LAB_LARGEST_VOLUME_GIB, LAB_REGIONS, LAB_SIZES
 from stacks.rules.assembly import Assembly, Resource, Rule
 
-MOST_INSTANCES = 9  # running at once in a region; the rest is terminated
-MOST_VCPUS = 32
+MAX_INSTANCES = 9  # running at once in a region; the rest is terminated
+MAX_VCPUS = 32
 CLOSING_LAUNCH = 20  # whoever tries to start so many at once loses the account
 VCPUS = 2  # of every type from nano to large
 VOLUME_TYPES = ("gp2", "gp3", "sc1", "standard")
@@ -80,11 +80,11 @@ def instances(assembly: Assembly) -> Found:
     surging = most + sum(_surge(assembly, group) for group in groups)
     replaced = most + max((_most(group) for group in groups), default=0)
     for group in groups:
-        if max(surging, replaced) > MOST_INSTANCES:
-            sentence = f"a lab runs {MOST_INSTANCES} instances in a region, surges counted, not"
+        if max(surging, replaced) > MAX_INSTANCES:
+            sentence = f"a lab runs {MAX_INSTANCES} instances in a region, surges counted, not"
             yield group, f"{sentence} {max(surging, replaced)}: this group has up to {_most(group)}"
-        if max(surging, replaced) * VCPUS > MOST_VCPUS:
-            yield group, f"a lab runs {MOST_VCPUS} vCPUs, not {max(surging, replaced) * VCPUS}"
+        if max(surging, replaced) * VCPUS > MAX_VCPUS:
+            yield group, f"a lab runs {MAX_VCPUS} vCPUs, not {max(surging, replaced) * VCPUS}"
 
 
 def launches(assembly: Assembly) -> Found:

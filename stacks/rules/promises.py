@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from stacks.constructs.job_queue import LEASE, LONGEST_RETENTION, MAX_RECEIVES
-from stacks.constructs.user_data import LARGEST_BYTES
-from stacks.profiles import LARGEST_FLEET
+from stacks.constructs.job_queue import LEASE, MAX_RECEIVES, MAX_RETENTION
+from stacks.constructs.user_data import MAX_BYTES
+from stacks.profiles import MAX_FLEET
 from stacks.rules.assembly import Assembly, Resource, Rule
 from stacks.web import HEALTH_PATH
 
@@ -20,7 +20,7 @@ WEB_PORTS = (80, 443)
 ANYWHERE = ("0.0.0.0/0", "::/0")
 VISIBLE, IN_FLIGHT = "ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"
 # A log group's name has up to 512 characters, an ARN as many; the rest is shorter
-LONGEST_NAME = 512
+MAX_NAME_BYTES = 512
 
 Found = Iterator[tuple[Resource | str, str]]
 
@@ -33,7 +33,7 @@ def dead_letters(assembly: Assembly) -> Found:
     targets = [_dead_letters_of(assembly, queue) for queue in queues]
     for queue, target in zip(queues, targets, strict=True):
         if queue in targets:
-            if queue.properties.get("MessageRetentionPeriod") != LONGEST_RETENTION.to_seconds():
+            if queue.properties.get("MessageRetentionPeriod") != MAX_RETENTION.to_seconds():
                 yield queue, "dead letters are kept for 14 days"
         elif target is None:
             yield queue, "a message that nobody can work on needs a dead-letter queue to go to"
@@ -103,15 +103,15 @@ def metadata(assembly: Assembly) -> Found:
 def user_data(assembly: Assembly) -> Found:
     for template in assembly.resources(TEMPLATE):
         bytes_ = longest_bytes(template.properties["LaunchTemplateData"].get("UserData", ""))
-        if bytes_ > LARGEST_BYTES:
-            yield template, f"user data has at most {LARGEST_BYTES} bytes, not {bytes_}"
+        if bytes_ > MAX_BYTES:
+            yield template, f"user data has at most {MAX_BYTES} bytes, not {bytes_}"
 
 
 def fleet_sizes(assembly: Assembly) -> Found:
     for group in assembly.resources(GROUP):
         least, most = int(group.properties["MinSize"]), int(group.properties["MaxSize"])
-        if not 1 <= least <= most <= LARGEST_FLEET:
-            yield group, f"a fleet has 1 to {LARGEST_FLEET} instances, not {least} to {most}"
+        if not 1 <= least <= most <= MAX_FLEET:
+            yield group, f"a fleet has 1 to {MAX_FLEET} instances, not {least} to {most}"
         if "DesiredCapacity" in group.properties:
             yield group, "a deployment leaves a fleet's size alone: scaling decides it"
 
@@ -193,8 +193,8 @@ def longest_bytes(value: Any) -> int:
             glue, parts = value["Fn::Join"]
             return sum(longest_bytes(part) for part in parts) + len(glue) * (len(parts) - 1)
         if "Fn::Sub" in value:
-            return len(value["Fn::Sub"]) + LONGEST_NAME
-    return LONGEST_NAME
+            return len(value["Fn::Sub"]) + MAX_NAME_BYTES
+    return MAX_NAME_BYTES
 
 
 PROMISES = (

@@ -128,7 +128,7 @@ def test_what_a_source_becomes_is_counted_in_frames(source):
 
     assert expected_frames(clip) == 180
     assert expected_frames(replace(clip, duration_seconds=45)) == 1050
-    assert inspection.LONGEST_SECONDS * inspection.FRAMES_PER_SECOND == 1050
+    assert inspection.MAX_SECONDS * inspection.FRAMES_PER_SECOND == 1050
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.faults.oracle import History
 from tests.faults.world import World
 from tests.people import PASSWORD, registration
 
-LONGEST_WAIT_SECONDS = 1.0  # a Retry-After is obeyed, but not for longer than this: the runs would last
+MAX_WAIT_SECONDS = 1.0  # a Retry-After is obeyed, but not for longer than this: the runs would last
 PATIENCE_SECONDS = 120  # how long a client tries
 
 
@@ -119,14 +119,14 @@ class Clients:
                 answer = requests.request(method, f"{self.world.url}{path}", timeout=90, **content)
             except requests.RequestException:
                 self.history.answered(0, retry_after=False)
-                time.sleep(LONGEST_WAIT_SECONDS)  # a client's patience, where nobody states another
+                time.sleep(MAX_WAIT_SECONDS)  # a client's patience, where nobody states another
                 continue
             self.history.answered(answer.status_code, retry_after="Retry-After" in answer.headers)
             if answer.status_code in final:
                 return answer
             if answer.status_code not in {429, 503}:
                 raise GaveUp(f"{method} {path} answered {answer.status_code}: {answer.text[:300]}")
-            time.sleep(min(LONGEST_WAIT_SECONDS, float(answer.headers.get("Retry-After", 0))))  # as it is told
+            time.sleep(min(MAX_WAIT_SECONDS, float(answer.headers.get("Retry-After", 0))))  # as it is told
         raise GaveUp(f"{method} {path} was not answered within {PATIENCE_SECONDS} s")
 
 

@@ -235,8 +235,8 @@ def make_worker(engine: Engine, storage: S3Storage, jobs: SqsJobs, tmp_path: Pat
 @pytest.fixture
 def any_clip_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short and small clips keep what is said of the loop fast."""
-    monkeypatch.setattr(videos, "SHORTEST_SECONDS", 0)
-    monkeypatch.setattr(videos, "SMALLEST_SIDE_PIXELS", 1)
+    monkeypatch.setattr(videos, "MIN_SECONDS", 0)
+    monkeypatch.setattr(videos, "MIN_SIDE_PIXELS", 1)
 
 
 @pytest.fixture

@@ -743,7 +743,7 @@ class TestUploadLimits:
 
     def test_the_limits_are_wide_enough_for_a_season(self):
         assert UploadLimits().uploads_an_hour >= 60
-        assert UploadLimits().waiting_bytes >= UploadLimits().open_reservations * videos.LARGEST_BYTES
+        assert UploadLimits().waiting_bytes >= UploadLimits().open_reservations * videos.MAX_BYTES
 
 
 class TestOwnVideos:

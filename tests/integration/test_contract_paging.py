@@ -91,7 +91,7 @@ def test_the_link_leads_to_the_next_page_in_the_same_way(get, published, path, b
 
 
 def test_beyond_the_deepest_offset_the_link_goes_on_by_cursor(get, published, monkeypatch):
-    monkeypatch.setattr("anb_web.public.DEEPEST_VIDEO", 2)
+    monkeypatch.setattr("anb_web.public.MAX_VIDEO_OFFSET", 2)
 
     response = get(f"{PUBLIC}?limit=2&offset=1")
 

@@ -7,7 +7,7 @@ import pytest
 
 from anb.timings import Timings
 from stacks import names
-from stacks.constructs.user_data import LARGEST_BYTES
+from stacks.constructs.user_data import MAX_BYTES
 from stacks.rules.promises import longest_bytes
 
 FLEETS = ["AnbWeb", "AnbWorker"]
@@ -155,7 +155,7 @@ def test_user_data_is_short_and_complete(synthesis, stack):
 
     assert not re.search("@[A-Z]", written)
     assert len(written.encode()) < 2048
-    assert longest_bytes(script) < LARGEST_BYTES
+    assert longest_bytes(script) < MAX_BYTES
 
 
 @pytest.mark.parametrize("stack", FLEETS)

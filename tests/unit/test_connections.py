@@ -9,7 +9,7 @@ import ops.dependencies
 from anb_web import gunicorn_conf
 from anb_web.dependencies import POOL_SIZE as WEB_POOL_SIZE
 from anb_worker.service import HEARTBEAT_CONNECTIONS, LOOP_CONNECTIONS
-from stacks.profiles import ACADEMY, LARGEST_FLEET, PRODUCTION
+from stacks.profiles import ACADEMY, MAX_FLEET, PRODUCTION
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 # memory is what RDS leaves of it: between 60 and 66 have been seen.
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html#RDS_Limits.MaxConnections
 SMALLEST_DATABASE = 60
-LARGEST_SHARE = 0.9  # the rest is for RDS itself and for a person who looks at it
+MAX_SHARE = 0.9  # the rest is for RDS itself and for a person who looks at it
 
 # While one instance is replaced its successor is there already. Workers that have to finish a job before their
 # instance ends are no longer counted by their group, which can grow again meanwhile: from one to three.
@@ -34,13 +34,13 @@ def worker_processes():
 
 @pytest.mark.parametrize("profile", [ACADEMY, PRODUCTION], ids=lambda profile: profile.name)
 def test_the_largest_fleet_takes_at_most_nine_tenths_of_the_smallest_databases_connections(profile):
-    assert profile.web.at_most <= LARGEST_FLEET
-    assert profile.workers.at_most <= LARGEST_FLEET
-    web = (LARGEST_FLEET + WEB_SURGE) * gunicorn_conf.workers * WEB_POOL_SIZE
-    workers = (LARGEST_FLEET + WORKER_SURGE) * worker_processes() * (LOOP_CONNECTIONS + HEARTBEAT_CONNECTIONS)
+    assert profile.web.at_most <= MAX_FLEET
+    assert profile.workers.at_most <= MAX_FLEET
+    web = (MAX_FLEET + WEB_SURGE) * gunicorn_conf.workers * WEB_POOL_SIZE
+    workers = (MAX_FLEET + WORKER_SURGE) * worker_processes() * (LOOP_CONNECTIONS + HEARTBEAT_CONNECTIONS)
     operators = OPERATORS * ops.dependencies.POOL_SIZE
 
     total = web + workers + MIGRATIONS + operators
 
     said = f"web {web} + workers {workers} + migrations {MIGRATIONS} + operators {operators} = {total}"
-    assert total <= LARGEST_SHARE * SMALLEST_DATABASE, said
+    assert total <= MAX_SHARE * SMALLEST_DATABASE, said

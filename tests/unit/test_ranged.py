@@ -10,10 +10,10 @@ from anb import videos
 from anb.errors import Invalid, Unavailable
 from anb.mp4 import read_clip
 from anb.ranged import (
-    LARGEST_BLOCK_BYTES,
     LOOK,
+    MAX_BLOCK_BYTES,
+    MIN_READ_AHEAD_BYTES,
     NEAR_BYTES,
-    SMALLEST_READ_AHEAD_BYTES,
     Budget,
     RangedFile,
     TooManyPieces,
@@ -104,7 +104,7 @@ def test_an_index_behind_100_mb_of_media_costs_three_requests_and_little_more_th
 
     assert clip.frames == 60
     assert store.requests <= 3
-    assert store.fetched_bytes < len(index) + 3 * SMALLEST_READ_AHEAD_BYTES
+    assert store.fetched_bytes < len(index) + 3 * MIN_READ_AHEAD_BYTES
 
 
 def test_an_index_before_the_media_costs_one_request():
@@ -155,7 +155,7 @@ def test_the_largest_block_is_all_that_is_held():
     while file.read(16 * MIB):
         pass
 
-    assert max(count for _, count in store.ranges) == LARGEST_BLOCK_BYTES
+    assert max(count for _, count in store.ranges) == MAX_BLOCK_BYTES
 
 
 # --- the budget -------------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ JUMPS = st.one_of(st.integers(0, 3 * NEAR_BYTES), st.integers(0, 10_000))
 
 @given(st.lists(st.tuples(JUMPS, st.sampled_from([16, 1024, 70_000, 2 * MIB])), min_size=1))
 @example([(0, 16)])
-@example([(NEAR_BYTES + SMALLEST_READ_AHEAD_BYTES + 16, 16)])
+@example([(NEAR_BYTES + MIN_READ_AHEAD_BYTES + 16, 16)])
 @example([(2 * NEAR_BYTES, 16)] + [(NEAR_BYTES, 16)] * 5)
 @settings(deadline=None, max_examples=50)
 def test_however_somebody_reads_forward_a_look_ends_within_its_budget(steps):
@@ -181,7 +181,7 @@ def test_however_somebody_reads_forward_a_look_ends_within_its_budget(steps):
     assert store.fetched_bytes <= size_bytes
 
 
-@pytest.mark.parametrize("changes", [{"max_requests": 3}, {"max_bytes": 3 * SMALLEST_READ_AHEAD_BYTES + 100}])
+@pytest.mark.parametrize("changes", [{"max_requests": 3}, {"max_bytes": 3 * MIN_READ_AHEAD_BYTES + 100}])
 def test_who_jumps_about_is_told_when_the_budget_is_spent(changes):
     store = Store()
     file = RangedFile(store.fetch, size_bytes=100 * MIB, budget=budget(**changes))

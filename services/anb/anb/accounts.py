@@ -20,10 +20,10 @@ _EMAIL = re.compile(
     r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
     r"(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
 )
-_LONGEST = {"first_name": 100, "last_name": 100, "email": 254, "city": 100, "country": 100}
+_MAX_LENGTHS = {"first_name": 100, "last_name": 100, "email": 254, "city": 100, "country": 100}
 _SIGN_UP = insert(User)
 _BY_EMAIL = select(User.id, User.password_hash).where(User.email == bindparam("email"))
-_SHORTEST_PASSWORD, _LONGEST_PASSWORD = 8, 128
+_MIN_PASSWORD_LENGTH, _MAX_PASSWORD_LENGTH = 8, 128
 
 # OWASP's Password Storage Cheat Sheet calls this as strong as 19 MiB twice, which takes a quarter more CPU: its
 # memory does not fit the processor's cache
@@ -50,7 +50,7 @@ class Registration:
     def from_fields(cls, sent: Mapping[str, Any]) -> Self:
         """Check what was sent; Invalid names every field that is wrong. Unknown fields are ignored."""
         values, wrong = {}, {}
-        for name, longest in _LONGEST.items():
+        for name, longest in _MAX_LENGTHS.items():
             read = texts.title if name == "email" else texts.name
             try:
                 values[name] = read(sent.get(name), longest=longest)
@@ -75,7 +75,7 @@ def hash_password(password: str) -> str:
 
 def sign_up(connection: Connection, *, registration: Registration, password_hash: str) -> int:
     """Create the account and return its id; Conflict when the e-mail has one already, which the database decides."""
-    account = {name: getattr(registration, name) for name in _LONGEST}
+    account = {name: getattr(registration, name) for name in _MAX_LENGTHS}
     try:
         created = connection.execute(_SIGN_UP, {**account, "password_hash": password_hash})
     except DuplicateKey:
@@ -91,7 +91,7 @@ def authenticate(engine: Engine, *, email: object, password: object, client_addr
     password wrong, TooManyRequests after many failures, and Overloaded when too many passwords wait to be checked.
     """
     wrong = Unauthenticated("Correo electrónico o contraseña incorrectos.")
-    if not isinstance(email, str) or not isinstance(password, str) or len(password) > _LONGEST_PASSWORD:
+    if not isinstance(email, str) or not isinstance(password, str) or len(password) > _MAX_PASSWORD_LENGTH:
         raise wrong
     email = email.strip().lower()
     with engine.begin() as connection:
@@ -122,8 +122,8 @@ def _password_problems(password1: object, password2: object) -> dict[str, str]:
     wrong = {}
     if not isinstance(password1, str) or not password1:
         wrong["password1"] = "Este campo es obligatorio."
-    elif not _SHORTEST_PASSWORD <= len(password1) <= _LONGEST_PASSWORD:
-        wrong["password1"] = f"Debe tener entre {_SHORTEST_PASSWORD} y {_LONGEST_PASSWORD} caracteres."
+    elif not _MIN_PASSWORD_LENGTH <= len(password1) <= _MAX_PASSWORD_LENGTH:
+        wrong["password1"] = f"Debe tener entre {_MIN_PASSWORD_LENGTH} y {_MAX_PASSWORD_LENGTH} caracteres."
     elif texts.holds_refused_characters(password1):
         wrong["password1"] = "Contiene caracteres no permitidos."
     if password2 is None or password2 == "":

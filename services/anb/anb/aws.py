@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
-LONGEST_POLL_SECONDS = 20  # SQS's own limit
+MAX_POLL_SECONDS = 20  # SQS's own limit
 CONNECT_SECONDS, READ_SECONDS = 3, 20
 POOLED_CONNECTIONS = 32  # as many requests of a web process may talk to the store at once
 # botocore's own name tells its version and the machine's, and takes a tenth of each call to put together
@@ -64,7 +64,7 @@ def polling_sqs_client() -> "SQSClient":
         config=Config(
             user_agent=_USER_AGENT,
             connect_timeout=CONNECT_SECONDS,
-            read_timeout=LONGEST_POLL_SECONDS + 10,
+            read_timeout=MAX_POLL_SECONDS + 10,
             retries={"mode": "standard", "total_max_attempts": 3},
         ),
     )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Attempts that a message gets before SQS moves it to the dead-letter queue; above the attempts of a video
 MAX_RECEIVES = 6
-LARGEST_BATCH = 10  # messages in one SendMessageBatch, an SQS quota
+MAX_BATCH = 10  # messages in one SendMessageBatch, an SQS quota
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine
 
 from anb import throttle, voting
-from anb.jobs import LARGEST_BATCH, Jobs
+from anb.jobs import MAX_BATCH, Jobs
 from anb.relay import relay
 from anb.timings import Timings
 
@@ -51,7 +51,7 @@ def relay_task(jobs: Jobs, timings: Timings) -> PeriodicTask:
     return PeriodicTask(
         name="relay",
         interval_seconds=timings.relay_interval_seconds,
-        full_batch=LARGEST_BATCH,
+        full_batch=MAX_BATCH,
         work=lambda connection: relay(connection, jobs, timings=timings),
     )
 

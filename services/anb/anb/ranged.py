@@ -11,8 +11,8 @@ from anb.errors import Invalid, Unavailable
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-SMALLEST_READ_AHEAD_BYTES: Final = 64 * 1024
-LARGEST_BLOCK_BYTES: Final = 4 * 1024 * 1024
+MIN_READ_AHEAD_BYTES: Final = 64 * 1024
+MAX_BLOCK_BYTES: Final = 4 * 1024 * 1024
 # A jump this short is cheaper read over than asked for: it takes as long as S3 takes to begin an answer
 NEAR_BYTES: Final = 1024 * 1024
 
@@ -46,7 +46,7 @@ class RangedFile(io.RawIOBase):
     """Reads an object through `fetch`, which returns so many bytes from a position; `first` is how it begins.
 
     Fetches little ahead where the reader jumps far, and ever more where it goes on close by. Keeps one block,
-    at most LARGEST_BLOCK_BYTES, and while it fetches none. Raises TooManyPieces when the requests or bytes of the
+    at most MAX_BLOCK_BYTES, and while it fetches none. Raises TooManyPieces when the requests or bytes of the
     budget are spent, Unavailable when its seconds are, and whatever `fetch` raises.
     """
 
@@ -63,7 +63,7 @@ class RangedFile(io.RawIOBase):
         self._deadline = clock() + budget.max_seconds
         self._position = 0
         self._block, self._block_start = first, 0
-        self._ahead_bytes = SMALLEST_READ_AHEAD_BYTES
+        self._ahead_bytes = MIN_READ_AHEAD_BYTES
         self._requests, self._bytes = (1, len(first)) if first else (0, 0)
 
     def readable(self) -> bool:
@@ -96,10 +96,10 @@ class RangedFile(io.RawIOBase):
 
     def _load(self, wanted: int) -> None:
         """Fetch the block that begins where the reader is."""
-        ahead_bytes = SMALLEST_READ_AHEAD_BYTES
+        ahead_bytes = MIN_READ_AHEAD_BYTES
         if self._block and 0 <= self._position - self._block_start - len(self._block) <= NEAR_BYTES:
-            ahead_bytes = self._ahead_bytes = min(2 * self._ahead_bytes, LARGEST_BLOCK_BYTES)
-        count = min(wanted + ahead_bytes, LARGEST_BLOCK_BYTES, self._size_bytes - self._position)
+            ahead_bytes = self._ahead_bytes = min(2 * self._ahead_bytes, MAX_BLOCK_BYTES)
+        count = min(wanted + ahead_bytes, MAX_BLOCK_BYTES, self._size_bytes - self._position)
         self._spend(count)
         self._block = b""  # its memory is for the next one
         self._block = self._fetch(self._position, count)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from anb import lifecycle
-from anb.jobs import LARGEST_BATCH, Job, Jobs, SendFailed
+from anb.jobs import MAX_BATCH, Job, Jobs, SendFailed
 from anb.models import Status, Video, now, seconds_from_now
 from anb.timings import Timings
 
@@ -21,7 +21,7 @@ _DUE = (
     select(Video.id, Video.request_id)
     .where(Video.status.in_((Status.UPLOADED, Status.PROCESSING)), _due)
     .order_by(Video.next_enqueue_at)
-    .limit(LARGEST_BATCH)
+    .limit(MAX_BATCH)
     .with_for_update(skip_locked=True)
 )
 _DUE_IN_A_BUSY_QUEUE = _DUE.where(

@@ -14,7 +14,7 @@ from uuid import UUID
 from botocore.exceptions import ClientError
 
 from anb.links import LinkSigner
-from anb.ranged import SMALLEST_READ_AHEAD_BYTES, RangedFile
+from anb.ranged import MIN_READ_AHEAD_BYTES, RangedFile
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
@@ -160,7 +160,7 @@ class S3Storage:
 
     def open(self, key: str) -> StoredFile:
         try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=key, Range=_range(0, SMALLEST_READ_AHEAD_BYTES))
+            answer = self._client.get_object(Bucket=self._bucket, Key=key, Range=_range(0, MIN_READ_AHEAD_BYTES))
         except ClientError as error:
             if _code(error) == "InvalidRange":  # an empty object has no first byte
                 return StoredFile(key, etag="", size_bytes=0, file=io.BytesIO())

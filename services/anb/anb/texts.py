@@ -12,7 +12,7 @@ _EMBEDDINGS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 # without a head, the filler of Khitan, hieroglyphs' blanks
 _BLANKS = frozenset("\u2800\ufffc\U0001d159\U00016fe4\U00013441\U00013442")
 # Enough for a Burmese syllable; of the accents that go with letters of any script, nobody reads more than two
-_MOST_MARKS, _MOST_ACCENTS = 4, 2
+_MAX_MARKS, _MAX_ACCENTS = 4, 2
 
 # The characters that any language's text needs, without what is invisible or reorders its neighbours: RFC 8264,
 # section 4.3. The profile for nicknames (RFC 8266) would also turn the ª of Mª José into an a.
@@ -107,7 +107,7 @@ def _bears_its_marks(text: str) -> bool:
         if category in {"Mn", "Me"}:
             marks += 1
             accents += unicodedata.name(character, "").startswith("COMBINING ")
-            if not has_letter or marks > _MOST_MARKS or accents > _MOST_ACCENTS:
+            if not has_letter or marks > _MAX_MARKS or accents > _MAX_ACCENTS:
                 return False
         elif category not in {"Mc", "Cf"}:
             has_letter, marks, accents = category != "Zs", 0, 0

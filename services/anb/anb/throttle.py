@@ -40,7 +40,7 @@ from sqlalchemy.dialects import mysql
 from anb.errors import TooManyRequests
 from anb.models import LoginFailures, now
 
-LONGEST_WAIT_SECONDS = 30
+MAX_WAIT_SECONDS = 30
 _YIELDED_SECONDS = 6  # for each failure of one's own, up to another half a minute
 
 PURGE_BATCH = 500
@@ -234,7 +234,7 @@ def _count(connection: Connection, rows: Mapping[str, Row[Any]], limits: Mapping
 def _with_another_failure(row: Row[Any], limit: Limit) -> dict[str, Any]:
     failures = _failures(row, limit) + 1
     beyond = failures - limit.free_failures
-    wait_seconds = min(LONGEST_WAIT_SECONDS, 2 ** (beyond + 1)) if beyond >= 0 else 0
+    wait_seconds = min(MAX_WAIT_SECONDS, 2 ** (beyond + 1)) if beyond >= 0 else 0
     return {
         "subject": row.subject,
         "failures": failures,
@@ -258,8 +258,8 @@ def _yields_until(pair: Row[Any], account: Row[Any]) -> datetime:
     own_failures = _failures(pair, _OF_PAIR)
     if not own_failures or _failures(account, _OF_ACCOUNT) < _OF_ACCOUNT.free_failures:
         return account.now  # type: ignore[no-any-return] # a column of ours
-    yielded_seconds = min(LONGEST_WAIT_SECONDS, _YIELDED_SECONDS * own_failures)
-    return account.last_at + timedelta(seconds=LONGEST_WAIT_SECONDS + yielded_seconds)  # type: ignore[no-any-return] # a column of ours
+    yielded_seconds = min(MAX_WAIT_SECONDS, _YIELDED_SECONDS * own_failures)
+    return account.last_at + timedelta(seconds=MAX_WAIT_SECONDS + yielded_seconds)  # type: ignore[no-any-return] # a column of ours
 
 
 def _is_known(row: Row[Any]) -> bool:

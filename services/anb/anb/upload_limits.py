@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, case, func, select,
 
 from anb.errors import TooManyRequests
 from anb.models import Status, Video, now
-from anb.videos import LARGEST_BYTES
+from anb.videos import MAX_BYTES
 
 _HOUR_SECONDS = 3600
 # What was posted for a reservation is kept for a day (stacks/media.py); until then it takes place
@@ -38,7 +38,7 @@ class UploadLimits:
     """How much that is."""
 
     open_reservations: int = 30
-    waiting_bytes: int = 30 * LARGEST_BYTES
+    waiting_bytes: int = 30 * MAX_BYTES
     uploads_an_hour: int = 120
 
 

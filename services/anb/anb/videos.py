@@ -16,12 +16,12 @@ from anb.errors import Forbidden, Invalid, NotFound
 from anb.models import Status, UncountedVote, User, Video
 from anb.mp4 import Clip, read_clip
 
-LARGEST_BYTES = 100 * 1024 * 1024
-SHORTEST_SECONDS, LONGEST_SECONDS = 20, 60
+MAX_BYTES = 100 * 1024 * 1024
+MIN_SECONDS, MAX_SECONDS = 20, 60
 # Frame rates of 1000/1001 and audio that outlasts the picture make a "60 s" clip last up to 60.1 s
 SECONDS_TOLERANCE = 0.1
-SMALLEST_SIDE_PIXELS = 1080
-_LONGEST_TITLE = 200
+MIN_SIDE_PIXELS = 1080
+_MAX_TITLE_LENGTH = 200
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 _OWNED = (Status.UPLOADED, Status.PROCESSING, Status.PROCESSED, Status.FAILED)
@@ -111,7 +111,7 @@ def parse_id(text: str) -> UUID:
 def check_title(title: object) -> str:
     """Return the title as it is kept; Invalid unless it is a line of 1 to 200 readable characters or emoji."""
     try:
-        return texts.title(title, longest=_LONGEST_TITLE)
+        return texts.title(title, longest=_MAX_TITLE_LENGTH)
     except texts.Unfit as reason:
         raise Invalid("El título no es válido.", fields={"title": str(reason)}) from None
 
@@ -128,7 +128,7 @@ def check_size(size_bytes: int) -> None:
     """Raise Invalid unless a file of this size may be uploaded."""
     if size_bytes < 1:
         raise _unacceptable("El archivo está vacío.")
-    if size_bytes > LARGEST_BYTES:
+    if size_bytes > MAX_BYTES:
         raise _unacceptable("El archivo supera el máximo de 100 MB.")
 
 
@@ -149,11 +149,11 @@ def check_file(file: BinaryIO, *, size_bytes: int) -> Clip:
 def check_clip(clip: Clip) -> None:
     """Raise Invalid unless a clip of this length and resolution may be uploaded."""
     seconds = clip.duration_seconds
-    if not SHORTEST_SECONDS - SECONDS_TOLERANCE <= seconds <= LONGEST_SECONDS + SECONDS_TOLERANCE:
+    if not MIN_SECONDS - SECONDS_TOLERANCE <= seconds <= MAX_SECONDS + SECONDS_TOLERANCE:
         raise _unacceptable(
-            f"El video dura {_decimal(seconds)} segundos; debe durar entre {SHORTEST_SECONDS} y {LONGEST_SECONDS}."
+            f"El video dura {_decimal(seconds)} segundos; debe durar entre {MIN_SECONDS} y {MAX_SECONDS}."
         )
-    if min(clip.width, clip.height) < SMALLEST_SIDE_PIXELS:
+    if min(clip.width, clip.height) < MIN_SIDE_PIXELS:
         raise _unacceptable(
             f"El video mide {clip.width}x{clip.height} píxeles; se requiere una resolución de 1080p o superior."
         )

@@ -41,7 +41,7 @@ def create_app(settings: WebSettings | None = None, *, dependencies: Dependencie
     app.json.ensure_ascii = False  # type: ignore[attr-defined] # the same
     # A slash at the end names the same resource; two in a row name none
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
-    app.config.update(MAX_CONTENT_LENGTH=videos.LARGEST_BYTES + _FORM_OVERHEAD_BYTES, MAX_FORM_PARTS=20)
+    app.config.update(MAX_CONTENT_LENGTH=videos.MAX_BYTES + _FORM_OVERHEAD_BYTES, MAX_FORM_PARTS=20)
     # nginx in front of us tells the client's address and scheme, and what gunicorn would not let through
     app.wsgi_app = RawTargets(ProxyFix(app.wsgi_app, x_for=1, x_proto=1))  # type: ignore[method-assign] # Flask's documented way
     (dependencies or Dependencies.from_settings(settings)).attach(app)

@@ -14,7 +14,7 @@ from anb.errors import Invalid, Refusal
 
 HEADER = "X-Request-Id"
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_LARGEST_JSON_BYTES = 64 * 1024
+_MAX_JSON_BYTES = 64 * 1024
 _READ_BYTES = 64 * 1024
 _DEFAULT_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -39,7 +39,7 @@ def request_id() -> str:
 
 def json_object() -> dict[str, Any]:
     """Return the JSON object in the request's body, whatever type it declares; Invalid for anything else."""
-    request.max_content_length = _LARGEST_JSON_BYTES
+    request.max_content_length = _MAX_JSON_BYTES
     try:
         sent = request.get_json(force=True)
     except (BadRequest, RecursionError, UnicodeDecodeError):

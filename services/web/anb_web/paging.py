@@ -23,7 +23,7 @@ from werkzeug.datastructures import MultiDict
 from anb.errors import Invalid, WrongFields
 from anb.videos import Cursor
 
-DEFAULT_LIMIT, LARGEST_LIMIT = 20, 100
+DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 
 _SIZES = ("limit", "page_size", "size")
 _NUMBER = re.compile(r"[0-9]{1,10}")
@@ -72,7 +72,7 @@ def asked(sent: MultiDict[str, str], *, ways: Sequence[Way], deepest: int) -> Pa
     with wrong:
         _refuse_contradictions(sent, chosen, sizes)
     with wrong:
-        limit = number(sent, sizes[0] if sizes else "limit", default=DEFAULT_LIMIT, largest=LARGEST_LIMIT)
+        limit = number(sent, sizes[0] if sizes else "limit", default=DEFAULT_LIMIT, largest=MAX_LIMIT)
     with wrong:
         page = _page(sent, way, limit=limit, deepest=deepest)
     wrong.refuse(_SEVERAL_WRONG)
@@ -142,8 +142,8 @@ def _positions(sent: Mapping[str, str], *, deepest: int) -> Page:
     wrong.refuse(_SEVERAL_WRONG)
     if first > last:
         raise _wrong({"from": "Debe ser menor o igual que to."})
-    if last - first + 1 > LARGEST_LIMIT:
-        raise _wrong({"to": f"El rango puede tener hasta {LARGEST_LIMIT} posiciones."})
+    if last - first + 1 > MAX_LIMIT:
+        raise _wrong({"to": f"El rango puede tener hasta {MAX_LIMIT} posiciones."})
     return Page(limit=last - first + 1, offset=first - 1, way=Way.POSITIONS)
 
 

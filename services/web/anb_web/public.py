@@ -17,18 +17,18 @@ from anb_web.tokens import current_user_id, signed_in
 bp = Blueprint("public", __name__, url_prefix="/api/public")
 
 # The database counts its way to an offset, so that there is a bound; a cursor goes on from there
-DEEPEST_VIDEO = 10_000
-DEEPEST_PLACE = 1_000_000
+MAX_VIDEO_OFFSET = 10_000
+MAX_PLACE_OFFSET = 1_000_000
 
 
 @bp.get("/videos")
 @cached_response
 def list_public() -> Response:
-    page = paging.asked(request.args, ways=(Way.CURSOR, Way.PAGE, Way.OFFSET), deepest=DEEPEST_VIDEO) or Page()
+    page = paging.asked(request.args, ways=(Way.CURSOR, Way.PAGE, Way.OFFSET), deepest=MAX_VIDEO_OFFSET) or Page()
     items, following = page_of_videos(page)
     response = jsonify(items)
     if following is not None:
-        paging.link_to_next(response, page, deepest=DEEPEST_VIDEO, cursor=following)
+        paging.link_to_next(response, page, deepest=MAX_VIDEO_OFFSET, cursor=following)
     return response
 
 
@@ -43,7 +43,7 @@ def vote(video_id: str) -> ResponseReturnValue:
 @bp.get("/rankings")
 @cached_response
 def rankings() -> Response:
-    page = paging.asked(request.args, ways=(Way.POSITIONS, Way.PAGE, Way.OFFSET), deepest=DEEPEST_PLACE) or Page()
+    page = paging.asked(request.args, ways=(Way.POSITIONS, Way.PAGE, Way.OFFSET), deepest=MAX_PLACE_OFFSET) or Page()
     city = texts.folded(request.args.get("city", "")) or None
     with dependencies().engine.begin() as connection:
         places = voting.ranking(connection, limit=page.limit, offset=page.offset, city=city)

@@ -10,7 +10,7 @@ from anb.upload_limits import UploadLimits
 _ORIGIN = re.compile(
     r"(?!http://[^:]*:80\Z|https://[^:]*:443\Z)https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?"
 )
-_SHORTEST_SECRET_BYTES = 32  # HS256 wants a key as long as its hash: RFC 7518, section 3.2
+_MIN_SECRET_BYTES = 32  # HS256 wants a key as long as its hash: RFC 7518, section 3.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +44,10 @@ class WebSettings(Settings):
 
     def problems(self) -> list[str]:
         """Return a sentence for each setting that cannot be used."""
-        short = len(self.jwt_secret.encode()) < _SHORTEST_SECRET_BYTES
+        short = len(self.jwt_secret.encode()) < _MIN_SECRET_BYTES
         return [
             *super().problems(),
-            *([f"ANB_JWT_SECRET must have at least {_SHORTEST_SECRET_BYTES} bytes"] if short else []),
+            *([f"ANB_JWT_SECRET must have at least {_MIN_SECRET_BYTES} bytes"] if short else []),
             *(
                 f"ANB_CORS_ORIGINS must be origins like https://app.example.org, separated by commas, not {origin!r}"
                 for origin in self.allowed_origins

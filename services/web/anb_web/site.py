@@ -68,7 +68,7 @@ def gallery() -> Response:
 @bp.get("/ranking")
 @cached_response
 def ranking() -> Response:
-    number = paging.number(request.args, "pagina", largest=public.DEEPEST_PLACE)
+    number = paging.number(request.args, "pagina", largest=public.MAX_PLACE_OFFSET)
     city = texts.folded(request.args.get("ciudad", ""))
     offset = (number - 1) * PLACES_PER_PAGE
     with dependencies().engine.begin() as connection:
@@ -98,11 +98,11 @@ def log_in() -> Response:
 def upload() -> Response:
     return _page(
         "upload.html",
-        largest_bytes=videos.LARGEST_BYTES,
-        shortest_seconds=videos.SHORTEST_SECONDS,
-        longest_seconds=videos.LONGEST_SECONDS,
+        largest_bytes=videos.MAX_BYTES,
+        shortest_seconds=videos.MIN_SECONDS,
+        longest_seconds=videos.MAX_SECONDS,
         seconds_tolerance=videos.SECONDS_TOLERANCE,
-        smallest_side=videos.SMALLEST_SIDE_PIXELS,
+        smallest_side=videos.MIN_SIDE_PIXELS,
     )
 
 

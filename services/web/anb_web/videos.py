@@ -18,7 +18,7 @@ from anb_web.tokens import current_user_id, signed_in
 
 bp = Blueprint("videos", __name__, url_prefix="/api/videos")
 
-DEEPEST_VIDEO = 10_000  # players have fewer
+MAX_VIDEO_OFFSET = 10_000  # players have fewer
 
 # The client's view: being worked on is still waiting for the result
 _SHOWN_STATUS = {Status.PROCESSING: Status.UPLOADED}
@@ -39,14 +39,14 @@ class VideoId(BaseConverter):
 @bp.get("")
 @signed_in
 def list_own() -> ResponseReturnValue:
-    page = paging.asked(request.args, ways=(Way.PAGE, Way.OFFSET), deepest=DEEPEST_VIDEO)
+    page = paging.asked(request.args, ways=(Way.PAGE, Way.OFFSET), deepest=MAX_VIDEO_OFFSET)
     with dependencies().engine.connect() as connection:
         if page is None:  # what the list is to most
             return jsonify([_item(v.id, v) for v in videos.list_own(connection, owner_id=current_user_id())])
         found = videos.list_own(connection, owner_id=current_user_id(), limit=page.limit + 1, offset=page.offset)
     response = jsonify([_item(video.id, video) for video in found[: page.limit]])
     if len(found) > page.limit:
-        paging.link_to_next(response, page, deepest=DEEPEST_VIDEO)
+        paging.link_to_next(response, page, deepest=MAX_VIDEO_OFFSET)
     return response
 
 

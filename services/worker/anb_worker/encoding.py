@@ -15,7 +15,7 @@ FRAME_RATE = 30  # frames per second, constant
 BODY_SECONDS = 30  # the longest body; the cut is made in frames
 BODY_FRAMES = BODY_SECONDS * FRAME_RATE
 BUMPER_SECONDS = 2.5  # each of the two
-LONGEST_SECONDS = 35  # body and both bumpers
+MAX_SECONDS = 35  # body and both bumpers
 LOGO_MARGIN = 20  # pixels between the watermark and the top right corner
 THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT = 640, 360
 

@@ -157,7 +157,7 @@ def _verify(clip: Clip, *, frames: int) -> None:
         "milliseconds": (round(clip.duration_seconds * 1000), round(frames * 1000 / encoding.FRAME_RATE)),
         "tracks": (clip.tracks, 1),
         "index first": (clip.index_first, True),
-        "short enough": (clip.duration_seconds <= encoding.LONGEST_SECONDS, True),
+        "short enough": (clip.duration_seconds <= encoding.MAX_SECONDS, True),
     }
     wrong = [f"{name} {found}, not {due}" for name, (found, due) in promised.items() if found != due]
     if wrong:

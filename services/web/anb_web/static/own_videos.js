@@ -3,7 +3,7 @@ import { Refused, call } from "./api.js";
 import { toast } from "./toast.js";
 
 const FIRST_WAIT_SECONDS = 2;
-const LONGEST_WAIT_SECONDS = 15;
+const MAX_WAIT_SECONDS = 15;
 const STATES = {
   uploaded: { name: "En proceso", text: "Lo estamos preparando. Esta página se actualiza sola." },
   processed: { name: "Procesado", text: "Ya está publicado y recibe votos, así que no se puede eliminar." },
@@ -33,12 +33,12 @@ async function refresh() {
     const videos = await call("GET", "/api/videos");
     problem.textContent = "";
     show(videos);
-    wait = Math.min(wait * 1.3, LONGEST_WAIT_SECONDS);
+    wait = Math.min(wait * 1.3, MAX_WAIT_SECONDS);
     if (videos.some((video) => video.status === "uploaded")) again();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     problem.textContent = error.message;
-    wait = LONGEST_WAIT_SECONDS;
+    wait = MAX_WAIT_SECONDS;
     again();
   }
 }
