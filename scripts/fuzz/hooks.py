@@ -74,7 +74,7 @@ def _agree(body: dict[str, Any]) -> None:
 def _make_readable(body: dict[str, Any], name: str, read: Callable[..., str]) -> None:
     """Replace a text that only the length and the pattern allow."""
     try:
-        read(body.get(name), longest=1000)
+        read(body.get(name), max_length=1000)
     except texts.Unfit:
         body[name] = "Ñandú"
 

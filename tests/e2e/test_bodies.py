@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from anb_web.bodies import SLOWEST_BYTES_PER_SECOND, WINDOW_SECONDS
+from anb_web.bodies import MIN_BYTES_PER_SECOND, WINDOW_SECONDS
 from demo.samples import make_sample
 from tests.waiting import until
 
@@ -279,7 +279,7 @@ class TestSlow:
         def upload(player):
             with connect() as connection:
                 return upload_slowly(
-                    connection, player, video, bytes_per_second=2 * SLOWEST_BYTES_PER_SECOND, seconds=5
+                    connection, player, video, bytes_per_second=2 * MIN_BYTES_PER_SECOND, seconds=5
                 ).status
 
         with ThreadPoolExecutor(max_workers=len(players)) as threads:

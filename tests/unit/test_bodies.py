@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from anb.errors import TooManyRequests, Unavailable
-from anb_web.bodies import PLACES, PLACES_PER_ADDRESS, SLOWEST_BYTES_PER_SECOND, WINDOW_SECONDS, Bodies, Body
+from anb_web.bodies import MIN_BYTES_PER_SECOND, PLACES, PLACES_PER_ADDRESS, WINDOW_SECONDS, Bodies, Body
 
 
 def body(*, address="192.0.2.1", content=b"", stop_waiting=lambda: None):
@@ -25,7 +25,7 @@ def arriving(address="192.0.2.1", *, bytes_per_second=100_000):
     begun = Body(Endless(), length=10**9, address=address, stop_waiting=lambda: None)
     begun.read(1)
     for _ in range(3):
-        begun.look()
+        begun.check_speed()
         begun.read(bytes_per_second)
     return begun
 
@@ -134,7 +134,7 @@ class Slow:
                 piece = min(left, 4096)
                 self._sender.sendall(bytes(piece))
                 left -= len(self.body.read(piece))
-            self.body.look()
+            self.body.check_speed()
 
     def close(self):
         self._file.close()
@@ -151,16 +151,16 @@ def slow():
 
 class TestSpeed:
     def test_who_keeps_to_the_slowest_speed_is_waited_for(self, slow):
-        slow.look(seconds=3 * WINDOW_SECONDS, bytes_per_second=SLOWEST_BYTES_PER_SECOND)
+        slow.look(seconds=3 * WINDOW_SECONDS, bytes_per_second=MIN_BYTES_PER_SECOND)
 
     def test_a_gap_that_is_made_up_for_is_forgiven(self, slow):
-        slow.look(seconds=5, bytes_per_second=SLOWEST_BYTES_PER_SECOND * 4)
+        slow.look(seconds=5, bytes_per_second=MIN_BYTES_PER_SECOND * 4)
         slow.look(seconds=14, bytes_per_second=1)
-        slow.look(seconds=5, bytes_per_second=SLOWEST_BYTES_PER_SECOND * 4)
+        slow.look(seconds=5, bytes_per_second=MIN_BYTES_PER_SECOND * 4)
 
     def test_who_is_slower_is_ended_after_the_window(self, slow):
-        slow.look(seconds=WINDOW_SECONDS, bytes_per_second=SLOWEST_BYTES_PER_SECOND - 1)
-        slow.body.look()
+        slow.look(seconds=WINDOW_SECONDS, bytes_per_second=MIN_BYTES_PER_SECOND - 1)
+        slow.body.check_speed()
 
         with pytest.raises(Unavailable):
             slow.body.read(1)
@@ -178,7 +178,7 @@ class TestSpeed:
         waiting.start()
         while not slow.body._is_waited_for:
             pass
-        slow.body.look()
+        slow.body.check_speed()
         waiting.join(timeout=5)
 
         assert ended
@@ -188,10 +188,10 @@ class TestSpeed:
         assert whole.read(100) == b"all of it"
 
         for _ in range(3 * WINDOW_SECONDS):
-            whole.look()
+            whole.check_speed()
 
     def test_nobody_is_blamed_before_the_application_reads(self):
         unread = body(content=b"x", stop_waiting=lambda: pytest.fail("it was ended"))
 
         for _ in range(3 * WINDOW_SECONDS):
-            unread.look()
+            unread.check_speed()

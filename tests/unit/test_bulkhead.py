@@ -46,7 +46,7 @@ def test_work_that_fails_gives_its_place_back():
 
 
 def test_who_waits_gets_the_next_turn(threads):
-    bulkhead, released = Bulkhead(running=1, waiting=1, longest_wait_seconds=30), threading.Event()
+    bulkhead, released = Bulkhead(running=1, waiting=1, max_wait_seconds=30), threading.Event()
 
     def work():
         with bulkhead:
@@ -60,7 +60,7 @@ def test_who_waits_gets_the_next_turn(threads):
 
 
 def test_waiting_has_an_end_and_leaves_no_place_taken():
-    bulkhead = Bulkhead(running=1, waiting=1, longest_wait_seconds=0.01)
+    bulkhead = Bulkhead(running=1, waiting=1, max_wait_seconds=0.01)
 
     with bulkhead:
         for _ in range(3):
@@ -69,7 +69,7 @@ def test_waiting_has_an_end_and_leaves_no_place_taken():
 
 
 def test_never_more_run_at_once_than_may(threads):
-    bulkhead, together, most, lock = Bulkhead(running=2, waiting=6, longest_wait_seconds=30), 0, 0, threading.Lock()
+    bulkhead, together, most, lock = Bulkhead(running=2, waiting=6, max_wait_seconds=30), 0, 0, threading.Lock()
     begun = threading.Barrier(8)
 
     def work():

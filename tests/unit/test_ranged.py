@@ -10,7 +10,7 @@ from anb import videos
 from anb.errors import Invalid, Unavailable
 from anb.mp4 import read_clip
 from anb.ranged import (
-    LOOK,
+    FILE_CHECK_BUDGET,
     MAX_BLOCK_BYTES,
     MIN_READ_AHEAD_BYTES,
     NEAR_BYTES,
@@ -170,14 +170,14 @@ JUMPS = st.one_of(st.integers(0, 3 * NEAR_BYTES), st.integers(0, 10_000))
 @example([(2 * NEAR_BYTES, 16)] + [(NEAR_BYTES, 16)] * 5)
 @settings(deadline=None, max_examples=50)
 def test_however_somebody_reads_forward_a_look_ends_within_its_budget(steps):
-    store, size_bytes = Store(), LOOK.max_bytes
+    store, size_bytes = Store(), FILE_CHECK_BUDGET.max_bytes
     file = RangedFile(store.fetch, size_bytes=size_bytes, clock=lambda: 0)
 
     for jump, count in itertools.islice(itertools.cycle(steps), 5000):
         file.read(count)
         file.seek(jump, os.SEEK_CUR)
 
-    assert store.requests <= LOOK.max_requests
+    assert store.requests <= FILE_CHECK_BUDGET.max_requests
     assert store.fetched_bytes <= size_bytes
 
 

@@ -67,8 +67,8 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("text", READABLE)
 def test_what_people_are_called_is_taken_as_it_is(text):
-    assert texts.name(text, longest=100) == text
-    assert texts.title(text, longest=100) == text
+    assert texts.name(text, max_length=100) == text
+    assert texts.title(text, max_length=100) == text
 
 
 @pytest.mark.parametrize(("character", "sentence"), UNREADABLE.items(), ids=[f"{ord(c):04x}" for c in UNREADABLE])
@@ -76,7 +76,7 @@ def test_what_people_are_called_is_taken_as_it_is(text):
 @pytest.mark.parametrize("pattern", ["Ana{}Gil", "{}Ana", "Ana{}", "Ana {} Gil"])
 def test_what_nobody_can_see_is_refused(read, pattern, character, sentence):
     with pytest.raises(texts.Unfit) as refusal:
-        read(pattern.format(character), longest=100)
+        read(pattern.format(character), max_length=100)
 
     assert str(refusal.value) == sentence
 
@@ -104,7 +104,7 @@ def test_what_nobody_can_see_is_refused(read, pattern, character, sentence):
 @pytest.mark.parametrize("read", [texts.name, texts.title])
 def test_what_is_no_readable_line_is_refused_with_its_reason(read, text, sentence):
     with pytest.raises(texts.Unfit) as refusal:
-        read(text, longest=100)
+        read(text, max_length=100)
 
     assert str(refusal.value) == sentence
 
@@ -112,9 +112,9 @@ def test_what_is_no_readable_line_is_refused_with_its_reason(read, text, sentenc
 @pytest.mark.parametrize("text", ["2", "-", ". .", "'", "٣", "!!!", "$"])
 def test_a_name_has_a_letter_which_a_title_need_not(text):
     with pytest.raises(texts.Unfit, match="al menos una letra"):
-        texts.name(text, longest=100)
+        texts.name(text, max_length=100)
 
-    assert texts.title(text, longest=100) == text
+    assert texts.title(text, max_length=100) == text
 
 
 @pytest.mark.parametrize(
@@ -122,10 +122,10 @@ def test_a_name_has_a_letter_which_a_title_need_not(text):
     ["🏀", "❤️", "👩‍👩‍👧", "⛹🏽‍♀️", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "🇨🇴", "3️⃣", "™️", "🏳️‍🌈", "\U0001fae9"],
 )
 def test_a_title_may_have_emoji_and_a_name_not(emoji):
-    assert texts.title(f"Triple {emoji}", longest=100) == f"Triple {emoji}"
+    assert texts.title(f"Triple {emoji}", max_length=100) == f"Triple {emoji}"
 
     with pytest.raises(texts.Unfit, match="sin emojis"):
-        texts.name(f"Ana {emoji}", longest=100)
+        texts.name(f"Ana {emoji}", max_length=100)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_title_may_have_emoji_and_a_name_not(emoji):
 )
 def test_what_joins_emoji_joins_nothing_else(text):
     with pytest.raises(texts.Unfit):
-        texts.title(text, longest=100)
+        texts.title(text, max_length=100)
 
 
 @pytest.mark.parametrize(
@@ -146,11 +146,11 @@ def test_what_joins_emoji_joins_nothing_else(text):
     ],
 )
 def test_the_same_text_is_kept_in_one_way(sent, kept):
-    assert texts.name(sent, longest=100) == texts.title(sent, longest=100) == kept
+    assert texts.name(sent, max_length=100) == texts.title(sent, max_length=100) == kept
 
 
 def test_the_length_is_that_of_what_is_kept():
-    assert texts.name("a" + "e\u0301" * 99, longest=100) == "a" + "é" * 99
+    assert texts.name("a" + "e\u0301" * 99, max_length=100) == "a" + "é" * 99
 
 
 @pytest.mark.parametrize("field", ["first_name", "last_name", "city", "country"])

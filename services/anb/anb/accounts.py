@@ -32,7 +32,7 @@ _hasher = PasswordHasher(time_cost=5, memory_cost=7 * 1024, parallelism=1)
 _NOBODYS_HASH = _hasher.hash("nobody")
 # Per process, of which there is one per core: more at once would only take the CPU from everybody else. A class that
 # signs in at the same moment finds places, and waits for a second; for some when the CPU is short.
-_hashing = Bulkhead(running=1, waiting=31, longest_wait_seconds=10)
+_hashing = Bulkhead(running=1, waiting=31, max_wait_seconds=10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +50,10 @@ class Registration:
     def from_fields(cls, sent: Mapping[str, Any]) -> Self:
         """Check what was sent; Invalid names every field that is wrong. Unknown fields are ignored."""
         values, wrong = {}, {}
-        for name, longest in _MAX_LENGTHS.items():
+        for name, max_length in _MAX_LENGTHS.items():
             read = texts.title if name == "email" else texts.name
             try:
-                values[name] = read(sent.get(name), longest=longest)
+                values[name] = read(sent.get(name), max_length=max_length)
             except texts.Unfit as reason:
                 wrong[name] = str(reason)
         if "email" in values and not _EMAIL.fullmatch(values["email"]):

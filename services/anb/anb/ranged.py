@@ -39,7 +39,7 @@ class Budget:
 # why the bytes are those of the largest upload, and since going forward fetches none of them twice, they are enough.
 # The seconds are half of what nginx waits for an answer (60), and enough for four such files at once over the
 # 128 Mbit/s that an instance has when its burst is spent.
-LOOK: Final = Budget(max_requests=128, max_bytes=100 * 1024 * 1024, max_seconds=30)
+FILE_CHECK_BUDGET: Final = Budget(max_requests=128, max_bytes=100 * 1024 * 1024, max_seconds=30)
 
 
 class RangedFile(io.RawIOBase):
@@ -56,7 +56,7 @@ class RangedFile(io.RawIOBase):
         *,
         size_bytes: int,
         first: bytes = b"",
-        budget: Budget = LOOK,
+        budget: Budget = FILE_CHECK_BUDGET,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fetch, self._size_bytes, self._budget, self._clock = fetch, size_bytes, budget, clock

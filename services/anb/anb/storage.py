@@ -68,7 +68,7 @@ class Storage(Protocol):
         """Return the object with a seekable file that fetches only what is read; ObjectMissing when there is none.
 
         Reading raises ObjectChanged, or ObjectMissing, as soon as there is something else under the key, and what
-        anb.ranged raises when reading costs more than a look may.
+        anb.ranged raises when reading costs more than a check may.
         """
 
     def copy(self, opened: StoredFile, key: str, *, content_type: str) -> None:

@@ -32,10 +32,10 @@ class Unfit(ValueError):
     """A text that cannot be taken; its message says why, in Spanish."""
 
 
-def name(value: object, *, longest: int) -> str:
+def name(value: object, *, max_length: int) -> str:
     """Return what people are to read as the name of somebody or of a place: NFC, with single spaces.
 
-    Raises Unfit unless it is a line of up to `longest` characters with a letter in it, all of them readable.
+    Raises Unfit unless it is a line of up to `max_length` characters with a letter in it, all of them readable.
     """
     text = _line(value)
     if _EMOJI.search(text):
@@ -43,14 +43,14 @@ def name(value: object, *, longest: int) -> str:
     _check_readable(text)
     if not any(unicodedata.category(character).startswith("L") for character in text):
         raise Unfit("Debe contener al menos una letra.")
-    return _short(text, longest=longest)
+    return _short(text, max_length=max_length)
 
 
-def title(value: object, *, longest: int) -> str:
+def title(value: object, *, max_length: int) -> str:
     """Return a line of readable characters and emoji: NFC, with single spaces; Unfit for anything else."""
     text = _line(value)
     _check_readable(_EMOJI.sub("*", text))
-    return _short(text, longest=longest)
+    return _short(text, max_length=max_length)
 
 
 def folded(text: str) -> str:
@@ -76,9 +76,9 @@ def _line(value: object) -> str:
     return text
 
 
-def _short(text: str, *, longest: int) -> str:
-    if len(text) > longest:
-        raise Unfit(f"Debe tener como máximo {longest} caracteres.")
+def _short(text: str, *, max_length: int) -> str:
+    if len(text) > max_length:
+        raise Unfit(f"Debe tener como máximo {max_length} caracteres.")
     return text
 
 

@@ -111,7 +111,7 @@ def parse_id(text: str) -> UUID:
 def check_title(title: object) -> str:
     """Return the title as it is kept; Invalid unless it is a line of 1 to 200 readable characters or emoji."""
     try:
-        return texts.title(title, longest=_MAX_TITLE_LENGTH)
+        return texts.title(title, max_length=_MAX_TITLE_LENGTH)
     except texts.Unfit as reason:
         raise Invalid("El título no es válido.", fields={"title": str(reason)}) from None
 

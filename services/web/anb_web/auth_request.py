@@ -20,7 +20,7 @@ def check() -> ResponseReturnValue:
 
 
 @bp.after_request
-def _tell_in_a_header(response: Response) -> Response:
+def _repeat_refusal_in_a_header(response: Response) -> Response:
     """nginx hears the answer's status and headers, not its body, which it is to pass on."""
     if response.status_code == 401:
         response.headers["X-Refusal"] = json.dumps(response.get_json())

@@ -19,7 +19,7 @@ from anb.errors import TooManyRequests, Unavailable
 
 PLACES = 64  # of a process
 PLACES_PER_ADDRESS = 32  # a class of 30 behind one address may all end up in the same process
-SLOWEST_BYTES_PER_SECOND = 16 * 1024  # an eighth of what a phone sends with 1 Mbit/s
+MIN_BYTES_PER_SECOND = 16 * 1024  # an eighth of what a phone sends with 1 Mbit/s
 WINDOW_SECONDS = 20  # over which the speed is measured: a phone loses its signal for a moment
 RETRY_AFTER_SECONDS = 10
 
@@ -77,21 +77,21 @@ class Body:
             self._stop_waiting()
             return True
 
-    def look(self) -> None:
+    def check_speed(self) -> None:
         """End it if less came in the last WINDOW_SECONDS than is asked for; to be called each second.
 
-        Looks are counted, not seconds: a process that stood still has not watched.
+        Calls are counted, not seconds: a process that stood still has not watched.
         """
         if not self._is_waited_for:
             return
         is_judged = len(self._read_before) == WINDOW_SECONDS
-        is_too_slow = self.bytes_per_second() < SLOWEST_BYTES_PER_SECOND
+        is_too_slow = self.bytes_per_second() < MIN_BYTES_PER_SECOND
         self._read_before.append(self._read_bytes)
         if is_judged and is_too_slow:
             self.end("El video llega demasiado despacio. Inténtalo de nuevo con una mejor conexión.")
 
     def bytes_per_second(self) -> float:
-        """Return how fast it has come lately; infinitely fast before the first look."""
+        """Return how fast it has come lately; infinitely fast before the first check."""
         if not self._read_before:
             return math.inf
         return (self._read_bytes - self._read_before[0]) / len(self._read_before)
@@ -117,10 +117,10 @@ class Bodies:
                 text = "Hay demasiadas subidas a la vez desde tu red. Inténtalo de nuevo en unos segundos."
                 raise TooManyRequests(text, retry_after_seconds=RETRY_AFTER_SECONDS)
             if len(self._bodies) >= self._places:
-                self._bodies.remove(self._given_up_for(body, held))
+                self._bodies.remove(self._evict_for(body, held))
             self._bodies.add(body)
 
-    def _given_up_for(self, body: Body, held: Counter[str]) -> Body:
+    def _evict_for(self, body: Body, held: Counter[str]) -> Body:
         text = "Hay demasiadas subidas a la vez. Inténtalo de nuevo en unos segundos."
         [(address, most)] = held.most_common(1)
         # Otherwise the two would only change places
@@ -136,12 +136,12 @@ class Bodies:
         with self._lock:
             self._bodies.discard(body)
 
-    def look(self) -> None:
+    def check_speed(self) -> None:
         """End those that are too slow; to be called each second."""
         with self._lock:
             bodies = list(self._bodies)
         for body in bodies:
-            body.look()
+            body.check_speed()
 
 
 def install(app: Flask) -> None:
@@ -157,7 +157,7 @@ def start_watch(app: Flask, stop: Event) -> Thread:
 
     def watch() -> None:
         while not stop.wait(1):
-            bodies.look()
+            bodies.check_speed()
 
     thread = Thread(target=watch, name="slow uploads", daemon=True)
     thread.start()

@@ -15,13 +15,13 @@ _EXTENSION = "anb-bulkheads"
 _DEEP_OFFSET = 1000
 _SPARE_THREADS = 8
 
-_ACCOUNTS, _LOOKS, _UPLOADS, _READINESS = "accounts", "looks", "uploads", "readiness"
+_ACCOUNTS, _FILE_CHECKS, _UPLOADS, _READINESS = "accounts", "file checks", "uploads", "readiness"
 _DEEP_PAGES, _REST = "deep pages", "rest"
 # By what the router finds, which no way of writing an address evades
 _KINDS = {
     "auth.sign_up": _ACCOUNTS,
     "auth.login": _ACCOUNTS,
-    "uploads.complete_direct_upload": _LOOKS,
+    "uploads.complete_direct_upload": _FILE_CHECKS,
     "health.ready": _READINESS,
 }
 _WITHOUT_PLACE = {"auth_request.check", "health.alive", "uploads.upload"}
@@ -31,9 +31,9 @@ def _bulkheads() -> dict[str, Bulkhead]:
     """Return a process's bulkheads. What a class of thirty does at once has room for it."""
     return {
         _ACCOUNTS: Bulkhead(running=32),  # which wait for the hashing, bounded by itself
-        _LOOKS: Bulkhead(running=4, waiting=28, longest_wait_seconds=10),
+        _FILE_CHECKS: Bulkhead(running=4, waiting=28, max_wait_seconds=10),
         # After all that was sent, waiting is better than a refusal; nginx waits a minute for the answer
-        _UPLOADS: Bulkhead(running=8, waiting=bodies.PLACES - 8, longest_wait_seconds=30),
+        _UPLOADS: Bulkhead(running=8, waiting=bodies.PLACES - 8, max_wait_seconds=30),
         # The database counts its way to what lies far down a list; who looks at the top is to notice nothing of it
         _DEEP_PAGES: Bulkhead(running=1, waiting=3),
         _READINESS: Bulkhead(running=2),  # each asks from three threads, for 2 s when a part is away

@@ -58,7 +58,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(errors.Refusal, answer)
     app.register_error_handler(HTTPException, _of_framework)
     for away in (DBAPIError, PoolTimeout, BotoCoreError, ClientError, SendFailed, ObjectMissing, ObjectChanged):
-        app.register_error_handler(away, _of_part_away)
+        app.register_error_handler(away, _of_unavailable_dependency)
     app.register_error_handler(Exception, _of_bug)
 
 
@@ -77,7 +77,7 @@ def _of_framework(error: HTTPException) -> Response:
     return response
 
 
-def _of_part_away(error: Exception) -> Response:
+def _of_unavailable_dependency(error: Exception) -> Response:
     log.warning("deadlock" if isinstance(error, Deadlock) else "a part is away", extra={"error": error})
     return answer(errors.Unavailable("El servicio no está disponible por el momento. Inténtalo de nuevo."))
 

@@ -57,10 +57,10 @@ class Page:
     way: Way | None = None
 
 
-def asked(sent: MultiDict[str, str], *, ways: Sequence[Way], deepest: int) -> Page | None:
+def requested_page(sent: MultiDict[str, str], *, ways: Sequence[Way], max_offset: int) -> Page | None:
     """Return the page that a query asks for in one of the ways, None when it asks for none.
 
-    `deepest` is the largest offset. Invalid names every parameter that is wrong; of two ways or sizes that
+    `max_offset` is the largest offset. Invalid names every parameter that is wrong; of two ways or sizes that
     contradict each other that is the later one.
     """
     chosen = [way for way in ways if any(name in sent for name in way.value)]
@@ -72,9 +72,9 @@ def asked(sent: MultiDict[str, str], *, ways: Sequence[Way], deepest: int) -> Pa
     with wrong:
         _refuse_contradictions(sent, chosen, sizes)
     with wrong:
-        limit = number(sent, sizes[0] if sizes else "limit", default=DEFAULT_LIMIT, largest=MAX_LIMIT)
+        limit = number(sent, sizes[0] if sizes else "limit", default=DEFAULT_LIMIT, maximum=MAX_LIMIT)
     with wrong:
-        page = _page(sent, way, limit=limit, deepest=deepest)
+        page = _page(sent, way, limit=limit, max_offset=max_offset)
     wrong.refuse(_SEVERAL_WRONG)
     return page if chosen or sizes else None
 
@@ -90,14 +90,14 @@ def _stated(sent: Mapping[str, str], *names: str, otherwise: int) -> int:
     return int(text) if _NUMBER.fullmatch(text) else otherwise
 
 
-def link_to_next(response: Response, page: Page, *, deepest: int, cursor: str | None = None) -> None:
+def link_to_next(response: Response, page: Page, *, max_offset: int, cursor: str | None = None) -> None:
     """Say in `Link` where the page after this one is; `cursor` is where that begins, if the list has such.
 
-    It is asked for as this one was, and beyond the deepest offset by cursor alone.
+    It is asked for as this one was, and beyond the largest offset by cursor alone.
     """
     offset = page.offset + page.limit
     query: Mapping[str, int | str] = {"limit": page.limit, "offset": offset}
-    if cursor is not None and (page.way in {None, Way.CURSOR} or offset > deepest):
+    if cursor is not None and (page.way in {None, Way.CURSOR} or offset > max_offset):
         query = {"limit": page.limit, "cursor": cursor}
     elif page.way is Way.PAGE:
         query = {"limit": page.limit, "page": offset // page.limit + 1}
@@ -105,40 +105,40 @@ def link_to_next(response: Response, page: Page, *, deepest: int, cursor: str | 
     response.headers["Link"] = f'<{request.path}?{urlencode(query)}>; rel="next"'
 
 
-def number(sent: Mapping[str, str], name: str, *, default: int = 1, smallest: int = 1, largest: int) -> int:
+def number(sent: Mapping[str, str], name: str, *, default: int = 1, minimum: int = 1, maximum: int) -> int:
     """Return the whole number that a parameter states, or the default; Invalid for anything else."""
     if name not in sent:
         return default
     text = sent[name]
-    if not _NUMBER.fullmatch(text) or not smallest <= int(text) <= largest:
-        raise _wrong({name: f"Debe ser un número entero entre {smallest} y {largest}."})
+    if not _NUMBER.fullmatch(text) or not minimum <= int(text) <= maximum:
+        raise _wrong({name: f"Debe ser un número entero entre {minimum} y {maximum}."})
     return int(text)
 
 
-def _page(sent: Mapping[str, str], way: Way | None, *, limit: int, deepest: int) -> Page:
+def _page(sent: Mapping[str, str], way: Way | None, *, limit: int, max_offset: int) -> Page:
     match way:
         case Way.CURSOR:
             return Page(limit=limit, after=Cursor.from_text(sent["cursor"]), way=way)
         case Way.POSITIONS:
-            return _positions(sent, deepest=deepest)
+            return _positions(sent, max_offset=max_offset)
         case Way.PAGE:
-            page, last = number(sent, "page", largest=deepest), deepest // limit + 1
+            page, last = number(sent, "page", maximum=max_offset), max_offset // limit + 1
             if page > last:
                 raise _wrong({"page": f"Con {limit} por página, la última es la {last}."})
             return Page(limit=limit, offset=(page - 1) * limit, way=way)
         case Way.OFFSET:
-            return Page(limit=limit, offset=number(sent, "offset", smallest=0, largest=deepest), way=way)
+            return Page(limit=limit, offset=number(sent, "offset", minimum=0, maximum=max_offset), way=way)
         case None:
             return Page(limit=limit)
 
 
-def _positions(sent: Mapping[str, str], *, deepest: int) -> Page:
+def _positions(sent: Mapping[str, str], *, max_offset: int) -> Page:
     first = last = 1
     wrong = WrongFields()
     with wrong:
-        first = number(sent, "from", largest=deepest)
+        first = number(sent, "from", maximum=max_offset)
     with wrong:
-        last = number(sent, "to", default=first + DEFAULT_LIMIT - 1, largest=deepest)
+        last = number(sent, "to", default=first + DEFAULT_LIMIT - 1, maximum=max_offset)
     wrong.refuse(_SEVERAL_WRONG)
     if first > last:
         raise _wrong({"from": "Debe ser menor o igual que to."})

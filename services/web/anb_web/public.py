@@ -24,11 +24,14 @@ MAX_PLACE_OFFSET = 1_000_000
 @bp.get("/videos")
 @cached_response
 def list_public() -> Response:
-    page = paging.asked(request.args, ways=(Way.CURSOR, Way.PAGE, Way.OFFSET), deepest=MAX_VIDEO_OFFSET) or Page()
+    page = (
+        paging.requested_page(request.args, ways=(Way.CURSOR, Way.PAGE, Way.OFFSET), max_offset=MAX_VIDEO_OFFSET)
+        or Page()
+    )
     items, following = page_of_videos(page)
     response = jsonify(items)
     if following is not None:
-        paging.link_to_next(response, page, deepest=MAX_VIDEO_OFFSET, cursor=following)
+        paging.link_to_next(response, page, max_offset=MAX_VIDEO_OFFSET, cursor=following)
     return response
 
 
@@ -43,7 +46,10 @@ def vote(video_id: str) -> ResponseReturnValue:
 @bp.get("/rankings")
 @cached_response
 def rankings() -> Response:
-    page = paging.asked(request.args, ways=(Way.POSITIONS, Way.PAGE, Way.OFFSET), deepest=MAX_PLACE_OFFSET) or Page()
+    page = (
+        paging.requested_page(request.args, ways=(Way.POSITIONS, Way.PAGE, Way.OFFSET), max_offset=MAX_PLACE_OFFSET)
+        or Page()
+    )
     city = texts.folded(request.args.get("city", "")) or None
     with dependencies().engine.begin() as connection:
         places = voting.ranking(connection, limit=page.limit, offset=page.offset, city=city)

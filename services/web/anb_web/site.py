@@ -68,7 +68,7 @@ def gallery() -> Response:
 @bp.get("/ranking")
 @cached_response
 def ranking() -> Response:
-    number = paging.number(request.args, "pagina", largest=public.MAX_PLACE_OFFSET)
+    number = paging.number(request.args, "pagina", maximum=public.MAX_PLACE_OFFSET)
     city = texts.folded(request.args.get("ciudad", ""))
     offset = (number - 1) * PLACES_PER_PAGE
     with dependencies().engine.begin() as connection:

@@ -39,14 +39,14 @@ class VideoId(BaseConverter):
 @bp.get("")
 @signed_in
 def list_own() -> ResponseReturnValue:
-    page = paging.asked(request.args, ways=(Way.PAGE, Way.OFFSET), deepest=MAX_VIDEO_OFFSET)
+    page = paging.requested_page(request.args, ways=(Way.PAGE, Way.OFFSET), max_offset=MAX_VIDEO_OFFSET)
     with dependencies().engine.connect() as connection:
         if page is None:  # what the list is to most
             return jsonify([_item(v.id, v) for v in videos.list_own(connection, owner_id=current_user_id())])
         found = videos.list_own(connection, owner_id=current_user_id(), limit=page.limit + 1, offset=page.offset)
     response = jsonify([_item(video.id, video) for video in found[: page.limit]])
     if len(found) > page.limit:
-        paging.link_to_next(response, page, deepest=MAX_VIDEO_OFFSET)
+        paging.link_to_next(response, page, max_offset=MAX_VIDEO_OFFSET)
     return response
 
 
