@@ -135,7 +135,7 @@ abuse: setup ## flood the system with logins and more, and measure what others n
 
 .PHONY: branding
 branding: $(VENV) ## draw the logo and the bumpers again
-	$(BIN)/python scripts/draw_branding.py
+	$(BIN)/python -m branding
 
 .PHONY: lock
 lock: $(VENV) ## resolve the dependencies again into the hash-locked requirements

@@ -7,9 +7,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FORBIDDEN = {
-    "services/anb": {"anb_web", "anb_worker", "flask", "stacks", "local", "demo", "bench"},
-    "services/web": {"anb_worker", "stacks", "local", "demo", "bench"},
-    "services/worker": {"anb_web", "flask", "stacks", "local", "demo", "bench"},
+    "services/anb": {"anb_web", "anb_worker", "flask", "stacks", "local", "demo", "branding", "bench"},
+    "services/web": {"anb_worker", "stacks", "local", "demo", "branding", "bench"},
+    "services/worker": {"anb_web", "flask", "stacks", "local", "demo", "branding", "bench"},
 }
 
 

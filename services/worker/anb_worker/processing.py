@@ -140,7 +140,7 @@ def _frames_of(body: Path) -> int:
 def _join(run: Run, folder: Path) -> Clip:
     parts = [_read(folder / name) for name in (encoding.INTRO, encoding.BODY, encoding.OUTRO)]
     if len({part.configuration for part in parts}) > 1:
-        raise Crashed("body and bumpers were encoded differently: run scripts/draw_branding.py again")
+        raise Crashed("body and bumpers were encoded differently: run make branding")
     ended = run(_ffmpeg(encoding.join()))
     if ended.code != 0:
         raise Crashed(f"the join ended with {ended.code}, which {_reporting_components(ended)} told")
