@@ -9,7 +9,6 @@ from typing import Any
 
 import aws_cdk as cdk
 
-from stacks.budget import BudgetStack
 from stacks.constructs.artefacts import ArtefactsMissing, Sources
 from stacks.constructs.user_data import UserDataError
 from stacks.data import DataStack
@@ -46,8 +45,6 @@ def compose(app: cdk.App, profile: Profile, sources: Sources) -> None:
         worker=worker,
         **stack_settings(profile),
     )
-    if profile.budget_mail:
-        BudgetStack(app, "AnbBudget", mail=profile.budget_mail, usd=profile.budget_usd, **stack_settings(profile))
     tags = {
         "project": "anb-rising-stars",
         "profile": profile.name,

@@ -10,10 +10,11 @@ from botocore.exceptions import ClientError, WaiterError
 from deploy.account import Account
 from deploy.errors import CannotDeploy
 
+DATABASE = "AnbData"
 # The reverse of the order in which a deployment makes them; those of one row do not need each other
 TEARDOWN = (
-    ("AnbObservability", "AnbBudget"),
-    ("AnbWeb", "AnbWorker", "AnbData"),
+    ("AnbObservability",),
+    ("AnbWeb", "AnbWorker", DATABASE),
     ("AnbMedia",),
     ("AnbNetwork",),
 )
@@ -113,9 +114,7 @@ def _check_idle(stack: Stack) -> None:
 
 def resources(account: Account, stack: str) -> Iterator[Resource]:
     """Yield what a stack has made and still has, with what its own template says about keeping it."""
-    client = account.client("cloudformation")
-    body = client.get_template(StackName=stack)["TemplateBody"]
-    template: dict[str, Any] = json.loads(body) if isinstance(body, str) else body
+    client, template = account.client("cloudformation"), template_of(account, stack)
     for page in client.get_paginator("list_stack_resources").paginate(StackName=stack):
         for found in page["StackResourceSummaries"]:
             if found["ResourceStatus"] == "DELETE_COMPLETE" or not found.get("PhysicalResourceId"):
@@ -124,6 +123,13 @@ def resources(account: Account, stack: str) -> Iterator[Resource]:
             yield Resource(
                 stack=stack, type=found["ResourceType"], id=found["PhysicalResourceId"], is_kept=policy in _KEPT
             )
+
+
+def template_of(account: Account, stack: str) -> dict[str, Any]:
+    """Return the template that a stack was last given."""
+    body = account.client("cloudformation").get_template(StackName=stack)["TemplateBody"]
+    template: dict[str, Any] = json.loads(body) if isinstance(body, str) else body
+    return template
 
 
 def delete(account: Account, names: Sequence[str]) -> None:

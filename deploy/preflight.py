@@ -1,14 +1,18 @@
 """Everything that can be known to go wrong before anything is created."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from botocore.exceptions import ClientError
 
 from deploy import buckets, cdk, cloudformation
 from deploy.account import Account, check_rights, is_denied, open_account
-from deploy.errors import Missing, WrongSettings
+from deploy.errors import CannotDeploy, Missing, WrongSettings
 from stacks.profiles import Profile, ProfileError, choose
+from stacks.rules.assembly import Assembly
+from stacks.rules.changes import refusals
 
 CDK_TOOLKIT = "CDKToolkit"  # what `cdk bootstrap` calls its stack
 
@@ -95,4 +99,30 @@ def run_all_checks(settings: Mapping[str, str], say: Callable[[str], None]) -> T
     for note in check(target):
         say(note)
     cdk.synthesise(settings, region=target.account.region)
+    check_changes(deployed(target.account), written(cdk.ASSEMBLY, target.account.region))
     return target
+
+
+def deployed(account: Account) -> Assembly:
+    """Return the templates of our stacks that exist; one that could not even be made is about to be made anew."""
+    stacks = [stack for stack in cloudformation.existing(account) if not stack.status.startswith("ROLLBACK")]
+    return Assembly(account.region, {stack.name: cloudformation.template_of(account, stack.name) for stack in stacks})
+
+
+def written(folder: Path, region: str) -> Assembly:
+    """Return what was synthesised into a folder."""
+    paths = folder.glob("*.template.json")
+    templates = {path.name.partition(".")[0]: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+    return Assembly(region, templates)
+
+
+def check_changes(before: Assembly, after: Assembly) -> None:
+    """Raise CannotDeploy, with the way, for what a living system cannot become in place."""
+    for found in refusals(before, after):
+        what = f"{found.stack} cannot become that while it lives: {found.sentence}"
+        if found.stack == cloudformation.DATABASE:
+            raise CannotDeploy(
+                f"{what}. Deploy with the settings that it was made with, or run make destroy-database first; "
+                "a snapshot, restored by databaseSnapshot=NAME, keeps the data."
+            )
+        raise CannotDeploy(f"{what}. Deploy with the settings that it was made with, or run make destroy first.")

@@ -14,20 +14,19 @@ Say = Callable[[str], None]
 
 BUCKET, LOG_GROUP = "AWS::S3::Bucket", "AWS::Logs::LogGroup"
 FLEET = "AWS::AutoScaling::AutoScalingGroup"
-DATABASE_STACK = "AnbData"
 # Flow logs arrive for some minutes after they were switched off, in a bucket that was empty
 ATTEMPTS = 3
 
 
 def destroy_database(target: Target, say: Say) -> list[str]:
     """Destroy the database's stack and nothing else; return what is left, a sentence each."""
-    stack = cloudformation.find(target.account, DATABASE_STACK)
+    stack = cloudformation.find(target.account, cloudformation.DATABASE)
     if stack is None:
         say("There is no database to destroy.")
         return []
     cloudformation.check_deletable([stack])
-    say(f"Destroying {DATABASE_STACK}: about 5 minutes.")
-    cloudformation.delete(target.account, [DATABASE_STACK])
+    say(f"Destroying {cloudformation.DATABASE}: about 5 minutes.")
+    cloudformation.delete(target.account, [cloudformation.DATABASE])
     say("The database is gone. The site answers, with 503 where it needs one; make deploy brings an empty one.")
     return list(snapshots(target.account))
 

@@ -36,10 +36,20 @@ class MediaStack(cdk.Stack):
             termination_protection=profile.keeps_data,
             **settings,
         )
-        self.videos = _videos(self, profile, network.logs)
+        self.videos = self._chosen(_videos(self, profile, network.logs), profile.media_bucket)
         self.jobs = JobQueue(self, "Jobs")
         cdk.CfnOutput(self, "Bucket", value=self.videos.bucket_name, description="Where the videos are")
         cdk.CfnOutput(self, "Queue", value=self.jobs.queue.queue_url, description="The job queue")
+
+    def _chosen(self, own: s3.Bucket, named: str | None) -> s3.IBucket:
+        """Return the bucket that was named, or our own.
+
+        Our own is there either way, and so is what the fleets import of it: CloudFormation takes back no export
+        that is in use, and naming a bucket must not delete the videos in another.
+        """
+        self.export_value(own.bucket_name)
+        self.export_value(own.bucket_arn)
+        return s3.Bucket.from_bucket_name(self, "Named", named) if named else own
 
     def grant_web(self, role: iam.IRole) -> None:
         """Allow what the API does: sign forms and links, copy what was posted, delete videos, enqueue jobs."""
@@ -62,10 +72,7 @@ class MediaStack(cdk.Stack):
         role.add_to_principal_policy(listing)
 
 
-def _videos(scope: Construct, profile: Profile, logs: s3.IBucket) -> s3.IBucket:
-    """Return the videos bucket: a new one, or the existing one that the profile names."""
-    if profile.media_bucket:
-        return s3.Bucket.from_bucket_name(scope, "Videos", profile.media_bucket)
+def _videos(scope: Construct, profile: Profile, logs: s3.IBucket) -> s3.Bucket:
     return s3.Bucket(
         scope,
         "Videos",

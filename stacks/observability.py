@@ -11,6 +11,7 @@ from constructs import Construct
 
 from stacks import names
 from stacks.constructs.alarms import BELOW, MINUTE, Alarms
+from stacks.constructs.budget import monthly_budget
 from stacks.media import MediaStack
 from stacks.profiles import Profile
 from stacks.settings import StackSettings
@@ -37,7 +38,7 @@ class ObservabilityStack(cdk.Stack):
         worker: WorkerStack,
         **settings: Unpack[StackSettings],
     ) -> None:
-        super().__init__(scope, id_, description="ANB Rising Stars: dashboard and alarms", **settings)
+        super().__init__(scope, id_, description="ANB Rising Stars: dashboard, alarms and budget", **settings)
         self._media, self._web, self._worker = media, web, worker
         self.alarms = Alarms(self, "Alarms")
         if profile.alarm_mail:
@@ -46,6 +47,9 @@ class ObservabilityStack(cdk.Stack):
         self._watch_jobs()
         self._watch_instances()
         self._watch_database(profile)
+        # Here, since a stack of its own would stay behind when it is asked for no more
+        if profile.budget_mail:
+            monthly_budget(self, "Budget", mail=profile.budget_mail, usd=profile.budget_usd)
         dashboard = self._dashboard()
         cdk.CfnOutput(
             self, "DashboardName", value=dashboard.dashboard_name, description="The dashboard in CloudWatch"
@@ -64,8 +68,8 @@ class ObservabilityStack(cdk.Stack):
             label="server errors, % of requests",
         )
         slow = answers.target_response_time(period=MINUTE, statistic="p95")
-        unhealthy = self._web.targets.metrics.unhealthy_host_count(period=MINUTE, statistic="Maximum")
-        healthy = self._web.targets.metrics.healthy_host_count(period=MINUTE, statistic="Minimum")
+        unhealthy = _hosts(self._web, "UnHealthyHostCount", statistic="Maximum")
+        healthy = _hosts(self._web, "HealthyHostCount", statistic="Minimum")
         add("Server errors", "More than 1 % of requests fail with a 5xx.", errors, threshold=1, minutes=5)
         add("Slow answers", "One answer in twenty takes more than 3 s.", slow, threshold=3, minutes=5)
         add("Unhealthy web servers", "A web instance does not answer.", unhealthy, threshold=0, minutes=5)
@@ -119,7 +123,7 @@ class ObservabilityStack(cdk.Stack):
 
     def _dashboard(self) -> cloudwatch.Dashboard:
         """Tell the story from left to right: who asks, what waits, who works, what it stands on."""
-        balancer, targets, jobs = self._web.balancer.metrics, self._web.targets.metrics, self._media.jobs
+        balancer, jobs = self._web.balancer.metrics, self._media.jobs
         web, workers, scaling = self._web.fleet.group, self._worker.fleet.group, self._worker.scaling
         latencies = [balancer.target_response_time(period=MINUTE, statistic=p) for p in ("p50", "p95", "p99")]
         codes = elb.HttpCodeTarget
@@ -145,7 +149,10 @@ class ObservabilityStack(cdk.Stack):
         dashboard.add_widgets(
             _graph("Workers wanted and in service", _wanted(workers), scaling.in_service),
             _graph(
-                "Web servers wanted, in service, healthy", _wanted(web), _serving(web), targets.healthy_host_count()
+                "Web servers wanted, in service, healthy",
+                _wanted(web),
+                _serving(web),
+                _hosts(self._web, "HealthyHostCount"),
             ),
             _graph("CPU, %", *(_instances(g, "CPUUtilization", namespace="AWS/EC2") for g in (web, workers))),
         )
@@ -164,6 +171,20 @@ class ObservabilityStack(cdk.Stack):
 
 def _graph(title: str, *metrics: cloudwatch.IMetric) -> cloudwatch.GraphWidget:
     return cloudwatch.GraphWidget(title=title, left=list(metrics), width=8)
+
+
+def _hosts(web: WebStack, name: str, *, statistic: str = "Average") -> cloudwatch.Metric:
+    """Return what the balancer counts; CDK's own metric imports a listener, which a certificate exchanges."""
+    return cloudwatch.Metric(
+        namespace="AWS/ApplicationELB",
+        metric_name=name,
+        dimensions_map={
+            "TargetGroup": web.targets.target_group_full_name,
+            "LoadBalancer": web.balancer.load_balancer_full_name,
+        },
+        statistic=statistic,
+        period=MINUTE,
+    )
 
 
 def _instances(

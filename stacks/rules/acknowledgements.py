@@ -40,6 +40,7 @@ def acknowledgements(profile: Profile) -> list[Acknowledged]:
         *([] if profile.database.multi_az else [_single_zone()]),
         *([] if profile.keeps_data else [_unprotected()]),
         *([_copied()] if profile.database_snapshot else []),
+        *([] if profile.flow_logs else [_unrecorded()]),
         *(_own_roles(profile) if profile.borrowed_role is None else []),
     ]
 
@@ -101,6 +102,14 @@ def _copied() -> Acknowledged:
         "AnbData/Database/Resource",
         "RDS2",
         "A database made from a snapshot is as encrypted as that snapshot, and ours all are.",
+    )
+
+
+def _unrecorded() -> Acknowledged:
+    return Acknowledged(
+        "AnbNetwork/Vpc/Resource",
+        "VPC7",
+        "flowLogs=false is for accounts that refuse flow logs; the balancer's and the bucket's access logs stay.",
     )
 
 

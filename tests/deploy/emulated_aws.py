@@ -14,7 +14,7 @@ from typing import Any
 
 from ministack.app import main
 from ministack.services import autoscaling, ec2, s3
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import _exports, _stacks, handlers, provisioners, stacks
 
 Properties = dict[str, Any]
 HANDLERS = provisioners._RESOURCE_HANDLERS
@@ -54,14 +54,20 @@ def delete_flow_log(physical_id: str, _properties: Properties) -> None:
     ec2._flow_logs.pop(physical_id, None)
 
 
-def with_addresses(create: Callable[..., tuple[str, Properties]]) -> Callable[..., tuple[str, Properties]]:
-    """Tell templates what range of addresses a network has."""
+def associate_firewall(_logical_id: str, properties: Properties, _stack: str) -> tuple[str, Properties]:
+    """Note which access list stands before which balancer; no request passes either."""
+    return f"{properties['ResourceArn']}|{properties['WebACLArn']}", {}
 
-    def created(logical_id: str, properties: Properties, stack: str) -> tuple[str, Properties]:
-        physical_id, attributes = create(logical_id, properties, stack)
-        return physical_id, attributes | {"CidrBlock": properties["CidrBlock"]}
 
-    return created
+def with_addresses(change: Callable[..., tuple[str, Properties]]) -> Callable[..., tuple[str, Properties]]:
+    """Tell templates what range of addresses a network has, when it is made and when it is changed."""
+
+    @functools.wraps(change)
+    def changed(*arguments: Any, **named: Any) -> tuple[str, Properties]:
+        physical_id, attributes = change(*arguments, **named)
+        return physical_id, attributes | {"CidrBlock": ec2._vpcs[physical_id]["CidrBlock"]}
+
+    return changed
 
 
 def with_metric_math(record: Callable[[str, Properties], Properties]) -> Callable[[str, Properties], Properties]:
@@ -106,15 +112,36 @@ def only_if_empty(delete: Callable[[str, Properties], None]) -> Callable[[str, P
     return deleted
 
 
+def holding_exports_in_use(resolve: Callable[..., tuple[Any, Properties]]) -> Callable[..., tuple[Any, Properties]]:
+    """Refuse an update that takes back or changes an export which another stack imports, as CloudFormation does."""
+
+    @functools.wraps(resolve)
+    def resolved(*arguments: Any) -> tuple[Any, Properties]:
+        outputs, exports = resolve(*arguments)
+        stack_id = arguments[-1]
+        for name in [name for name, export in _exports.items() if export["StackId"] == stack_id]:
+            users = [user for user, it in _stacks.items() if name in handlers._imported_export_names(it, user)]
+            if users and name not in exports:
+                raise ValueError(f"Export {name} cannot be deleted as it is in use by {' and '.join(users)}")
+            if users and exports[name]["Value"] != _exports[name]["Value"]:
+                raise ValueError(f"Cannot update export {name} as it is in use by {' and '.join(users)}")
+        return outputs, exports
+
+    return resolved
+
+
 HANDLERS["AWS::EC2::SecurityGroupIngress"] = rule_handlers("IpPermissions")
 HANDLERS["AWS::EC2::SecurityGroupEgress"] = rule_handlers("IpPermissionsEgress")
 HANDLERS["AWS::EC2::FlowLog"] = {"create": create_flow_log, "delete": delete_flow_log}
-HANDLERS["AWS::EC2::VPC"]["create"] = with_addresses(HANDLERS["AWS::EC2::VPC"]["create"])
+HANDLERS["AWS::WAFv2::WebACLAssociation"] = {"create": associate_firewall, "delete": lambda _id, _properties: None}
+for change in ("create", "update"):
+    HANDLERS["AWS::EC2::VPC"][change] = with_addresses(HANDLERS["AWS::EC2::VPC"][change])
 HANDLERS["AWS::AutoScaling::AutoScalingGroup"]["create"] = with_instances(
     HANDLERS["AWS::AutoScaling::AutoScalingGroup"]["create"]
 )
 HANDLERS["AWS::S3::Bucket"]["delete"] = only_if_empty(HANDLERS["AWS::S3::Bucket"]["delete"])
 provisioners._cw_metric_alarm_record = with_metric_math(provisioners._cw_metric_alarm_record)
+stacks._resolve_stack_outputs = holding_exports_in_use(stacks._resolve_stack_outputs)
 
 if __name__ == "__main__":
     main()

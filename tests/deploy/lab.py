@@ -53,15 +53,15 @@ class Lab:
         )["LaunchTemplateVersions"]
         return base64.b64decode(versions[0]["LaunchTemplateData"]["UserData"]).decode()
 
-    def deploy(self, *arguments: str) -> str:
-        """Run our own command; what it printed."""
-        return self._run(sys.executable, "-m", "deploy", *arguments)
+    def deploy(self, *arguments: str, status: int = 0) -> str:
+        """Run our own command, which is expected to end with this status; what it printed."""
+        return self._run(sys.executable, "-m", "deploy", *arguments, status=status)
 
     def cdk(self, *arguments: str) -> str:
         """Run CDK's own command on what was synthesised last; what it printed."""
         return self._run(str(cdk.PROGRAM), *arguments, "--app", str(cdk.ASSEMBLY), "--no-notices")
 
-    def _run(self, *command: str) -> str:
+    def _run(self, *command: str, status: int = 0) -> str:
         done = subprocess.run(
             command,
             cwd=cdk.ROOT,
@@ -73,7 +73,7 @@ class Lab:
             timeout=COMMAND_SECONDS,
             check=False,
         )
-        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-6000:]}"
+        assert done.returncode == status, f"{' '.join(command)}\n{done.stdout[-6000:]}"
         return done.stdout
 
 

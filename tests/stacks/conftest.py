@@ -59,21 +59,44 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 
 
 @pytest.fixture(scope="session")
-def synthesise(tmp_path_factory: pytest.TempPathFactory, sources: Sources) -> Callable[[Profile], Synthesis]:
-    """Synthesise a profile in this process, with the flags of cdk.json."""
+def composed(tmp_path_factory: pytest.TempPathFactory, sources: Sources) -> Callable[[Profile], tuple[cdk.App, Path]]:
+    """A profile's app with the flags of cdk.json, and where it will write its templates."""
     context = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
 
-    def synthesise(profile: Profile) -> Synthesis:
+    def composed(profile: Profile) -> tuple[cdk.App, Path]:
         folder = tmp_path_factory.mktemp(profile.name)
         app = cdk.App(
             outdir=str(folder), analytics_reporting=False, context=context | {"aws:cdk:enable-path-metadata": True}
         )
         compose(app, profile, sources)
+        return app, folder
+
+    return composed
+
+
+@pytest.fixture(scope="session")
+def synthesise(composed: Callable[[Profile], tuple[cdk.App, Path]]) -> Callable[[Profile], Synthesis]:
+    """Synthesise a profile in this process, and have every rule look at it."""
+
+    def synthesise(profile: Profile) -> Synthesis:
+        app, folder = composed(profile)
         attach_rules(app, profile)
         app.synth()
         return Synthesis(profile, folder)
 
     return synthesise
+
+
+@pytest.fixture(scope="session")
+def write(composed: Callable[[Profile], tuple[cdk.App, Path]]) -> Callable[[Profile], Assembly]:
+    """Write the templates of a profile in this process, and let no rule look at them."""
+
+    def write(profile: Profile) -> Assembly:
+        app, folder = composed(profile)
+        app.synth()
+        return Synthesis(profile, folder).assembly
+
+    return write
 
 
 @pytest.fixture(scope="session")

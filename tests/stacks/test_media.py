@@ -119,5 +119,17 @@ def test_browsers_may_post_files_straight_to_the_bucket(assembly):
 def test_an_existing_bucket_is_used_as_it_is(synthesise):
     assembly = synthesise(replace(ACADEMY, media_bucket="videos-of-last-year")).assembly
 
-    assert not [found for found in assembly.resources("AWS::S3::Bucket") if found.stack == "AnbMedia"]
-    assert "videos-of-last-year" in str(assembly.templates["AnbWorker"])
+    for stack in ("AnbWeb", "AnbWorker"):
+        assert "videos-of-last-year" in str(assembly.templates[stack])
+        assert "AnbMedia:ExportsOutputRefVideos" not in str(assembly.templates[stack])
+
+
+def test_a_bucket_of_our_own_outlasts_the_choice_of_another(academy, synthesise):
+    named = synthesise(replace(ACADEMY, media_bucket="videos-of-last-year")).assembly
+
+    assert bucket(named) == bucket(academy.assembly)
+    assert exports(academy.assembly.templates["AnbMedia"]) <= exports(named.templates["AnbMedia"])
+
+
+def exports(template):
+    return {output["Export"]["Name"] for output in template["Outputs"].values() if "Export" in output}

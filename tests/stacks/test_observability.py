@@ -76,8 +76,8 @@ def test_the_dashboard_tells_the_story(synthesis):
 
 
 def test_only_production_can_have_a_budget(academy, production):
-    budget = production.assembly.only("AnbBudget", "AWS::Budgets::Budget").properties
+    budget = production.assembly.only("AnbObservability", "AWS::Budgets::Budget").properties
 
     assert budget["Budget"]["BudgetLimit"] == {"Amount": 200, "Unit": "USD"}
     assert len(budget["NotificationsWithSubscribers"]) == 3
-    assert "AnbBudget" not in academy.assembly.templates
+    assert list(academy.assembly.resources("AWS::Budgets::Budget")) == []
