@@ -108,7 +108,7 @@ ACADEMY = Profile(
     name="academy",
     region="us-east-1",
     owner="anb",
-    web=FleetSize(at_least=1, at_most=3),
+    web=FleetSize(at_least=2, at_most=3),
     workers=FleetSize(at_least=1, at_most=3),
     instance_type="t3.small",
     database=DatabaseShape(

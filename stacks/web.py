@@ -63,6 +63,7 @@ class WebStack(cdk.Stack):
             health_checks=autoscaling.HealthChecks.with_additional_checks(
                 additional_types=[autoscaling.AdditionalHealthCheckType.ELB], grace_period=GRACE
             ),
+            launches_first=True,
             scripts=sources.scripts("web"),
             values={
                 "ARTEFACT_ADDRESS": artefact.address,

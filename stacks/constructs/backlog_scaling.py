@@ -104,9 +104,10 @@ class BacklogScaling(Construct):
             self,
             "Rest",
             auto_scaling_group=group,
-            adjustment_type=autoscaling.AdjustmentType.PERCENT_CHANGE_IN_CAPACITY,
+            adjustment_type=autoscaling.AdjustmentType.CHANGE_IN_CAPACITY,
         )
-        step.add_adjustment(adjustment=-100, upper_bound=0)
+        # One a minute: of several that are told to end at once, several could just have taken a job
+        step.add_adjustment(adjustment=-1, upper_bound=0)
         self.jobs.create_alarm(
             self,
             "Idle",

@@ -43,8 +43,13 @@ class Fleet(Construct):
         scripts: Sequence[Path],
         values: Mapping[str, str],
         group_name: str | None = None,
+        launches_first: bool = False,
     ) -> None:
-        """`values` are what `scripts` are told besides what every instance is."""
+        """`values` are what `scripts` are told besides what every instance is.
+
+        A fleet that `launches_first` has the successor of an instance that is unwell before it ends that, and may
+        have a third more instances for as long as that takes.
+        """
         super().__init__(scope, id_)
         stack = cdk.Stack.of(self)
         self.log_group = logs.LogGroup(
@@ -75,6 +80,8 @@ class Fleet(Construct):
             group_metrics=[autoscaling.GroupMetrics.all()],
             signals=autoscaling.Signals.wait_for_min_capacity(timeout=BOOT_AT_MOST),
             update_policy=_one_by_one(size),
+            min_healthy_percentage=100 if launches_first else None,
+            max_healthy_percentage=133 if launches_first else None,
             termination_policies=[
                 autoscaling.TerminationPolicy.OLDEST_LAUNCH_TEMPLATE,
                 autoscaling.TerminationPolicy.OLDEST_INSTANCE,
@@ -139,13 +146,14 @@ class Fleet(Construct):
 def _one_by_one(size: FleetSize) -> autoscaling.UpdatePolicy:
     """Replace one instance after the other, each when its successor has said that it serves.
 
-    What would work against that meanwhile is suspended. At least one instance stays, and CloudFormation wants
-    fewer to stay than the most there can be.
+    What would work against that meanwhile is suspended. As many stay as CloudFormation lets stay, one fewer than
+    the most there can be: it starts a successor first wherever that leaves room for one. Only a fleet that is at
+    its most already, and has nowhere to put a successor, goes on with one instance fewer meanwhile.
     """
     process = autoscaling.ScalingProcess
     return autoscaling.UpdatePolicy.rolling_update(
         max_batch_size=1,
-        min_instances_in_service=min(size.at_least, size.at_most - 1),
+        min_instances_in_service=size.at_most - 1,
         pause_time=BOOT_AT_MOST,
         wait_on_resource_signals=True,
         suspend_processes=[

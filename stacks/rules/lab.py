@@ -105,22 +105,22 @@ def _asked(group: Resource) -> int:
 def _surge(assembly: Assembly, group: Resource) -> int:
     """Return by how many running instances a group can exceed its most.
 
-    Rebalancing between zones adds a tenth, at least one; a rolling update, a batch; a maintenance policy, its
-    percentage; and with a termination hook, instances that a smaller group no longer counts may still be ending
-    when it grows again. Load balancer draining is shorter than the 3 minutes that growing takes.
+    Rebalancing between zones adds a tenth, at least one; a rolling update, a batch of which the predecessors may
+    still be ending; a maintenance policy, its percentage. Of these three one is at work at a time, since an update
+    suspends the others. With a termination hook comes one more: a worker that took its job just when it was chosen
+    to go, and ends after the group has grown again; those that were busy before are passed over, those that were
+    idle end within seconds. Load balancer draining is shorter than the 3 minutes that growing takes.
     https://docs.aws.amazon.com/autoscaling/ec2/userguide/auto-scaling-benefits.html
     """
-    most, least = _most(group), int(group.properties["MinSize"])
+    most = _most(group)
     rolling = group.definition.get("UpdatePolicy", {}).get("AutoScalingRollingUpdate", {})
     percent: int = group.properties.get("InstanceMaintenancePolicy", {}).get("MaxHealthyPercentage", 100)
     hooks = assembly.resources("AWS::AutoScaling::LifecycleHook")
     hooked = any(assembly.follow(hook.stack, hook.properties["AutoScalingGroupName"]) == group for hook in hooks)
-    return max(
-        math.ceil(most / 10),
-        int(rolling.get("MaxBatchSize", 0)),
-        math.ceil(most * (percent - 100) / 100),
-        most - least if hooked else 0,
+    replacing = max(
+        math.ceil(most / 10), int(rolling.get("MaxBatchSize", 0)), math.ceil(most * (percent - 100) / 100)
     )
+    return replacing + (1 if hooked else 0)
 
 
 def _launch(resource: Resource) -> dict[str, Any]:

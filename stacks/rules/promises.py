@@ -148,6 +148,20 @@ def instance_signals(assembly: Assembly) -> Found:
             yield group, "a deployment waits until an instance says itself that it serves"
 
 
+def two_zones_at_rest(assembly: Assembly) -> Found:
+    """Whoever the internet reaches loses no instance before its successor serves, where there may be one more."""
+    behind = {targets.stack for targets in assembly.resources(TARGETS)}
+    for group in assembly.resources(GROUP):
+        if group.stack not in behind:
+            continue
+        if group.properties.get("InstanceMaintenancePolicy", {}).get("MinHealthyPercentage") != 100:
+            yield group, "an unwell instance ends when its successor serves: the maintenance policy keeps 100 %"
+        rolling = group.definition.get("UpdatePolicy", {}).get("AutoScalingRollingUpdate", {})
+        least, most = int(group.properties["MinSize"]), int(group.properties["MaxSize"])
+        if int(rolling.get("MinInstancesInService", 0)) < min(least, most - 1):
+            yield group, f"an update keeps {min(least, most - 1)} instances in service"
+
+
 def database_alone(assembly: Assembly) -> Found:
     """Nobody imports from the stack with the database, so that it can be destroyed and created again alone."""
     for stack in {database.stack for database in assembly.resources(DATABASE)}:
@@ -209,5 +223,6 @@ PROMISES = (
     Rule("HealthChecks", health_checks),
     Rule("Backlog", backlog),
     Rule("InstanceSignals", instance_signals),
+    Rule("TwoZonesAtRest", two_zones_at_rest),
     Rule("DatabaseAlone", database_alone),
 )

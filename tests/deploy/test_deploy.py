@@ -95,12 +95,17 @@ def test_no_role_was_made(deployed):
     assert deployed.client("iam").list_roles()["Roles"] == []
 
 
-def test_a_group_has_one_to_three_instances_over_two_zones(deployed, group):
+def test_web_servers_are_two_to_three_and_workers_one_to_three(groups):
+    sizes = {service: (group["MinSize"], group["MaxSize"]) for service, group in groups.items()}
+
+    assert sizes == {"web": (2, 3), "worker": (1, 3)}
+
+
+def test_a_group_lies_over_two_zones(deployed, group):
     subnets = deployed.client("ec2").describe_subnets(SubnetIds=group["VPCZoneIdentifier"].split(","))["Subnets"]
 
-    assert (group["MinSize"], group["MaxSize"]) == (1, 3)
     assert len({subnet["AvailabilityZone"] for subnet in subnets}) == 2
-    assert [instance["LifecycleState"] for instance in group["Instances"]] == ["InService"]
+    assert [instance["LifecycleState"] for instance in group["Instances"]] == ["InService"] * group["MinSize"]
 
 
 def test_an_instance_is_what_the_business_decided_on(template):

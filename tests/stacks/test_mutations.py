@@ -318,6 +318,17 @@ def a_database_with_enhanced_monitoring(a: Assembly) -> None:
     properties(a, "AnbData", "AWS::RDS::DBInstance")["MonitoringInterval"] = 60
 
 
+@breaks("TwoZonesAtRest")
+def no_maintenance_policy(a: Assembly) -> None:
+    del group(a, "AnbWeb")["InstanceMaintenancePolicy"]
+
+
+@breaks("TwoZonesAtRest")
+def an_update_that_ends_an_instance_first(a: Assembly) -> None:
+    update = resource(a, "AnbWeb", "AWS::AutoScaling::AutoScalingGroup")["UpdatePolicy"]
+    update["AutoScalingRollingUpdate"]["MinInstancesInService"] = 1
+
+
 @breaks("LabInstances")
 def a_surge_of_the_whole_fleet(a: Assembly) -> None:
     group(a, "AnbWeb")["InstanceMaintenancePolicy"] = {"MinHealthyPercentage": 100, "MaxHealthyPercentage": 200}

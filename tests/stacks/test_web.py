@@ -14,7 +14,7 @@ def listeners(synthesis):
     return {it.properties["Port"]: it.properties for it in found}
 
 
-@pytest.mark.parametrize(("which", "least"), [("academy", "1"), ("production", "2")])
+@pytest.mark.parametrize(("which", "least"), [("academy", "2"), ("production", "2")])
 def test_there_are_up_to_three_instances(request, which, least):
     group = only(request.getfixturevalue(which), "AWS::AutoScaling::AutoScalingGroup").properties
 

@@ -78,7 +78,7 @@ def test_only_an_idle_fleet_shrinks(synthesis):
     assert [id_ for id_, its in steps.items() if any(step["ScalingAdjustment"] < 0 for step in its)] == [
         "ScalingRest"
     ]
-    assert rest["StepAdjustments"] == [{"MetricIntervalUpperBound": 0, "ScalingAdjustment": -100}]
+    assert rest["StepAdjustments"] == [{"MetricIntervalUpperBound": 0, "ScalingAdjustment": -1}]
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
     assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (5, 5)
     assert alarm["TreatMissingData"] == "notBreaching"
