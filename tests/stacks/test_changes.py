@@ -91,7 +91,7 @@ def test_settings_that_meet_in_a_stack_are_turned_on_and_off_beside_each_other(
     stacks = {key: changed_stacks(unset, templates(profile, **{key: VALUES[key][0]})) for key in keys}
     pairs = [(one, other) for one, other in combinations(keys, 2) if stacks[one] & stacks[other]]
 
-    assert len(pairs) >= 20
+    assert len(pairs) > 10
     for one, other in pairs:
         first, second = {one: VALUES[one][0]}, {other: VALUES[other][0]}
         both = templates(profile, **first, **second)
