@@ -6,11 +6,16 @@ from typing import Any, ClassVar
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from demo.samples import make_sample
 from local.database import Database
 from local.emulator import Emulator
 from local.system import running_database, running_emulator
+
+# How long an example takes says more of the machine than of the code; mp4/test_cost.py looks at CPU time instead
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

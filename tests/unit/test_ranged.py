@@ -168,7 +168,7 @@ JUMPS = st.one_of(st.integers(0, 3 * NEAR_BYTES), st.integers(0, 10_000))
 @example([(0, 16)])
 @example([(NEAR_BYTES + MIN_READ_AHEAD_BYTES + 16, 16)])
 @example([(2 * NEAR_BYTES, 16)] + [(NEAR_BYTES, 16)] * 5)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_however_somebody_reads_forward_a_look_ends_within_its_budget(steps):
     store, size_bytes = Store(), FILE_CHECK_BUDGET.max_bytes
     file = RangedFile(store.fetch, size_bytes=size_bytes, clock=lambda: 0)

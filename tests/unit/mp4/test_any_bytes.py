@@ -24,7 +24,6 @@ def read_or_refuse(data):
 @given(st.binary(max_size=400))
 @example(b"\x00\x00\x00\x01ftyp")
 @example(b"\x00\x00\x00\x01ftyp" + b"\xff" * 8)
-@settings(deadline=2000)
 def test_any_bytes_are_read_or_refused(data):
     read_or_refuse(data)
     read_or_refuse(FTYP + data)
@@ -35,7 +34,7 @@ def test_any_bytes_are_read_or_refused(data):
     st.sampled_from(VALID),
     st.lists(st.tuples(st.integers(0, 10**6), st.binary(max_size=8), st.booleans()), max_size=6),
 )
-@settings(deadline=2000, max_examples=400)
+@settings(max_examples=400)
 def test_any_change_to_a_valid_file_is_read_or_refused(data, changes):
     # The index is where a change can do harm
     starts = data.index(b"moov") - 4
