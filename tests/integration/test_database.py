@@ -89,10 +89,10 @@ def touch(connection, id_):
     ],
 )
 def test_what_the_database_complains_of_has_a_name(pair, statement, name):
-    with pytest.raises(name) as complaint:
+    with pytest.raises(name) as raised:
         pair[0].execute(text(statement))
 
-    assert type(complaint.value) is name
+    assert type(raised.value) is name
 
 
 def test_of_two_that_wait_for_each_other_one_is_told_so(pair):
@@ -103,8 +103,8 @@ def test_of_two_that_wait_for_each_other_one_is_told_so(pair):
     # Whom the database chooses is its affair; the other goes on
     with ThreadPoolExecutor(2) as threads:
         waiting = [threads.submit(touch, one, 2), threads.submit(touch, other, 1)]
-        complaints = [each.exception() for each in waiting]
+        errors = [each.exception() for each in waiting]
     one.rollback()
     other.rollback()
 
-    assert {type(complaint) for complaint in complaints} == {Deadlock, type(None)}
+    assert {type(error) for error in errors} == {Deadlock, type(None)}
