@@ -26,7 +26,7 @@ demo: setup ## drive the whole journey with sample videos and put the results in
 
 .PHONY: check
 check: lint ## format, lint, types and unit tests: before each commit
-	$(BIN)/pytest -q tests/unit
+	$(BIN)/pytest -q --numprocesses 2 tests/unit
 
 .PHONY: lint
 lint: $(VENV)
