@@ -85,15 +85,18 @@ class WebStack(cdk.Stack):
         self._listen(profile.certificate_arn)
         self._scale()
         if profile.firewall:
-            wafv2.CfnWebACLAssociation(
-                self,
-                "FirewallAssociation",
-                resource_arn=self.balancer.load_balancer_arn,
-                web_acl_arn=firewall(self, "Firewall").attr_arn,
-            )
+            self._protect()
         scheme = "https" if profile.certificate_arn else "http"
         address = f"{scheme}://{self.balancer.load_balancer_dns_name}"
         cdk.CfnOutput(self, "Url", value=address, description="The site and its API")
+
+    def _protect(self) -> None:
+        wafv2.CfnWebACLAssociation(
+            self,
+            "FirewallAssociation",
+            resource_arn=self.balancer.load_balancer_arn,
+            web_acl_arn=firewall(self, "Firewall").attr_arn,
+        )
 
     def _targets(self, network: NetworkStack) -> elb.ApplicationTargetGroup:
         return elb.ApplicationTargetGroup(

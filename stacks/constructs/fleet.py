@@ -51,20 +51,12 @@ class Fleet(Construct):
         have a third more instances for as long as that takes.
         """
         super().__init__(scope, id_)
-        stack = cdk.Stack.of(self)
         self.log_group = logs.LogGroup(
             self, "Logs", retention=_retention(profile.log_days), removal_policy=removal(profile)
         )
         self._identity = identity(self, profile)
         self.role: iam.IRole = self._identity.role
-        common = {
-            "REGION": profile.region,
-            "STACK_NAME": stack.stack_name,
-            "SIGNAL_RESOURCE": names.GROUP_LOGICAL_ID,
-            "LOG_GROUP": self.log_group.log_group_name,
-            "DATABASE_PARAMETER": names.DATABASE_PARAMETER,
-        }
-        template = self._template(profile, security_group, user_data(scripts, common | dict(values)))
+        template = self._template(profile, security_group, user_data(scripts, self._common(profile) | dict(values)))
         self.group = autoscaling.AutoScalingGroup(
             self,
             "Group",
@@ -91,6 +83,16 @@ class Fleet(Construct):
         assert isinstance(resource, cdk.CfnResource)  # noqa: S101 every group has one
         resource.override_logical_id(names.GROUP_LOGICAL_ID)
         self._allow_boot()
+
+    def _common(self, profile: Profile) -> dict[str, str]:
+        """Return what every instance is told."""
+        return {
+            "REGION": profile.region,
+            "STACK_NAME": cdk.Stack.of(self).stack_name,
+            "SIGNAL_RESOURCE": names.GROUP_LOGICAL_ID,
+            "LOG_GROUP": self.log_group.log_group_name,
+            "DATABASE_PARAMETER": names.DATABASE_PARAMETER,
+        }
 
     def _template(
         self, profile: Profile, security_group: ec2.ISecurityGroup, script: ec2.UserData
