@@ -13,7 +13,7 @@ from local.database import Database
 from local.emulator import Emulator
 from local.system import running_database, running_emulator
 
-# How long an example takes says more of the machine than of the code; mp4/test_cost.py looks at CPU time instead
+# How long an example takes says more of the machine than of the code; mp4/test_cost.py counts lines instead
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
