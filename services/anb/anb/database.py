@@ -23,7 +23,7 @@ class MissingReference(IntegrityError):
 
 
 class Deadlock(OperationalError):
-    """Others had locked what a statement needs; the transaction is undone and worth another try."""
+    """Others had locked what a statement needs; the transaction is worth another try."""
 
 
 # https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html

@@ -58,7 +58,7 @@ def rankings() -> Response:
 
 def page_of_videos(page: Page) -> tuple[list[dict[str, object]], str | None]:
     """Return a page of videos as everybody sees them, and the cursor of the next one."""
-    with dependencies().engine.connect() as connection:
+    with dependencies().engine.begin() as connection:
         found, following = videos.public_page(connection, limit=page.limit, offset=page.offset, after=page.after)
     items = [_item(video) for video in found]
     return items, following.to_text() if following is not None else None

@@ -83,7 +83,7 @@ def complete_direct_upload(video_id: str) -> ResponseReturnValue:
 
 def _is_uploaded(video_id: UUID) -> bool:
     """Return whether the caller's upload is complete; raise Invalid when its file was refused."""
-    with dependencies().engine.connect() as connection:
+    with dependencies().engine.begin() as connection:
         return videos.is_uploaded(
             videos.find_own_in_any_state(connection, owner_id=current_user_id(), video_id=video_id)
         )
@@ -125,7 +125,7 @@ def _idempotency_key() -> str | None:
 def _uploaded_before(key: str | None) -> UUID | None:
     if key is None:
         return None
-    with dependencies().engine.connect() as connection:
+    with dependencies().engine.begin() as connection:
         return videos.find_uploaded_by_key(connection, owner_id=current_user_id(), idempotency_key=key)
 
 

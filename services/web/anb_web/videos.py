@@ -40,7 +40,7 @@ class VideoId(BaseConverter):
 @signed_in
 def list_own() -> ResponseReturnValue:
     page = paging.requested_page(request.args, ways=(Way.PAGE, Way.OFFSET), max_offset=MAX_VIDEO_OFFSET)
-    with dependencies().engine.connect() as connection:
+    with dependencies().engine.begin() as connection:
         if page is None:  # what the list is to most
             return jsonify([_item(v.id, v) for v in videos.list_own(connection, owner_id=current_user_id())])
         found = videos.list_own(connection, owner_id=current_user_id(), limit=page.limit + 1, offset=page.offset)
@@ -54,7 +54,7 @@ def list_own() -> ResponseReturnValue:
 @signed_in
 def detail(video_id: str) -> ResponseReturnValue:
     parsed = videos.parse_id(video_id)
-    with dependencies().engine.connect() as connection:
+    with dependencies().engine.begin() as connection:
         video = videos.find_own(connection, owner_id=current_user_id(), video_id=parsed)
     return {
         **_item(parsed, video),
