@@ -1,9 +1,7 @@
 """Everything that can be known to go wrong before anything is created."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from botocore.exceptions import ClientError
 
@@ -99,7 +97,7 @@ def run_all_checks(settings: Mapping[str, str], say: Callable[[str], None]) -> T
     for note in check(target):
         say(note)
     cdk.synthesise(settings, region=target.account.region)
-    check_changes(deployed(target.account), written(cdk.ASSEMBLY, target.account.region))
+    check_changes(deployed(target.account), Assembly.read_folder(cdk.ASSEMBLY, region=target.account.region))
     return target
 
 
@@ -107,13 +105,6 @@ def deployed(account: Account) -> Assembly:
     """Return the templates of our stacks that exist; one that could not even be made is about to be made anew."""
     stacks = [stack for stack in cloudformation.existing(account) if not stack.status.startswith("ROLLBACK")]
     return Assembly(account.region, {stack.name: cloudformation.template_of(account, stack.name) for stack in stacks})
-
-
-def written(folder: Path, region: str) -> Assembly:
-    """Return what was synthesised into a folder."""
-    paths = folder.glob("*.template.json")
-    templates = {path.name.partition(".")[0]: json.loads(path.read_text(encoding="utf-8")) for path in paths}
-    return Assembly(region, templates)
 
 
 def check_changes(before: Assembly, after: Assembly) -> None:

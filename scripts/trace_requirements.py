@@ -137,9 +137,7 @@ def _synthesised() -> Assembly:
         )
         compose(app, ACADEMY, Sources(artefacts=folder, user_data=ROOT / "userdata"))
         app.synth()
-        paths = (folder / "out").glob("*.template.json")
-        templates = {path.name.partition(".")[0]: json.loads(path.read_text(encoding="utf-8")) for path in paths}
-    return Assembly(ACADEMY.region, templates)
+        return Assembly.read_folder(folder / "out", region=ACADEMY.region)
 
 
 @click.command()

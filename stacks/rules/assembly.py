@@ -1,11 +1,13 @@
 """A synthesised system as rules see it: templates, and what their references lead to."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 Template = Mapping[str, Any]
+_SUFFIX = ".template.json"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,17 @@ class Assembly:
     region: str
     templates: Mapping[str, Template]
 
+    @classmethod
+    def read(cls, paths: Iterable[Path], *, region: str) -> Self:
+        """Return the templates that CDK has written to these paths."""
+        templates = {stack_of(path): json.loads(path.read_text(encoding="utf-8")) for path in paths}
+        return cls(region, templates)
+
+    @classmethod
+    def read_folder(cls, folder: Path, *, region: str) -> Self:
+        """Return all templates that CDK has written into a folder."""
+        return cls.read(folder.glob(f"*{_SUFFIX}"), region=region)
+
     def resources(self, *types: str) -> Iterator[Resource]:
         """Yield the resources of these types, or all of them."""
         for stack, template in self.templates.items():
@@ -79,6 +92,11 @@ class Assembly:
         """Return the zones that the subnets lie in; a subnet that is not ours lies in none."""
         found = (self.follow(stack, subnet) for subnet in subnets)
         return {json.dumps(subnet.properties["AvailabilityZone"]) for subnet in found if subnet}
+
+
+def stack_of(path: Path) -> str:
+    """Return whose template the file is."""
+    return path.name.removesuffix(_SUFFIX)
 
 
 Check = Callable[[Assembly], Iterator[tuple[Resource | str, str]]]

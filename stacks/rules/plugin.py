@@ -1,6 +1,5 @@
 """The rules as a part of synthesis: what breaks one fails `cdk synth`, which names the construct and the limit."""
 
-import json
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -9,11 +8,9 @@ import jsii
 
 from stacks.profiles import Profile
 from stacks.rules.acknowledgements import acknowledge
-from stacks.rules.assembly import Assembly, Finding, Rule
+from stacks.rules.assembly import Assembly, Finding, Rule, stack_of
 from stacks.rules.lab import LAB_RULES
 from stacks.rules.promises import PROMISES
-
-_SUFFIX = ".template.json"
 
 
 def attach_rules(app: cdk.App, profile: Profile) -> None:
@@ -56,13 +53,13 @@ class RulesPlugin:
 
     def validate(self, context: cdk.IPolicyValidationContext) -> cdk.PolicyValidationPluginReport:
         """Report what breaks a rule."""
-        paths = {Path(path).name.removesuffix(_SUFFIX): path for path in context.template_paths}
-        templates = {stack: json.loads(Path(path).read_text(encoding="utf-8")) for stack, path in paths.items()}
-        findings = check(Assembly(self._profile.region, templates), rules_for(self._profile))
+        paths = {stack_of(path): path for path in map(Path, context.template_paths)}
+        assembly = Assembly.read(paths.values(), region=self._profile.region)
+        findings = check(assembly, rules_for(self._profile))
         return cdk.PolicyValidationPluginReport(
             success=not findings,
             plugin_version=self.version,
-            violations=[_violation(finding, paths[finding.stack]) for finding in findings],
+            violations=[_violation(finding, str(paths[finding.stack])) for finding in findings],
         )
 
 

@@ -37,9 +37,7 @@ class Synthesis:
     @property
     def assembly(self) -> Assembly:
         """A fresh copy of the templates, free to be changed."""
-        paths = self.folder.glob("*.template.json")
-        templates = {path.name.partition(".")[0]: json.loads(path.read_text(encoding="utf-8")) for path in paths}
-        return Assembly(self.profile.region, templates)
+        return Assembly.read_folder(self.folder, region=self.profile.region)
 
     @property
     def report(self) -> dict[str, Any]:
