@@ -3,7 +3,6 @@
 Settings: https://docs.gunicorn.org/en/stable/settings.html
 """
 
-import gc
 import logging
 import os
 import sys
@@ -65,8 +64,6 @@ def post_worker_init(worker: Any) -> None:
     ):
         task.start(needed.engine, _stop)
     bodies.start_watch(worker.wsgi, _stop)
-    # What the start has made lives as long as the process: looking through it again costs a request a twentieth
-    gc.freeze()
 
 
 def worker_exit(_server: Any, _worker: Any) -> None:
