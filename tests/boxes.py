@@ -1,6 +1,7 @@
 """MP4 files built box by box, so that each test can break the one thing that it is about."""
 
 import io
+import re
 import struct
 from collections.abc import Collection, Sequence
 
@@ -35,14 +36,33 @@ def exp_golomb(*values: int) -> str:
     return "".join(f"{value + 1:b}".zfill(2 * (value + 1).bit_length() - 1) for value in values)
 
 
-def avc_sps(width: int, height: int) -> bytes:
+def usability(
+    *, pixel_shape: tuple[int, int] | None = None, colours: tuple[int, int, int] | None = None, full_range: int = 0
+) -> str:
+    """The bits with which the usability information of a parameter set begins; colours as in a colr box."""
+    shape = f"1{255:08b}{pixel_shape[0]:016b}{pixel_shape[1]:016b}" if pixel_shape else "0"
+    signal = f"1101{full_range}1" + "".join(f"{code:08b}" for code in colours) if colours else "0"
+    return shape + "0" + signal
+
+
+def avc_sps(width: int, height: int, vui: str = "") -> bytes:
     """A Baseline SPS for a picture of even sides, cropped from whole macroblocks."""
     columns, rows = -(-width // 16), -(-height // 16)
     crop = exp_golomb(0, (columns * 16 - width) // 2, 0, (rows * 16 - height) // 2)
-    bits = exp_golomb(0, 0, 2, 1) + "0" + exp_golomb(columns - 1, rows - 1) + "11" + "1" + crop + "01"
+    bits = (
+        exp_golomb(0, 0, 2, 1)
+        + "0"
+        + exp_golomb(columns - 1, rows - 1)
+        + "11"
+        + "1"
+        + crop
+        + ("1" + vui + "0" * 6 if vui else "0")
+        + "1"
+    )
     bits += "0" * (-len(bits) % 8)
     payload = bytes((66, 0, 40)) + int(bits, 2).to_bytes(len(bits) // 8)
-    return b"\x67" + payload.replace(b"\x00\x00\x01", b"\x00\x00\x03\x01")
+    # Whatever follows two zeros and could be taken for a start code is kept from it by a 3
+    return b"\x67" + re.sub(rb"\x00\x00(?=[\x00-\x03])", b"\x00\x00\x03", payload)
 
 
 def avcc(*parameter_sets: bytes) -> bytes:
@@ -53,6 +73,10 @@ def avcc(*parameter_sets: bytes) -> bytes:
 def hvcc(*parameter_sets: bytes) -> bytes:
     units = b"".join(struct.pack(">H", len(unit)) + unit for unit in parameter_sets)
     return box(b"hvcC", bytes(22), struct.pack(">BBH", 1, 33, len(parameter_sets)), units)
+
+
+def colr(*codes: int, full_range: int = 0) -> bytes:
+    return box(b"colr", b"nclx", struct.pack(">HHHB", *codes, full_range << 7))
 
 
 def sample_entry(kind: bytes, *boxes: bytes, width: int = 0, height: int = 0) -> bytes:

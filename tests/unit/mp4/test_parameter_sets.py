@@ -1,9 +1,23 @@
+import re
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anb.mp4 import h264, hevc
-from tests.boxes import X264_720X576_FIELDS, X264_1278X718_444, X264_1920X1080, avc_sps
+from anb.mp4 import ColourDescription, h264, hevc
+from tests.boxes import (
+    X264_720X576_FIELDS,
+    X264_1278X718_444,
+    X264_1920X1080,
+    avc_sps,
+    exp_golomb,
+    usability,
+)
+
+
+def size_of(picture):
+    return picture.width, picture.height
 
 
 @pytest.mark.parametrize(
@@ -15,20 +29,83 @@ from tests.boxes import X264_720X576_FIELDS, X264_1278X718_444, X264_1920X1080, 
     ],
 )
 def test_a_real_parameter_set_gives_the_cropped_size(unit, size):
-    assert h264.coded_size(unit) == size
+    assert size_of(h264.coded_picture(unit)) == size
 
 
 @given(st.integers(1, 1000), st.integers(1, 1000))
 def test_any_even_size_is_read_as_written(half_width, half_height):
-    assert h264.coded_size(avc_sps(2 * half_width, 2 * half_height)) == (2 * half_width, 2 * half_height)
+    picture = h264.coded_picture(avc_sps(2 * half_width, 2 * half_height))
+
+    assert size_of(picture) == (2 * half_width, 2 * half_height)
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_as_a_parameter_set_give_a_size_or_a_value_error(data):
-    for size in (h264.coded_size, hevc.coded_size):
+    for coded_picture in (h264.coded_picture, hevc.coded_picture):
         try:
-            width, height = size(data)
+            picture = coded_picture(data)
         except ValueError:
             continue
-        assert width > 0
-        assert height > 0
+        assert picture.width > 0
+        assert picture.height > 0
+
+
+WIDE = ColourDescription(primaries=9, transfer=18, matrix=9, full_range=True)
+
+
+@pytest.mark.parametrize(
+    ("read", "unit"),
+    [
+        (hevc, "42010101600000030090000003000003003ca00a080c1f3e595952930bc39b848904820000030002000003003c10"),
+        (hevc, "42010101600000030090000003000003003ca00a080b9f796662a491b6bc39b848904820000003002000000303c1"),
+        (hevc, "42010101600000030090000003000003003ca00a080c1f3e5959529385e1cdc24482410000030001000003001e08"),
+        (
+            hevc,
+            "42010401600000030090000003000003003c0000a00a080b9f7965652b295964932bc39b848904820000030002000003003c10",
+        ),
+        (hevc, "4201010408000003009c0800000300003c9001410183e35b2caca94985e1cdc24482410000030001000003001e08"),
+        (h264, "6764000dacd941419f9f0e6e12241280000003008000001e078a14cb"),
+        (h264, "67640015acd941433f261d6e12241280000003008000001e0f8a14cb"),
+        (h264, "67f4000d919b282833f1b87370912094000003000400000300f03c50a658"),
+    ],
+    ids=["HEVC", "many references", "scaling lists", "layers", "HEVC 4:4:4", "matrices", "interlaced", "H.264 4:4:4"],
+)
+def test_pixel_shape_and_colours_are_read_behind_whatever_an_encoder_writes_before_them(read, unit):
+    picture = read.coded_picture(bytes.fromhex(unit))
+
+    assert (picture.pixel_shape, picture.colours) == (Fraction(4, 3), WIDE)
+
+
+def hevc_sps_with_every_tool(vui):
+    """An HEVC SPS of 1920x1080 with everything before the usability information that may stand there."""
+    lists = ("0" + exp_golomb(0)) * 3 + ("1" + exp_golomb(*[3] * 16)) * 3
+    lists += ("1" + exp_golomb(*[1] * 64)) * 6 + ("1" + exp_golomb(2, *[1] * 64)) * 8
+    told = exp_golomb(1, 2) + (exp_golomb(0) + "1") * 3
+    # By its difference to the one before, four pictures: one kept, one dropped, two kept
+    by_difference = "1" + "0" + exp_golomb(5) + "1" + "00" + "01" + "1"
+    bits = "0000" + "000" + "1" + "0" * 96 + exp_golomb(0, 1, 1920, 1080) + "0"
+    bits += exp_golomb(0, 0, 4) + "1" + exp_golomb(4, 2, 0) + exp_golomb(0, 3, 0, 3, 1, 1)
+    bits += "1" + "1" + lists + "11" + "1" + "01110111" + exp_golomb(0, 2) + "1"
+    bits += exp_golomb(3) + told + by_difference + "0" + told + "1" + exp_golomb(2) + ("00000001" + "1") * 2 + "11"
+    bits += "1" + vui + "1"
+    bits += "0" * (-len(bits) % 8)
+    payload = int(bits, 2).to_bytes(len(bits) // 8)
+    return b"\x42\x01" + re.sub(rb"\x00\x00(?=[\x00-\x03])", b"\x00\x00\x03", payload)
+
+
+def test_an_hevc_parameter_set_that_uses_every_tool_is_read_to_its_colours():
+    vui = usability(pixel_shape=(4, 3), colours=(9, 18, 9), full_range=1)
+
+    picture = hevc.coded_picture(hevc_sps_with_every_tool(vui))
+
+    assert size_of(picture) == (1920, 1080)
+    assert (picture.pixel_shape, picture.colours) == (Fraction(4, 3), WIDE)
+
+
+def test_a_parameter_set_that_ends_before_its_colours_still_has_a_size():
+    unit = avc_sps(1920, 1080, usability(colours=(9, 18, 9)))
+
+    picture = h264.coded_picture(unit[:-3])
+
+    assert size_of(picture) == (1920, 1080)
+    assert picture.colours == ColourDescription()

@@ -10,7 +10,8 @@ clip                the clip as a whole: what callers get
 ├── tracks          which track is the video, how it is turned, what its edit list shows
 ├── samples         the frames that the tables of a track count
 ├── fragments       the frames that follow outside the index
-└── pictures        codec and size of the picture
+└── pictures        codec, size and colours of the picture
+    ├── colours     how colours are coded, and what of that can be converted
     ├── h264        what an avcC box and its parameter sets say
     └── hevc        what an hvcC box and its parameter sets say
 
@@ -18,8 +19,9 @@ Box layouts: ISO/IEC 14496-12 (boxes, fragments) and 14496-15 (avcC, hvcC).
 """
 
 from anb.mp4.clip import Clip, read_clip
+from anb.mp4.colours import ColourDescription
 from anb.mp4.errors import UnreadableClip
 from anb.mp4.pictures import MAX_PIXELS
 from anb.mp4.tracks import MAX_TRACKS
 
-__all__ = ["MAX_PIXELS", "MAX_TRACKS", "Clip", "UnreadableClip", "read_clip"]
+__all__ = ["MAX_PIXELS", "MAX_TRACKS", "Clip", "ColourDescription", "UnreadableClip", "read_clip"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from anb.mp4.boxes import U32, boxes_in, only_box, read_timescale
+from anb.mp4.colours import NOTHING_SAID, ColourDescription
 from anb.mp4.errors import DAMAGED, TOO_COMPLEX, UnreadableClip
 from anb.mp4.fragments import fragment_samples
 from anb.mp4.layout import Layout, read_layout
@@ -18,7 +19,8 @@ class Clip:
     """The video track of a file, as its index has it.
 
     `width` and `height` are pixels as shown: cropped and turned. `duration_seconds` is what the edit list
-    shows of the samples that exist. `configuration` is the decoder's set-up (the avcC or hvcC box).
+    shows of the samples that exist. `configuration` is the decoder's set-up (the avcC or hvcC box). `colours`
+    are as the stream says, or the file where the stream says nothing; the worker can convert them.
     """
 
     width: int
@@ -30,6 +32,7 @@ class Clip:
     tracks: int
     index_first: bool
     configuration: bytes
+    colours: ColourDescription = NOTHING_SAID
 
 
 def read_clip(file: BinaryIO, *, size_bytes: int) -> Clip:
@@ -68,4 +71,5 @@ def _clip(layout: Layout, size_bytes: int) -> Clip:
         tracks=len(movie[b"trak"]),
         index_first=layout.index_first,
         configuration=picture.configuration,
+        colours=picture.colours,
     )

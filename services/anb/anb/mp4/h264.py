@@ -1,9 +1,20 @@
-"""The parameter sets in an avcC box (ISO/IEC 14496-15) and the size in each (ITU-T H.264, 7.3.2.1.1)."""
+"""The parameter sets in an avcC box (ISO/IEC 14496-15) and the picture in each (ITU-T H.264, 7.3.2.1.1)."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
 from typing import Final
 
-from anb.mp4.parameter_sets import SUBSAMPLING, Bits, nal_unit, read_chroma_format, read_cropping
+from anb.mp4.colours import NOTHING_SAID, ColourDescription
+from anb.mp4.parameter_sets import (
+    SUBSAMPLING,
+    Bits,
+    CodedPicture,
+    nal_unit,
+    read_chroma_format,
+    read_cropping,
+    read_usability,
+)
 
 _PROFILES_WITH_CHROMA: Final = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
 
@@ -15,11 +26,8 @@ def parameter_sets(configuration: bytes) -> Iterator[bytes]:
         yield unit
 
 
-def coded_size(nal: bytes) -> tuple[int, int]:
-    """Width and height in pixels, cropping applied, of an H.264 SPS with its NAL header.
-
-    Raises ValueError for what is not one.
-    """
+def coded_picture(nal: bytes) -> CodedPicture:
+    """The picture of an H.264 SPS with its NAL header; ValueError for what is not one."""
     bits = Bits(nal)
     chroma_format = _read_until_frame_number(bits)
     bits.ue()  # log2_max_frame_num_minus4
@@ -30,7 +38,16 @@ def coded_size(nal: bytes) -> tuple[int, int]:
     field_rows = 2 - bits.u(1)  # 2 when frames may be coded as two fields
     bits.skip(field_rows)  # mb_adaptive_frame_field_flag only then, direct_8x8_inference_flag always
     across, down = SUBSAMPLING[chroma_format]
-    return read_cropping(bits, width, map_height * field_rows, across, down * field_rows)
+    width, height = read_cropping(bits, width, map_height * field_rows, across, down * field_rows)
+    pixel_shape, colours = _usability(bits)
+    return CodedPicture(width=width, height=height, pixel_shape=pixel_shape, colours=colours)
+
+
+def _usability(bits: Bits) -> tuple[Fraction | None, ColourDescription]:
+    with suppress(ValueError):  # decoders show a picture whose usability information ends too early
+        if bits.u(1):
+            return read_usability(bits)
+    return None, NOTHING_SAID
 
 
 def _read_until_frame_number(bits: Bits) -> int:
@@ -68,5 +85,4 @@ def _skip_picture_order(bits: Bits) -> None:
         bits.skip(1)  # delta_pic_order_always_zero_flag
         bits.se()
         bits.se()
-        for _ in range(bits.ue()):  # ends at the latest with the bits
-            bits.se()
+        bits.skip_numbers(bits.ue())  # ends at the latest with the bits

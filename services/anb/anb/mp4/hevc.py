@@ -1,12 +1,25 @@
-"""The parameter sets in an hvcC box (ISO/IEC 14496-15) and the size in each (ITU-T H.265, 7.3.2.2.1)."""
+"""The parameter sets in an hvcC box (ISO/IEC 14496-15) and the picture in each (ITU-T H.265, 7.3.2.2.1)."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
 from typing import Final
 
 from anb.mp4.boxes import U16
-from anb.mp4.parameter_sets import SUBSAMPLING, Bits, nal_unit, read_chroma_format, read_cropping
+from anb.mp4.colours import NOTHING_SAID, ColourDescription
+from anb.mp4.parameter_sets import (
+    SUBSAMPLING,
+    Bits,
+    CodedPicture,
+    nal_unit,
+    read_chroma_format,
+    read_cropping,
+    read_usability,
+)
 
 _SPS: Final = 33  # NAL unit type
+_MAX_PICTURE_SETS: Final = 64
+_MAX_PICTURES_IN_SET: Final = 16
 
 
 def parameter_sets(configuration: bytes) -> Iterator[bytes]:
@@ -20,11 +33,8 @@ def parameter_sets(configuration: bytes) -> Iterator[bytes]:
                 yield unit
 
 
-def coded_size(nal: bytes) -> tuple[int, int]:
-    """Width and height in pixels, conformance window applied, of an HEVC SPS with its NAL header.
-
-    Raises ValueError for what is not one.
-    """
+def coded_picture(nal: bytes) -> CodedPicture:
+    """The picture of an HEVC SPS with its NAL header, conformance window applied; ValueError for what is not one."""
     bits = Bits(nal)
     bits.skip(16 + 4)  # NAL header, sps_video_parameter_set_id
     sub_layers = bits.u(3)
@@ -34,7 +44,17 @@ def coded_size(nal: bytes) -> tuple[int, int]:
     chroma_format = read_chroma_format(bits)
     width, height = bits.ue(), bits.ue()
     across, down = SUBSAMPLING[chroma_format]
-    return read_cropping(bits, width, height, across, down)
+    width, height = read_cropping(bits, width, height, across, down)
+    pixel_shape, colours = _usability(bits, sub_layers)
+    return CodedPicture(width=width, height=height, pixel_shape=pixel_shape, colours=colours)
+
+
+def _usability(bits: Bits, sub_layers: int) -> tuple[Fraction | None, ColourDescription]:
+    with suppress(ValueError):  # decoders show a picture whose usability information ends too early
+        _skip_coding_tools(bits, sub_layers)
+        if bits.u(1):
+            return read_usability(bits)
+    return None, NOTHING_SAID
 
 
 def _skip_profile_tier_level(bits: Bits, sub_layers: int) -> None:
@@ -44,3 +64,54 @@ def _skip_profile_tier_level(bits: Bits, sub_layers: int) -> None:
         bits.skip(2 * (8 - sub_layers))
     for has_profile, has_level in present:
         bits.skip(88 * has_profile + 8 * has_level)
+
+
+def _skip_coding_tools(bits: Bits, sub_layers: int) -> None:
+    """Go from the conformance window to vui_parameters_present_flag."""
+    bits.ue()  # bit_depth_luma_minus8
+    bits.ue()  # bit_depth_chroma_minus8
+    order_bits = bits.ue() + 4
+    for _ in range(sub_layers + 1 if bits.u(1) else 1):  # sub_layer_ordering_info_present_flag
+        bits.skip_numbers(3)
+    bits.skip_numbers(6)  # sizes of blocks, depths of their hierarchy
+    if bits.u(1) and bits.u(1):  # scaling_list_enabled_flag, sps_scaling_list_data_present_flag
+        _skip_scaling_lists(bits)
+    bits.skip(2)  # amp_enabled_flag, sample_adaptive_offset_enabled_flag
+    if bits.u(1):  # pcm_enabled_flag
+        bits.skip(8)
+        bits.skip_numbers(2)
+        bits.skip(1)
+    _skip_picture_sets(bits)
+    if bits.u(1):  # long_term_ref_pics_present_flag
+        bits.skip((order_bits + 1) * bits.ue())
+    bits.skip(2)  # sps_temporal_mvp_enabled_flag, strong_intra_smoothing_enabled_flag
+
+
+def _skip_scaling_lists(bits: Bits) -> None:
+    for size in range(4):
+        for _ in range(2 if size == 3 else 6):
+            if not bits.u(1):
+                bits.ue()
+                continue
+            # A list of more than 16 begins with the number for its corner; both signs take the same bits
+            bits.skip_numbers((size > 1) + min(64, 16 << 2 * size))
+
+
+def _skip_picture_sets(bits: Bits) -> None:
+    """Short-term reference picture sets (7.3.7); each may be told by its difference to the one before."""
+    pictures = 0
+    count = bits.ue()
+    if count > _MAX_PICTURE_SETS:
+        raise ValueError("more sets than the standard allows")
+    for number in range(count):
+        if number and bits.u(1):
+            bits.skip(1)  # delta_rps_sign
+            bits.ue()
+            pictures = sum(bool(bits.u(1) or bits.u(1)) for _ in range(pictures + 1))
+        else:
+            pictures = bits.ue() + bits.ue()
+            if pictures > _MAX_PICTURES_IN_SET:
+                raise ValueError("more pictures than the standard allows")
+            for _ in range(pictures):
+                bits.skip_numbers(1)
+                bits.skip(1)

@@ -1,13 +1,32 @@
-"""What H.264 and HEVC share in their sequence parameter sets, which state the size that a decoder believes."""
+"""What H.264 and HEVC share in their sequence parameter sets, which state the picture that a decoder believes."""
 
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
 from anb.mp4.boxes import U16
+from anb.mp4.colours import NOTHING_SAID, ColourDescription, colour_description
 from anb.mp4.errors import DAMAGED, UnreadableClip
 
-# The size lies within the first bytes even when every optional list before it is present
-_MAX_PREFIX_BYTES: Final = 1024
+# What we read lies within the first bytes even when every optional list before it is present
+_MAX_PREFIX_BYTES: Final = 2048
+# By aspect_ratio_idc, from 1 on (H.264 and H.265, table E-1)
+_PIXEL_SHAPES: Final = (
+    *((1, 1), (12, 11), (10, 11), (16, 11), (40, 33), (24, 11), (20, 11), (32, 11)),
+    *((80, 33), (18, 11), (15, 11), (64, 33), (160, 99), (4, 3), (3, 2), (2, 1)),
+)
+_PIXEL_SHAPE_FOLLOWS: Final = 255
 SUBSAMPLING: Final = {0: (1, 1), 1: (2, 2), 2: (2, 1), 3: (1, 1)}  # (across, down) by chroma_format_idc
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodedPicture:
+    """`width` and `height` in pixels, cropping applied; a pixel's width over its height, if it says so."""
+
+    width: int
+    height: int
+    pixel_shape: Fraction | None = None
+    colours: ColourDescription = NOTHING_SAID
 
 
 class Bits:
@@ -16,7 +35,7 @@ class Bits:
     def __init__(self, nal: bytes) -> None:
         # The third byte of 00 00 03 is there only to keep start codes out of the payload
         payload = nal[:_MAX_PREFIX_BYTES].replace(b"\x00\x00\x03", b"\x00\x00")
-        self._bits = "".join(f"{byte:08b}" for byte in payload)
+        self._bits = f"{int.from_bytes(payload):0{8 * len(payload)}b}" if payload else ""
         self._position = 0
 
     def skip(self, count: int) -> None:
@@ -44,6 +63,12 @@ class Bits:
         code = self.ue()
         return (code + 1) // 2 if code % 2 else -(code // 2)
 
+    def skip_numbers(self, count: int) -> None:
+        """Skip Exp-Golomb numbers: as many bits follow the first 1 as zeros stand before it."""
+        for _ in range(count):
+            zeros = self._bits.index("1", self._position) - self._position
+            self._position += 2 * zeros + 1
+
 
 def read_chroma_format(bits: Bits) -> int:
     chroma_format = bits.ue()
@@ -63,6 +88,31 @@ def read_cropping(bits: Bits, width: int, height: int, across: int, down: int) -
     if width <= 0 or height <= 0:
         raise ValueError("nothing of the picture is left")
     return width, height
+
+
+def read_usability(bits: Bits) -> tuple[Fraction | None, ColourDescription]:
+    """The pixel shape and the colours, with which the usability information (VUI) of both codecs begins."""
+    pixel_shape = _read_pixel_shape(bits) if bits.u(1) else None
+    if bits.u(1):  # overscan_info_present_flag
+        bits.skip(1)
+    return pixel_shape, _read_colours(bits) if bits.u(1) else NOTHING_SAID
+
+
+def _read_pixel_shape(bits: Bits) -> Fraction | None:
+    code = bits.u(8)
+    if code == _PIXEL_SHAPE_FOLLOWS:
+        across, down = bits.u(16), bits.u(16)
+        return Fraction(across, down) if across and down else None
+    return Fraction(*_PIXEL_SHAPES[code - 1]) if 1 <= code <= len(_PIXEL_SHAPES) else None
+
+
+def _read_colours(bits: Bits) -> ColourDescription:
+    bits.skip(3)  # video_format
+    full_range = bool(bits.u(1))
+    if not bits.u(1):
+        return ColourDescription(full_range=full_range)
+    primaries, transfer, matrix = bits.u(8), bits.u(8), bits.u(8)
+    return colour_description(primaries=primaries, transfer=transfer, matrix=matrix, full_range=full_range)
 
 
 def nal_unit(configuration: bytes, position: int) -> tuple[bytes, int]:

@@ -1,12 +1,15 @@
-"""The picture that a track's sample descriptions announce: its codec and its size."""
+"""The picture that a track's sample descriptions announce: its codec, its size and its colours."""
 
+import struct
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Literal
 
 from anb.mp4 import h264, hevc
-from anb.mp4.boxes import U32, boxes_in, each_box, only_box
+from anb.mp4.boxes import U32, Boxes, boxes_in, each_box, only_box
+from anb.mp4.colours import NOTHING_SAID, ColourDescription, check_convertible, colour_description, completed
 from anb.mp4.errors import DAMAGED, TOO_COMPLEX, UnreadableClip
+from anb.mp4.parameter_sets import CodedPicture
 
 MAX_DESCRIPTIONS: Final = 8  # of one track's samples
 MAX_CONFIGURATION_BYTES: Final = 16 * 1024
@@ -22,6 +25,8 @@ CODECS: Final[dict[bytes, Codec]] = {
 _STILL_PICTURES: Final = frozenset({b"jpeg", b"mjpg", b"mjp2", b"png ", b"gif "})
 _VISUAL_SAMPLE_ENTRY_BYTES: Final = 78  # its fields before the boxes inside
 
+_CODE_POINTS: Final = struct.Struct(">HHH")
+
 _ONLY_A_PICTURE = "El archivo contiene una imagen fija, no un video."
 _ENCRYPTED = "El video está cifrado; se aceptan videos H.264 o HEVC sin protección."
 
@@ -33,6 +38,7 @@ class Picture:
     codec: Codec
     width: int
     height: int
+    colours: ColourDescription
     configuration: bytes
 
 
@@ -55,8 +61,21 @@ def _read_description(kind: bytes, entry: memoryview) -> Picture:
     configuration = bytes(only_box(boxes, b"avcC" if codec == "h264" else b"hvcC"))
     if len(configuration) > MAX_CONFIGURATION_BYTES:
         raise UnreadableClip(TOO_COMPLEX)
-    width, height = _smallest_size(codec, configuration)
-    return Picture(codec=codec, width=width, height=height, configuration=configuration)
+    coded = _smallest_coded(codec, configuration)
+    colours = completed(coded.colours, _container_colours(boxes))
+    check_convertible(colours)
+    return Picture(codec=codec, width=coded.width, height=coded.height, colours=colours, configuration=configuration)
+
+
+def _container_colours(boxes: Boxes) -> ColourDescription:
+    """What the first colr box of code points says; others hold an ICC profile."""
+    for box in boxes[b"colr"]:
+        kind = bytes(box[:4])
+        if kind in (b"nclx", b"nclc"):
+            primaries, transfer, matrix = _CODE_POINTS.unpack_from(box, 4)
+            full_range = bool(box[10] & 0x80) if kind == b"nclx" else None
+            return colour_description(primaries=primaries, transfer=transfer, matrix=matrix, full_range=full_range)
+    return NOTHING_SAID
 
 
 def _unsupported(kind: bytes) -> str:
@@ -68,19 +87,19 @@ def _unsupported(kind: bytes) -> str:
     return f"El video usa el códec «{name}»; se aceptan H.264 y HEVC (H.265)."
 
 
-def _smallest_size(codec: Codec, configuration: bytes) -> tuple[int, int]:
+def _smallest_coded(codec: Codec, configuration: bytes) -> CodedPicture:
     try:
         if codec == "h264":
-            sizes = [h264.coded_size(unit) for unit in h264.parameter_sets(configuration)]
+            pictures = [h264.coded_picture(unit) for unit in h264.parameter_sets(configuration)]
         else:
-            sizes = [hevc.coded_size(unit) for unit in hevc.parameter_sets(configuration)]
+            pictures = [hevc.coded_picture(unit) for unit in hevc.parameter_sets(configuration)]
     except ValueError as error:
         raise UnreadableClip(DAMAGED) from error
-    if not sizes:
+    if not pictures:
         raise UnreadableClip(DAMAGED)
-    for width, height in sizes:
-        _check_size(width, height)
-    return min(sizes, key=lambda size: size[0] * size[1])
+    for each in pictures:
+        _check_size(each.width, each.height)
+    return min(pictures, key=lambda each: each.width * each.height)
 
 
 def _check_size(width: int, height: int) -> None:
