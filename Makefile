@@ -109,6 +109,10 @@ synth: artefacts $(NODE) ## write both profiles' CloudFormation templates to bui
 		npx cdk synth --quiet --no-notices -c profile=$$profile -o build/cdk/$$profile || exit 1; \
 	done
 
+.PHONY: snapshots
+snapshots: setup ## write both profiles' templates to docs/templates, to be read and reviewed
+	$(BIN)/pytest -q --write-snapshots tests/stacks/test_snapshots.py
+
 .PHONY: trace
 trace: setup ## write the table of requirements and templates again
 	$(BIN)/python -m scripts.trace_requirements

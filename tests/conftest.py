@@ -18,6 +18,11 @@ settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make snapshots` renew what a test compares."""
+    parser.addoption("--write-snapshots", action="store_true", help="write docs/templates anew")
+
+
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A MariaDB of this test session's own."""

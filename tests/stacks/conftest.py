@@ -47,21 +47,31 @@ class Synthesis:
 
 
 @pytest.fixture(scope="session")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
-    """Stand-ins for the artefacts, and the real user data."""
-    folder = tmp_path_factory.mktemp("artefacts")
-    for name in ("web", "worker", "ffmpeg"):
-        with zipfile.ZipFile(folder / f"{name}.zip", "w") as file:
-            file.writestr(zipfile.ZipInfo(name), name)
-    return Sources(artefacts=folder, user_data=ROOT / "userdata")
+def make_sources(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Sources]:
+    """Stand-ins for the artefacts of a release, and the real user data."""
+
+    def make_sources(release: str = "") -> Sources:
+        folder = tmp_path_factory.mktemp("artefacts")
+        for name in ("web", "worker", "ffmpeg"):
+            with zipfile.ZipFile(folder / f"{name}.zip", "w") as file:
+                file.writestr(zipfile.ZipInfo(name), f"{name}{release}")
+        return Sources(artefacts=folder, user_data=ROOT / "userdata")
+
+    return make_sources
 
 
 @pytest.fixture(scope="session")
-def composed(tmp_path_factory: pytest.TempPathFactory, sources: Sources) -> Callable[[Profile], tuple[cdk.App, Path]]:
+def sources(make_sources: Callable[..., Sources]) -> Sources:
+    """What the tests share."""
+    return make_sources()
+
+
+@pytest.fixture(scope="session")
+def composed(tmp_path_factory: pytest.TempPathFactory, sources: Sources) -> Callable[..., tuple[cdk.App, Path]]:
     """A profile's app with the flags of cdk.json, and where it will write its templates."""
     context = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
 
-    def composed(profile: Profile) -> tuple[cdk.App, Path]:
+    def composed(profile: Profile, sources: Sources = sources) -> tuple[cdk.App, Path]:
         folder = tmp_path_factory.mktemp(profile.name)
         app = cdk.App(
             outdir=str(folder), analytics_reporting=False, context=context | {"aws:cdk:enable-path-metadata": True}
@@ -86,11 +96,11 @@ def synthesise(composed: Callable[[Profile], tuple[cdk.App, Path]]) -> Callable[
 
 
 @pytest.fixture(scope="session")
-def write(composed: Callable[[Profile], tuple[cdk.App, Path]]) -> Callable[[Profile], Assembly]:
+def write(composed: Callable[..., tuple[cdk.App, Path]]) -> Callable[..., Assembly]:
     """Write the templates of a profile in this process, and let no rule look at them."""
 
-    def write(profile: Profile) -> Assembly:
-        app, folder = composed(profile)
+    def write(profile: Profile, sources: Sources | None = None) -> Assembly:
+        app, folder = composed(profile, sources) if sources else composed(profile)
         app.synth()
         return Synthesis(profile, folder).assembly
 
