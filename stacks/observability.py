@@ -21,6 +21,7 @@ from stacks.worker import WorkerStack
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html: a db.t3.micro takes about 60 connections;
 # 3 web and 3 worker instances and a replacement of each open 53
 MANY_CONNECTIONS = 55
+BUDGET_USD = 200  # a month, unless one says otherwise
 GIB = 1024**3
 
 
@@ -49,7 +50,7 @@ class ObservabilityStack(cdk.Stack):
         self._watch_database(profile)
         # Here, since a stack of its own would stay behind when it is asked for no more
         if profile.budget_mail:
-            monthly_budget(self, "Budget", mail=profile.budget_mail, usd=profile.budget_usd)
+            monthly_budget(self, "Budget", mail=profile.budget_mail, usd=profile.budget_usd or BUDGET_USD)
         dashboard = self._dashboard()
         cdk.CfnOutput(
             self, "DashboardName", value=dashboard.dashboard_name, description="The dashboard in CloudWatch"

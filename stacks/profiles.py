@@ -78,7 +78,7 @@ class Profile:
     database_snapshot: str | None = None
     alarm_mail: str | None = None
     budget_mail: str | None = None
-    budget_usd: int = 200
+    budget_usd: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what the fields say only together."""
@@ -94,14 +94,20 @@ class Profile:
         if self.certificate_arn:
             allowed = f"the ARN of an ACM certificate in {self.region}"
             _require("certificateArn", self.certificate_arn, allowed, f":{self.region}:" in self.certificate_arn)
-        if self.budget_mail and not self.offers_budgets:
-            raise ProfileError(
-                "budgetMail is for the production profile alone: a lab account does not offer AWS Budgets."
-            )
+        self._check_budget()
         if self.asset_bucket is None:
             return
         plain = self.asset_bucket.replace("${AWS::AccountId}", "0" * 12).replace("${AWS::Region}", self.region)
         _require("assetBucket", self.asset_bucket, _BUCKET_ALLOWED, bool(_BUCKET.fullmatch(plain)))
+
+    def _check_budget(self) -> None:
+        for key, value in (("budgetMail", self.budget_mail), ("budgetUsd", self.budget_usd)):
+            if value and not self.offers_budgets:
+                raise ProfileError(
+                    f"{key} is for the production profile alone: a lab account does not offer AWS Budgets."
+                )
+        if self.budget_usd and not self.budget_mail:
+            raise ProfileError("budgetUsd does nothing without budgetMail, the address that is warned: give both.")
 
 
 ACADEMY = Profile(
@@ -152,10 +158,13 @@ def choose(name: str, overrides: Mapping[str, Any]) -> Profile:
     if name not in PROFILES:
         raise ProfileError(f"profile must be {' or '.join(PROFILES)}, not {name!r}.")
     profile = PROFILES[name]
-    for key, value in overrides.items():
+    for key in overrides:
         if key not in OVERRIDES:
             raise ProfileError(f"{key} is not a setting; the settings are profile, {', '.join(OVERRIDES)}.")
-        profile = OVERRIDES[key].apply(profile, key, str(value))
+    # In our order, not in that of the command line: a certificate is of the region, a sum is of the budget
+    for key, override in OVERRIDES.items():
+        if key in overrides:
+            profile = override.apply(profile, key, str(overrides[key]))
     return profile
 
 

@@ -29,6 +29,8 @@ VALUES: dict[str, tuple[str, ...]] = {
     "budgetMail": ("ana@example.org", "luis@example.org"),
     "budgetUsd": ("100", "300"),
 }
+# What a setting does nothing without, and is refused without
+NEEDED = {"budgetUsd": {"budgetMail": "ana@example.org"}}
 # They say where another system is, or what a new database is made of
 OF_ANOTHER_SYSTEM = {"region", "assetBucket", "databaseSnapshot"}
 PRODUCTION_ALONE = {"budgetMail", "budgetUsd"}
@@ -50,7 +52,12 @@ def templates(write: Callable[..., Assembly]) -> Templates:
     def written(profile: str, settings: frozenset[tuple[str, str]]) -> Assembly:
         return write(choose(profile, dict(settings)))
 
-    return lambda profile, **settings: written(profile, frozenset(settings.items()))
+    return lambda profile, **settings: written(profile, frozenset(complete(settings).items()))
+
+
+def complete(settings: dict[str, str]) -> dict[str, str]:
+    """Return the settings with what they need."""
+    return {key: value for needs in settings for key, value in NEEDED.get(needs, {}).items()} | settings
 
 
 def changed_stacks(before: Assembly, after: Assembly) -> set[str]:
@@ -116,6 +123,6 @@ def test_a_profile_does_not_become_another(templates: Templates) -> None:
 
 @pytest.mark.parametrize(("profile", "key"), CHANGES)
 def test_a_setting_breaks_no_rule(synthesise: Callable[[Profile], Any], profile: str, key: str) -> None:
-    report = synthesise(choose(profile, {key: VALUES[key][0]})).report
+    report = synthesise(choose(profile, complete({key: VALUES[key][0]}))).report
 
     assert [found for plugin in report["pluginReports"] for found in plugin["violations"]] == []

@@ -81,6 +81,8 @@ REFUSED: list[tuple[str, dict[str, object], str]] = [
     ("production", {"budgetMail": "@"}, "budgetMail must be one mail address"),
     ("academy", {"budgetMail": "a@b.co"}, "budgetMail is for the production profile alone"),
     ("production", {"budgetUsd": "12.50"}, "budgetUsd must be whole dollars a month"),
+    ("academy", {"budgetUsd": 200}, "budgetUsd is for the production profile alone"),
+    ("production", {"budgetUsd": 200}, "budgetUsd does nothing without budgetMail"),
     ("academy", {"regoin": "us-west-2"}, "regoin is not a setting; the settings are profile, region, owner"),
     ("acadmy", {}, "profile must be academy or production, not 'acadmy'."),
 ]
@@ -98,6 +100,12 @@ def test_what_cannot_be_deployed_is_refused_with_a_sentence(name, overrides, sen
 
 def test_every_override_has_a_test_that_has_it_refused():
     assert {key for _, overrides, _ in REFUSED for key in overrides} >= set(OVERRIDES)
+
+
+def test_the_order_of_the_settings_does_not_matter():
+    asked = {"certificateArn": CERTIFICATE, "budgetUsd": 75, "budgetMail": "money@example.org", "region": "eu-west-1"}
+
+    assert choose("production", asked) == choose("production", dict(reversed(asked.items())))
 
 
 @pytest.mark.parametrize(
