@@ -1,7 +1,8 @@
 """`python -m deploy COMMAND [KEY=VALUE ...]` prepares an account, fills it and empties it again."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -31,6 +32,19 @@ def _parse(_context: click.Context, _parameter: click.Parameter, words: Sequence
     return dict(word.split("=", 1) for word in words)
 
 
+def destruction_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Add what may be said to a destruction beforehand."""
+    for option in (
+        click.option("--yes", is_flag=True, help="Ask nothing, and take no snapshot unless told to."),
+        click.option("--dry-run", is_flag=True, help="Only say what would go and what would stay."),
+        click.option(
+            "--snapshot/--no-snapshot", default=None, help="Whether to take a snapshot of the database first."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 settings_argument = click.argument("settings", metavar="[KEY=VALUE]...", nargs=-1, callback=_parse)
 
 
@@ -48,7 +62,8 @@ def deploy() -> None:
 def preflight_command(*, settings: Settings, as_json: bool) -> None:
     """Say what would be in the way of a deployment."""
     notes: list[str] = []
-    target = preflight.run_all_checks(settings, notes.append if as_json else _say)
+    with cdk.exclusive():
+        target = preflight.run_all_checks(settings, notes.append if as_json else _say)
     if as_json:
         commands.print_json({**_place(target), "notes": notes})
     else:
@@ -69,31 +84,112 @@ def bootstrap(*, settings: Settings) -> None:
 @settings_argument
 def up(*, settings: Settings) -> None:
     """Check, then deploy all stacks and print the site's address."""
-    target = preflight.run_all_checks(settings, _say)
-    _say(f"Deploying {_describe(target)}.")
-    cdk.deploy(region=target.account.region)
+    with cdk.exclusive():
+        target = preflight.run_all_checks(settings, _say)
+        _say(f"Deploying {_describe(target)}.")
+        with _interruption_explained(target, resume="make deploy goes on where it stopped"):
+            _deploy(target)
     web = cloudformation.find(target.account, "AnbWeb")
     _say(f"The site is at {web.outputs['Url'] if web else 'an address that AnbWeb no longer tells'}")
 
 
-@deploy.command()
-@settings_argument
-@commands.json_option
-def down(*, settings: Settings, as_json: bool) -> None:
-    """Destroy all stacks, and say what is left."""
-    target = preflight.find_target(settings)
-    left = teardown.destroy_everything(target, _say_on_stderr if as_json else _say)
-    _report_left(target, left, as_json=as_json)
+def _deploy(target: preflight.Target) -> None:
+    try:
+        cdk.deploy(region=target.account.region)
+    except CannotDeploy:
+        # When a deployment of ours has stopped nothing moves; otherwise somebody else's was in the way
+        cloudformation.check_idle(cloudformation.existing(target.account))
+        raise
 
 
 @deploy.command()
 @settings_argument
+@destruction_options
 @commands.json_option
-def database_down(*, settings: Settings, as_json: bool) -> None:
-    """Destroy the database alone."""
+def down(*, settings: Settings, as_json: bool, **choices: bool | None) -> int:
+    """Destroy all stacks and what is in their buckets, and say what is left.
+
+    Asks first, and says what goes, what stays and what that costs.
+    """
+    return _destroy(teardown.plan_everything, settings, as_json=as_json, **choices)
+
+
+@deploy.command()
+@settings_argument
+@destruction_options
+@commands.json_option
+def database_down(*, settings: Settings, as_json: bool, **choices: bool | None) -> int:
+    """Destroy the database alone.
+
+    Asks first, and says what goes, what stays and what that costs.
+    """
+    return _destroy(teardown.plan_database, settings, as_json=as_json, **choices)
+
+
+def _destroy(
+    make_plan: Callable[[preflight.Target], teardown.Plan],
+    settings: Settings,
+    *,
+    yes: bool | None,
+    dry_run: bool | None,
+    snapshot: bool | None,
+    as_json: bool,
+) -> int:
+    say = _say_on_stderr if as_json else _say
+    if not (yes or dry_run or sys.stdin.isatty()):
+        raise click.UsageError(
+            "There is no terminal to ask on: say --yes to destroy all the same (make destroy SETTINGS=--yes), "
+            "or --dry-run to only look."
+        )
     target = preflight.find_target(settings)
-    left = teardown.destroy_database(target, _say_on_stderr if as_json else _say)
+    with cdk.exclusive():
+        plan = make_plan(target)
+        _tell(plan, say)
+        if dry_run:
+            say("Nothing was destroyed: this only looked.")
+            if as_json:
+                commands.print_json({**_place(target), "goes": plan.goes, "stays": plan.stays})
+            return commands.DONE
+        if plan.goes and not yes:
+            snapshot = _ask_for_snapshot(plan) if snapshot is None else snapshot
+            if not click.confirm("Destroy this?", err=True):
+                say("Nothing was destroyed.")
+                return commands.FAILED
+        with _interruption_explained(target, resume="the same command goes on where it stopped"):
+            if snapshot:
+                teardown.take_snapshot(target.account, say)
+            left = teardown.destroy(plan, say)
     _report_left(target, left, as_json=as_json)
+    return commands.DONE
+
+
+def _tell(plan: teardown.Plan, say: teardown.Say) -> None:
+    say(f"In account {plan.target.number}, region {plan.target.account.region}:")
+    for line in plan.goes:
+        say(f"  Goes: {line}")
+    for line in plan.stays:
+        say(f"  Stays: {line}")
+
+
+def _ask_for_snapshot(plan: teardown.Plan) -> bool:
+    question = f"Take a snapshot of the database first? It costs {teardown.SNAPSHOT_BY_THE_GIB}."
+    return plan.can_be_kept and click.confirm(question, default=True, err=True)
+
+
+@contextmanager
+def _interruption_explained(target: preflight.Target, *, resume: str) -> Iterator[None]:
+    """Say at Ctrl-C that only this command has ended, and what to do."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        busy = [stack.name for stack in cloudformation.existing(target.account) if stack.is_busy]
+        _say_on_stderr(
+            f"Interrupted, but CloudFormation goes on by itself with {' and '.join(busy)}: wait until make preflight "
+            f"no longer says that it is being changed, then {resume}, or make destroy removes what there is."
+            if busy
+            else f"Interrupted; CloudFormation changes nothing at the moment: {resume}."
+        )
+        raise
 
 
 def _report_left(target: preflight.Target, left: Sequence[str], *, as_json: bool) -> None:

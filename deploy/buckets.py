@@ -1,5 +1,7 @@
 """Buckets: whose a name is, and how one is emptied."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -7,6 +9,8 @@ from botocore.exceptions import ClientError
 from deploy.account import Account
 from deploy.errors import CannotDeploy
 
+# Logs arrive for some minutes after they were switched off, in a bucket that was empty
+ATTEMPTS = 3
 _DELETED_AT_ONCE = 1000  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 
 
@@ -32,6 +36,36 @@ def is_ours(account: Account, bucket: str, *, number: str, setting: str) -> bool
 
 def _elsewhere(setting: str) -> str:
     return f"choose another with {setting}=NAME, or deploy to its region with region=NAME"
+
+
+def with_tags(account: Account, prefixes: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the region's buckets whose name begins so, with their tags."""
+    s3 = account.client("s3")
+    for page in s3.get_paginator("list_buckets").paginate(BucketRegion=account.region):
+        for bucket in page.get("Buckets", ()):
+            name = bucket["Name"]
+            if not name.startswith(tuple(prefixes)):
+                continue
+            with suppress(ClientError):  # it has none, or was deleted since
+                tags = s3.get_bucket_tagging(Bucket=name)["TagSet"]
+                yield name, {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def delete(account: Account, bucket: str) -> int:
+    """Delete a bucket with everything in it; return how many objects and versions that was."""
+    s3, deleted = account.client("s3"), 0
+    for _ in range(ATTEMPTS):
+        deleted += empty(account, bucket)
+        try:
+            s3.delete_bucket(Bucket=bucket)
+        except s3.exceptions.NoSuchBucket:
+            return deleted
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "BucketNotEmpty":
+                raise
+        else:
+            return deleted
+    raise CannotDeploy(f"The bucket {bucket} fills up as fast as it is emptied: run this again in some minutes.")
 
 
 def empty(account: Account, bucket: str) -> int:

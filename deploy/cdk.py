@@ -1,10 +1,12 @@
 """The CDK command line, as package-lock.json pins it."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.errors import CannotDeploy, Missing
@@ -13,9 +15,25 @@ ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "node_modules" / ".bin" / "cdk"
 # What has been checked is what is deployed
 ASSEMBLY = ROOT / "build" / "cdk" / "deploy"
+LOCK = ROOT / "build" / "deploy.lock"
 OLDEST_NODE = 20
 # Node.js may be the one that our environment brings along; CDK's Python side looks for it on PATH, too
 PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)))
+
+
+@contextmanager
+def exclusive() -> Iterator[None]:
+    """Keep others out who would deploy or destroy from this folder; raises CannotDeploy when one is at it."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CannotDeploy(
+                "Another deployment or destruction is running from this folder: wait for it to finish, "
+                "then run this again."
+            ) from None
+        yield
 
 
 def check_tools(path: str = PATH, program: Path = PROGRAM) -> None:
@@ -43,7 +61,7 @@ def deploy(*, region: str) -> None:
     arguments = ("deploy", "--app", str(ASSEMBLY), "--all", "--require-approval", "never", "--progress", "events")
     if run(*arguments, region=region) != 0:
         raise CannotDeploy(
-            "The deployment has stopped: the first CREATE_FAILED or UPDATE_FAILED above says why. "
+            "The deployment has stopped: the first error above, such as a CREATE_FAILED, says why. "
             "Mend it and run this again, which goes on where it stopped."
         )
 

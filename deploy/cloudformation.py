@@ -20,8 +20,6 @@ TEARDOWN = (
 )
 NAMES = tuple(name for row in TEARDOWN for name in row)
 
-_KEPT = ("Retain", "Snapshot", "RetainExceptOnCreate")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
@@ -30,8 +28,8 @@ class Resource:
     stack: str
     type: str
     id: str
-    is_kept: bool
-    """Whether it, or a snapshot of it, stays when the stack goes."""
+    policy: str
+    """What becomes of it when the stack goes: Delete, Snapshot, Retain or RetainExceptOnCreate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +41,11 @@ class Stack:
     reason: str
     is_protected: bool
     outputs: dict[str, str]
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether CloudFormation is at it; a change set that was never executed gives way to the next deployment."""
+        return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
 
 
 def existing(account: Account, names: Sequence[str] = NAMES) -> list[Stack]:
@@ -82,7 +85,7 @@ def check_deployable(stacks: Sequence[Stack]) -> list[str]:
                 f"{name} is stuck between two versions{because}: run "
                 f"aws cloudformation continue-update-rollback --stack-name {name}, wait for it, then deploy."
             )
-        _check_idle(stack)
+        check_idle([stack])
         if status in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
             notes.append(
                 f"{name} could not be made last time ({status}): what is left of it is deleted and made anew; "
@@ -100,16 +103,17 @@ def check_deletable(stacks: Sequence[Stack]) -> None:
             "aws cloudformation update-termination-protection --no-enable-termination-protection "
             "--stack-name NAME for each (the database and the load balancer have a protection of their own)."
         )
+    check_idle(stacks)
+
+
+def check_idle(stacks: Sequence[Stack]) -> None:
+    """Raise CannotDeploy for the first stack that somebody is changing."""
     for stack in stacks:
-        _check_idle(stack)
-
-
-def _check_idle(stack: Stack) -> None:
-    # A change set that was never executed: the next deployment takes its place
-    if stack.status.endswith("_IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS":
-        raise CannotDeploy(
-            f"{stack.name} is being changed right now ({stack.status}): wait for it to finish, then run this again."
-        )
+        if stack.is_busy:
+            raise CannotDeploy(
+                f"{stack.name} is being changed right now ({stack.status}): "
+                "wait for it to finish, then run this again."
+            )
 
 
 def resources(account: Account, stack: str) -> Iterator[Resource]:
@@ -120,9 +124,7 @@ def resources(account: Account, stack: str) -> Iterator[Resource]:
             if found["ResourceStatus"] == "DELETE_COMPLETE" or not found.get("PhysicalResourceId"):
                 continue
             policy = template["Resources"].get(found["LogicalResourceId"], {}).get("DeletionPolicy", "Delete")
-            yield Resource(
-                stack=stack, type=found["ResourceType"], id=found["PhysicalResourceId"], is_kept=policy in _KEPT
-            )
+            yield Resource(stack=stack, type=found["ResourceType"], id=found["PhysicalResourceId"], policy=policy)
 
 
 def template_of(account: Account, stack: str) -> dict[str, Any]:

@@ -1,66 +1,156 @@
-"""Takes the stacks out of an account, and tells what stays."""
+"""Takes the stacks out of an account; tells beforehand what goes and what stays, and afterwards what is left."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from deploy import buckets, cloudformation
 from deploy.account import Account
-from deploy.cloudformation import Resource
+from deploy.cloudformation import Resource, Stack
 from deploy.errors import CannotDeploy
 from deploy.preflight import Target
 from stacks.names import DATABASE_INSTANCE
+from stacks.profiles import PROFILES
 
 Say = Callable[[str], None]
 
-BUCKET, LOG_GROUP = "AWS::S3::Bucket", "AWS::Logs::LogGroup"
+DATABASE, LOG_GROUP = "AWS::RDS::DBInstance", "AWS::Logs::LogGroup"
 FLEET = "AWS::AutoScaling::AutoScalingGroup"
-# Flow logs arrive for some minutes after they were switched off, in a bucket that was empty
-ATTEMPTS = 3
+PROJECT = {"Key": "project", "Value": "anb-rising-stars"}
+# List prices of us-east-1: https://aws.amazon.com/s3/pricing/ and https://aws.amazon.com/rds/mysql/pricing/
+BY_THE_GB = "0.023 USD a GB and month"
+SNAPSHOT_BY_THE_GIB = "0.095 USD a GiB and month"
 
 
-def destroy_database(target: Target, say: Say) -> list[str]:
-    """Destroy the database's stack and nothing else; return what is left, a sentence each."""
-    stack = cloudformation.find(target.account, cloudformation.DATABASE)
-    if stack is None:
-        say("There is no database to destroy.")
-        return []
-    cloudformation.check_deletable([stack])
-    say(f"Destroying {cloudformation.DATABASE}: about 5 minutes.")
-    cloudformation.delete(target.account, [cloudformation.DATABASE])
-    say("The database is gone. The site answers, with 503 where it needs one; make deploy brings an empty one.")
-    return list(snapshots(target.account))
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a destruction takes and what it leaves."""
+
+    target: Target
+    is_everything: bool
+    stacks: Sequence[Stack]
+    resources: Sequence[Resource]
+    buckets: Sequence[str]
+    """Ours, which go with everything in them: also what `cdk destroy` has left behind."""
+    goes: Sequence[str]
+    stays: Sequence[str]
+    """A sentence each, as in `goes`."""
+    can_be_kept: bool
+    """Whether there is a database of which nothing would be left, and which is well enough for a snapshot."""
 
 
-def destroy_everything(target: Target, say: Say) -> list[str]:
-    """Destroy all stacks with what is in their buckets, except what their templates keep; return what is left."""
-    account = target.account
-    found = cloudformation.existing(account)
-    cloudformation.check_deletable(found)
-    made = [resource for stack in found for resource in cloudformation.resources(account, stack.name)]
+def plan_everything(target: Target) -> Plan:
+    """Return what destroying all stacks takes and leaves; raise CannotDeploy for one that is protected or busy."""
+    return _plan(target, cloudformation.NAMES)
+
+
+def plan_database(target: Target) -> Plan:
+    """Return what destroying the database alone takes and leaves; raise CannotDeploy as above."""
+    return _plan(target, [cloudformation.DATABASE])
+
+
+def _plan(target: Target, names: Sequence[str]) -> Plan:
+    account, is_everything = target.account, names == cloudformation.NAMES
+    stacks = cloudformation.existing(account, names)
+    cloudformation.check_deletable(stacks)
+    resources = [resource for stack in stacks for resource in cloudformation.resources(account, stack.name)]
+    going = list(_buckets(account, kept=False)) if is_everything else []
+    databases = [resource for resource in resources if resource.type == DATABASE and resource.policy == "Delete"]
+    return Plan(
+        target=target,
+        is_everything=is_everything,
+        stacks=stacks,
+        resources=resources,
+        buckets=going,
+        goes=[*_stacks_going(stacks, resources), *(f"bucket {name} with everything in it." for name in going)],
+        stays=[*_last_snapshot(resources), *_left(target, resources, is_everything=is_everything)],
+        can_be_kept=bool(databases) and _status(account) == "available",
+    )
+
+
+def _stacks_going(stacks: Sequence[Stack], resources: Sequence[Resource]) -> Iterator[str]:
+    if stacks:
+        yield f"{', '.join(stack.name for stack in stacks)}: {len(resources)} resources."
+    for resource in resources:
+        if resource.type == DATABASE:
+            yield f"database {resource.id} with every account, video and vote in it."
+
+
+def _buckets(account: Account, *, kept: bool) -> Iterator[str]:
+    """Yield our buckets that their profile keeps, or those that it does not."""
+    for name, tags in buckets.with_tags(account, [f"{stack.lower()}-" for stack in cloudformation.NAMES]):
+        profile = PROFILES.get(tags.get("profile", ""))
+        if tags.get(PROJECT["Key"]) == PROJECT["Value"] and profile and profile.keeps_data is kept:
+            yield name
+
+
+def _last_snapshot(resources: Sequence[Resource]) -> Iterator[str]:
+    if any(resource.type == DATABASE and resource.policy == "Snapshot" for resource in resources):
+        yield f"a last snapshot of the database, as the profile has it; it costs {SNAPSHOT_BY_THE_GIB}."
+
+
+def take_snapshot(account: Account, say: Say) -> None:
+    """Take a snapshot of the database, and wait for it; raise CannotDeploy where there is none to take."""
+    status = _status(account)
+    if status != "available":
+        raise CannotDeploy(
+            f"The database is {status or 'not there'}, and a snapshot is taken of an available one alone: "
+            f"start it (aws rds start-db-instance --db-instance-identifier {DATABASE_INSTANCE}), "
+            "or destroy it with --no-snapshot."
+        )
+    rds, name = account.client("rds"), f"{DATABASE_INSTANCE}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    say(f"Taking the snapshot {name}: some minutes.")
+    rds.create_db_snapshot(DBInstanceIdentifier=DATABASE_INSTANCE, DBSnapshotIdentifier=name, Tags=[PROJECT])
+    rds.get_waiter("db_snapshot_available").wait(
+        DBSnapshotIdentifier=name, WaiterConfig={"Delay": 10, "MaxAttempts": 360}
+    )
+
+
+def _status(account: Account) -> str | None:
+    rds = account.client("rds")
+    try:
+        found = rds.describe_db_instances(DBInstanceIdentifier=DATABASE_INSTANCE)["DBInstances"]
+    except rds.exceptions.DBInstanceNotFoundFault:
+        return None
+    status: str = found[0]["DBInstanceStatus"]
+    return status
+
+
+def destroy(plan: Plan, say: Say) -> list[str]:
+    """Destroy what the plan says; return what is left, a sentence each."""
+    account = plan.target.account
+    _scale_to_zero(account, [resource.id for resource in plan.resources if resource.type == FLEET])
     for row in cloudformation.TEARDOWN:
-        names = [stack.name for stack in found if stack.name in row]
+        names = [stack.name for stack in plan.stacks if stack.name in row]
         if names:
             say(f"Destroying {', '.join(names)}.")
-            _destroy(account, names, [resource for resource in made if resource.stack in names], say)
-    _delete_log_groups(account, made)
-    say("All stacks are gone." if found else "There is no stack of ours.")
-    return [*_kept(made), *snapshots(account), *billed_resources(account), *_assets(target)]
-
-
-def _destroy(account: Account, names: Sequence[str], made: Sequence[Resource], say: Say) -> None:
-    _scale_to_zero(account, [resource.id for resource in made if resource.type == FLEET])
-    to_empty = [resource.id for resource in made if resource.type == BUCKET and not resource.is_kept]
-    for attempt in range(1, ATTEMPTS + 1):
-        for bucket in to_empty:
-            say(f"Emptied {bucket}: {buckets.empty(account, bucket)} objects and versions.")
-        try:
             cloudformation.delete(account, names)
-        except CannotDeploy as error:
-            if attempt == ATTEMPTS or not to_empty:
-                raise
-            say(f"{error} Trying again, as something may have been written meanwhile.")
-        else:
-            return
+    _delete_log_groups(account, plan.resources)
+    for bucket in plan.buckets:
+        say(f"Deleted {bucket} with {buckets.delete(account, bucket)} objects and versions.")
+    if plan.is_everything:
+        say("All stacks are gone." if plan.goes else "There is no stack of ours.")
+        return [*_left(plan.target, plan.resources, is_everything=True), *billed_resources(account)]
+    say(
+        "The database is gone. The site answers, with 503 where it needs one; make deploy brings an empty one."
+        if plan.goes
+        else "There is no database to destroy."
+    )
+    return list(_left(plan.target, plan.resources, is_everything=False))
+
+
+def _left(target: Target, resources: Sequence[Resource], *, is_everything: bool) -> Iterator[str]:
+    """Yield what stays, and what that costs."""
+    yield from snapshots(target.account)
+    if not is_everything:
+        return
+    for resource in resources:
+        if resource.type == LOG_GROUP and resource.policy == "Retain":
+            yield f"log group {resource.id}, which the profile keeps; it costs 0.03 USD a GB and month."
+    for name in _buckets(target.account, kept=True):
+        yield f"bucket {name}, which the profile keeps; it costs {BY_THE_GB}."
+    yield from _assets(target)
 
 
 def _scale_to_zero(account: Account, groups: Sequence[str]) -> None:
@@ -83,15 +173,9 @@ def _delete_log_groups(account: Account, made: Iterable[Resource]) -> None:
     """Delete log groups again: an agent on an instance that was just ending may have brought one back."""
     logs = account.client("logs")
     for resource in made:
-        if resource.type == LOG_GROUP and not resource.is_kept:
+        if resource.type == LOG_GROUP and resource.policy != "Retain":
             with suppress(logs.exceptions.ResourceNotFoundException):
                 logs.delete_log_group(logGroupName=resource.id)
-
-
-def _kept(made: Iterable[Resource]) -> Iterator[str]:
-    for resource in made:
-        if resource.is_kept and resource.type in {BUCKET, LOG_GROUP}:
-            yield f"{resource.type} {resource.id}, which the profile keeps; it costs by the gigabyte and month."
 
 
 def snapshots(account: Account) -> Iterator[str]:
@@ -99,12 +183,12 @@ def snapshots(account: Account) -> Iterator[str]:
     answer = account.client("rds").describe_db_snapshots(DBInstanceIdentifier=DATABASE_INSTANCE)
     for snapshot in answer["DBSnapshots"]:
         name = snapshot["DBSnapshotIdentifier"]
-        yield f"database snapshot {name}; databaseSnapshot={name} restores it, and it costs by the gigabyte."
+        yield f"database snapshot {name}; databaseSnapshot={name} restores it, and it costs {SNAPSHOT_BY_THE_GIB}."
 
 
 def billed_resources(account: Account) -> Iterator[str]:
     """Yield what would be billed by the hour and should not be there."""
-    ec2, ours = account.client("ec2"), {"Name": "tag:project", "Values": ["anb-rising-stars"]}
+    ec2, ours = account.client("ec2"), {"Name": "tag:project", "Values": [PROJECT["Value"]]}
     alive = {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}
     for reservation in ec2.describe_instances(Filters=[ours, alive])["Reservations"]:
         for instance in reservation["Instances"]:

@@ -8,7 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from stacks.constructs.buckets import removal
+from stacks.constructs.buckets import bucket_removal
 from stacks.constructs.job_queue import JobQueue
 from stacks.network import NetworkStack
 from stacks.profiles import Profile
@@ -120,5 +120,5 @@ def _videos(scope: Construct, profile: Profile, logs: s3.IBucket) -> s3.Bucket:
                 max_age=3600,
             )
         ],
-        removal_policy=removal(profile),
+        removal_policy=bucket_removal(profile),
     )

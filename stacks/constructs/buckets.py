@@ -23,8 +23,17 @@ def log_bucket(scope: Construct, id_: str, profile: Profile) -> s3.Bucket:
                 abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
             )
         ],
-        removal_policy=removal(profile),
+        removal_policy=bucket_removal(profile),
     )
+
+
+def bucket_removal(profile: Profile) -> cdk.RemovalPolicy:
+    """Return what becomes of a bucket when its stack is destroyed.
+
+    CloudFormation deletes no bucket with something in it, so a destruction would fail: `cdk destroy` keeps the bucket
+    and `make destroy` takes it afterwards, unless the profile keeps data. A first creation that fails leaves none.
+    """
+    return cdk.RemovalPolicy.RETAIN if profile.keeps_data else cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
 
 
 def removal(profile: Profile) -> cdk.RemovalPolicy:

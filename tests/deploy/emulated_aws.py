@@ -101,6 +101,18 @@ def with_instances(create: Callable[..., tuple[str, Properties]]) -> Callable[..
     return created
 
 
+def with_tags(create: Callable[..., tuple[str, Properties]]) -> Callable[..., tuple[str, Properties]]:
+    """Give a new bucket the tags that its template gives it."""
+
+    @functools.wraps(create)
+    def created(logical_id: str, properties: Properties, stack: str) -> tuple[str, Properties]:
+        physical_id, attributes = create(logical_id, properties, stack)
+        s3._bucket_tags[physical_id] = {tag["Key"]: tag["Value"] for tag in properties.get("Tags", ())}
+        return physical_id, attributes
+
+    return created
+
+
 def only_if_empty(delete: Callable[[str, Properties], None]) -> Callable[[str, Properties], None]:
     """Refuse to delete a bucket with something in it, as AWS does."""
 
@@ -139,6 +151,7 @@ for change in ("create", "update"):
 HANDLERS["AWS::AutoScaling::AutoScalingGroup"]["create"] = with_instances(
     HANDLERS["AWS::AutoScaling::AutoScalingGroup"]["create"]
 )
+HANDLERS["AWS::S3::Bucket"]["create"] = with_tags(HANDLERS["AWS::S3::Bucket"]["create"])
 HANDLERS["AWS::S3::Bucket"]["delete"] = only_if_empty(HANDLERS["AWS::S3::Bucket"]["delete"])
 provisioners._cw_metric_alarm_record = with_metric_math(provisioners._cw_metric_alarm_record)
 stacks._resolve_stack_outputs = holding_exports_in_use(stacks._resolve_stack_outputs)

@@ -1,6 +1,8 @@
 """An emulated lab account, and the commands that people run in it."""
 
 import base64
+import os
+import pty
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -57,16 +59,26 @@ class Lab:
         """Run our own command, which is expected to end with this status; what it printed."""
         return self._run(sys.executable, "-m", "deploy", *arguments, status=status)
 
+    def deploy_answering(self, *arguments: str, answers: str, status: int = 0) -> str:
+        """The same on a terminal on which somebody answers."""
+        terminal, stdin = pty.openpty()
+        try:
+            os.write(terminal, answers.encode())
+            return self._run(sys.executable, "-m", "deploy", *arguments, status=status, stdin=stdin)
+        finally:
+            os.close(terminal)
+            os.close(stdin)
+
     def cdk(self, *arguments: str) -> str:
         """Run CDK's own command on what was synthesised last; what it printed."""
         return self._run(str(cdk.PROGRAM), *arguments, "--app", str(cdk.ASSEMBLY), "--no-notices")
 
-    def _run(self, *command: str, status: int = 0) -> str:
+    def _run(self, *command: str, status: int = 0, stdin: int = subprocess.DEVNULL) -> str:
         done = subprocess.run(
             command,
             cwd=cdk.ROOT,
             env=dict(self.environment),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

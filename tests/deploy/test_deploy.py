@@ -240,18 +240,52 @@ def test_the_database_is_destroyed_alone_and_comes_back(deployed):
     assert [database["DBInstanceStatus"] for database in databases(deployed)] == ["available"]
 
 
-def test_our_own_command_destroys_the_database_alone(deployed):
-    said = deployed.deploy("database-down")
+def test_nothing_is_destroyed_unasked(deployed):
+    said = deployed.deploy("down", status=2)
+
+    assert "There is no terminal to ask on: say --yes" in said
+    assert stacks(deployed) == STACKS | {"AnbBootstrap"}
+
+
+def test_looking_tells_what_would_go_and_what_would_stay(deployed):
+    said = deployed.deploy("down", "--dry-run").splitlines()
+
+    goes = [line.removeprefix("  Goes: ") for line in said if line.startswith("  Goes: ")]
+    stays = [line.removeprefix("  Stays: ") for line in said if line.startswith("  Stays: ")]
+    assert said[0] == "In account 123456789012, region us-east-1:"
+    assert re.fullmatch("Anb.*, AnbNetwork: [0-9]+ resources.", goes[0])
+    assert goes[1] == "database anb-database with every account, video and vote in it."
+    assert [line.partition("-")[0] for line in goes[2:]] == ["bucket anbmedia", "bucket anbnetwork"]
+    assert [line.partition(" with")[0] for line in stays] == [f"bucket {ASSETS}"]
+    assert "costs a few cents a month" in stays[0]
+    assert said[-1] == "Nothing was destroyed: this only looked."
+    assert stacks(deployed) == STACKS | {"AnbBootstrap"}
+
+
+def test_whoever_says_no_keeps_everything(deployed):
+    said = deployed.deploy_answering("down", answers="y\nn\n", status=1)
+
+    assert "Take a snapshot of the database first? It costs 0.095 USD a GiB and month. [Y/n]" in said
+    assert said.splitlines()[-1].endswith("Destroy this? [y/N]: Nothing was destroyed.")
+    assert stacks(deployed) == STACKS | {"AnbBootstrap"}
+    assert deployed.client("rds").describe_db_snapshots()["DBSnapshots"] == []
+
+
+def test_our_own_command_destroys_the_database_alone_and_keeps_a_snapshot(deployed):
+    said = deployed.deploy_answering("database-down", answers="y\ny\n")
 
     assert "The database is gone." in said
     assert databases(deployed) == []
     assert stacks(deployed) == STACKS - {"AnbData"} | {"AnbBootstrap"}
+    kept = deployed.client("rds").describe_db_snapshots()["DBSnapshots"][0]["DBSnapshotIdentifier"]
+    assert f"Left: database snapshot {kept}; databaseSnapshot={kept} restores it" in said
+    deployed.client("rds").delete_db_snapshot(DBSnapshotIdentifier=kept)
 
 
 def test_destroying_everything_leaves_only_the_asset_bucket(deployed):
     fill_videos_bucket(deployed)
 
-    said = deployed.deploy("down")
+    said = deployed.deploy("down", "--yes")
 
     assert stacks(deployed) == {"AnbBootstrap"}
     assert [bucket["Name"] for bucket in deployed.client("s3").list_buckets()["Buckets"]] == [ASSETS]
@@ -275,4 +309,4 @@ def fill_videos_bucket(lab):
 
 
 def test_nothing_is_destroyed_twice(deployed):
-    assert "There is no stack of ours." in deployed.deploy("down")
+    assert "There is no stack of ours." in deployed.deploy("down", "--yes")

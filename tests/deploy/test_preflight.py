@@ -1,5 +1,6 @@
 """What a person is told before anything is created."""
 
+import io
 import stat
 from dataclasses import dataclass, field
 from typing import Any
@@ -338,12 +339,14 @@ def test_the_command_line_is_missing(tmp_path):
     [
         (["prefligth"], 2, "Did you mean 'preflight'?"),
         (["up", "production"], 2, "'production' is not KEY=VALUE."),
-        (["down", "profile=moon"], 2, "deploy: "),
+        (["down", "--yes", "profile=moon"], 2, "deploy: "),
+        (["down"], 2, "There is no terminal to ask on: say --yes to destroy all the same"),
         (["bootstrap"], 3, "correct or unset AWS_PROFILE."),
     ],
 )
 def test_the_exit_code_tells_wrong_use_from_what_is_missing(monkeypatch, capsys, arguments, code, sentence):
     monkeypatch.setenv("AWS_PROFILE", "nobody")
+    monkeypatch.setattr("sys.stdin", io.StringIO())
 
     assert main(arguments) == code
     assert sentence in capsys.readouterr().err.splitlines()[-1]

@@ -1,16 +1,15 @@
 """What the emulator cannot show of a teardown: what AWS makes it wait for, and what is written meanwhile."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from deploy import buckets, cloudformation, teardown
+from deploy import buckets, teardown
 from deploy.account import Account
 from deploy.cloudformation import Resource
 from deploy.errors import CannotDeploy
-
-BUCKET = Resource(stack="AnbNetwork", type=teardown.BUCKET, id="logs", is_kept=False)
-KEPT = Resource(stack="AnbMedia", type=teardown.BUCKET, id="videos", is_kept=True)
 
 
 class Workers:
@@ -34,33 +33,42 @@ class Workers:
         self.calls.append(("protects", asked["InstanceIds"], asked["ProtectedFromScaleIn"]))
 
 
-@pytest.fixture
-def deletions(monkeypatch):
-    """Which buckets are emptied and how often a deletion is tried; it fails as often as `failures` says."""
-    seen: dict[str, Any] = {"emptied": [], "tried": 0, "failures": 0}
+class Bucket:
+    """A bucket into which somebody writes until it has been emptied `writes` times."""
 
-    def empty(_account, bucket):
-        seen["emptied"].append(bucket)
-        return 1
+    class exceptions:  # noqa: N801 boto3's name
+        NoSuchBucket = type("NoSuchBucket", (Exception,), {})
 
-    def delete(_account, _names):
-        seen["tried"] += 1
-        if seen["tried"] <= seen["failures"]:
-            raise CannotDeploy("AnbNetwork was not deleted (DELETE_FAILED: the bucket is not empty).")
+    def __init__(self, *, writes: int) -> None:
+        self.objects, self._writes = 0, writes
 
-    monkeypatch.setattr(buckets, "empty", empty)
-    monkeypatch.setattr(cloudformation, "delete", delete)
-    return seen
+    def client(self, _service: str, **_settings: Any) -> Any:
+        return self
+
+    def get_paginator(self, call: str) -> Any:
+        return SimpleNamespace(paginate=getattr(self, call))
+
+    def list_object_versions(self, **_asked: Any) -> Any:
+        yield {"Versions": [{"Key": "x", "VersionId": "1"}] * self.objects}
+
+    def list_multipart_uploads(self, **_asked: Any) -> Any:
+        yield {}
+
+    def delete_objects(self, **_asked: Any) -> dict[str, Any]:
+        self.objects = 0
+        return {}
+
+    def delete_bucket(self, **_asked: Any) -> None:
+        self.objects = 1 if self._writes > 0 else 0
+        self._writes -= 1
+        if self.objects:
+            raise ClientError({"Error": {"Code": "BucketNotEmpty", "Message": "no"}}, "DeleteBucket")
 
 
 @pytest.fixture
 def account():
     """Nobody's."""
     return Account(session=None, region="us-east-1")
-
-
-def ignore(_line):
-    """Nobody listens."""
 
 
 def test_a_worker_that_is_busy_keeps_nobody_waiting():
@@ -71,28 +79,40 @@ def test_a_worker_that_is_busy_keeps_nobody_waiting():
     assert workers.calls == [("wants", 0), ("protects", ["i-busy"], False)]
 
 
-def test_a_bucket_that_fills_up_again_is_emptied_again(account, deletions):
-    deletions["failures"] = 2
-
-    teardown._destroy(account, ["AnbNetwork"], [BUCKET], ignore)
-
-    assert deletions["emptied"] == ["logs"] * 3
+def test_a_bucket_that_fills_up_again_is_emptied_again():
+    assert buckets.delete(Account(session=Bucket(writes=2), region="us-east-1"), "logs") == 2
 
 
-def test_in_the_end_it_says_what_stays(account, deletions):
-    deletions["failures"] = 3
-
-    with pytest.raises(CannotDeploy, match="the bucket is not empty"):
-        teardown._destroy(account, ["AnbNetwork"], [BUCKET], ignore)
+def test_a_bucket_that_fills_up_for_ever_is_named():
+    with pytest.raises(CannotDeploy, match=r"^The bucket logs fills up as fast as it is emptied: run this again"):
+        buckets.delete(Account(session=Bucket(writes=9), region="us-east-1"), "logs")
 
 
-def test_a_bucket_that_the_template_keeps_is_not_emptied(account, deletions):
-    teardown._destroy(account, ["AnbMedia"], [KEPT], ignore)
+def test_a_snapshot_is_taken_of_an_available_database_alone(monkeypatch, account):
+    monkeypatch.setattr(teardown, "_status", lambda _account: "stopped")
 
-    assert deletions["emptied"] == []
+    with pytest.raises(
+        CannotDeploy, match=r"^The database is stopped, .* start it .* or destroy it with --no-snapshot"
+    ):
+        teardown.take_snapshot(account, print)
 
 
-def test_what_the_template_keeps_is_told():
-    assert list(teardown._kept([BUCKET, KEPT])) == [
-        "AWS::S3::Bucket videos, which the profile keeps; it costs by the gigabyte and month."
+def test_what_production_keeps_is_told_with_its_cost():
+    database = Resource(stack="AnbData", type=teardown.DATABASE, id="anb-database", policy="Snapshot")
+
+    assert list(teardown._last_snapshot([database])) == [
+        "a last snapshot of the database, as the profile has it; it costs 0.095 USD a GiB and month."
     ]
+
+
+def tagged(_account, _prefixes):
+    yield "anbmedia-lab", {"project": "anb-rising-stars", "profile": "academy"}
+    yield "anbmedia-kept", {"project": "anb-rising-stars", "profile": "production"}
+    yield "anbmedia-of-somebody", {"project": "another"}
+
+
+def test_a_bucket_goes_unless_its_profile_keeps_it(monkeypatch, account):
+    monkeypatch.setattr(buckets, "with_tags", tagged)
+
+    assert list(teardown._buckets(account, kept=False)) == ["anbmedia-lab"]
+    assert list(teardown._buckets(account, kept=True)) == ["anbmedia-kept"]

@@ -10,6 +10,8 @@ from anb.timings import Timings
 from stacks import names
 from stacks.profiles import ACADEMY
 
+BUCKET = "AWS::S3::Bucket"
+
 
 def queues(assembly):
     found = list(assembly.resources("AWS::SQS::Queue"))
@@ -45,6 +47,15 @@ def test_dead_letters_outlive_the_queue_and_come_from_it_alone(assembly):
 
 def test_workers_wait_for_messages_instead_of_asking_again_and_again(assembly):
     assert queues(assembly)[0].properties["ReceiveMessageWaitTimeSeconds"] == 20
+
+
+def test_no_bucket_with_something_in_it_stands_in_the_way_of_a_destruction(academy, production):
+    policies = {
+        synthesis.profile.name: {found.definition["DeletionPolicy"] for found in synthesis.assembly.resources(BUCKET)}
+        for synthesis in (academy, production)
+    }
+
+    assert policies == {"academy": {"RetainExceptOnCreate"}, "production": {"Retain"}}
 
 
 def test_queues_and_buckets_refuse_what_is_not_tls(assembly):
