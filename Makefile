@@ -146,6 +146,8 @@ lock: $(VENV) ## resolve the dependencies again into the hash-locked requirement
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-package anb --output-file requirements.txt \
 		services/*/pyproject.toml --group pyproject.toml:dev --group pyproject.toml:infrastructure
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--constraints requirements.txt --output-file requirements-infrastructure.txt --group pyproject.toml:infrastructure
 
 .PHONY: clean
 clean: ## remove environments, build results and the state of local runs

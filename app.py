@@ -9,7 +9,7 @@ from typing import Any
 
 import aws_cdk as cdk
 
-from stacks.constructs.artefacts import ArtefactsMissing, Sources
+from stacks.constructs.artefacts import Sources
 from stacks.constructs.user_data import UserDataError
 from stacks.data import DataStack
 from stacks.media import MediaStack
@@ -67,7 +67,7 @@ def main(app: cdk.App, sources: Sources) -> int:
     try:
         profile = chosen(app)
         compose(app, profile, sources)
-    except (ProfileError, ArtefactsMissing, UserDataError) as error:
+    except (ProfileError, UserDataError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     attach_rules(app, profile)

@@ -1,13 +1,14 @@
 """What a person sees who runs `cdk synth`."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import aws_cdk as cdk
 import pytest
 
 from app import SOURCES, chosen, main
-from stacks.constructs.artefacts import Sources
+from stacks.constructs.artefacts import HOW_TO_BUILD, Sources
 from stacks.constructs.user_data import UserDataError, user_data
 from stacks.profiles import ACADEMY
 
@@ -37,16 +38,49 @@ def test_a_wrong_value_is_one_sentence(capsys):
     assert capsys.readouterr().err == "profile must be academy or production, not 'acadmy'.\n"
 
 
-def test_missing_artefacts_are_one_sentence(capsys, tmp_path):
-    assert main(app_with(), Sources(artefacts=tmp_path, user_data=SOURCES.user_data)) == 1
+def test_missing_artefacts_are_an_error_for_each_that_says_how_to_build_it(tmp_path):
+    app = app_with()
 
-    assert capsys.readouterr().err == f"{tmp_path}/web.zip is missing: run make artefacts.\n"
+    assert main(app, Sources(artefacts=tmp_path / "build", user_data=SOURCES.user_data)) == 1
+    errors = {
+        construct.node.path: entry.data
+        for construct in app.node.find_all()
+        for entry in construct.node.metadata
+        if entry.type == "aws:cdk:error"
+    }
+    assert errors == {
+        f"{path}": f"build/{name}.zip is missing: {HOW_TO_BUILD}."
+        for path, name in (
+            ("AnbWeb/Artefact", "web"),
+            ("AnbWorker/Artefact", "worker"),
+            ("AnbWorker/Ffmpeg", "ffmpeg"),
+        )
+    }
 
 
-def test_the_command_of_cdk_json_runs_without_an_activated_environment():
+def run_command_of_cdk_json(folder, path):
     command = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["app"]
+    environment = {"PATH": f"{path}:/usr/bin:/bin"}
+    return subprocess.run(
+        ["sh", "-c", command], cwd=folder, env=environment, check=True, capture_output=True, text=True
+    ).stdout
 
-    assert command == ".venv/bin/python app.py"
+
+def python_that_says(folder, word):
+    folder.mkdir(parents=True)
+    (folder / "python3").write_text(f"#!/bin/sh\necho {word} $1\n", encoding="utf-8")
+    (folder / "python3").chmod(0o755)
+    return folder
+
+
+def test_cdk_runs_the_environment_of_this_folder_without_its_being_activated(tmp_path):
+    python_that_says(tmp_path / ".venv" / "bin", "ours")
+
+    assert run_command_of_cdk_json(tmp_path, python_that_says(tmp_path / "other", "another")) == "ours app.py\n"
+
+
+def test_cdk_runs_an_activated_environment_where_there_is_none_in_this_folder(tmp_path):
+    assert run_command_of_cdk_json(tmp_path, python_that_says(tmp_path / "other", "another")) == "another app.py\n"
 
 
 def test_a_script_gets_its_values(tmp_path):
