@@ -69,9 +69,9 @@ class Lab:
             os.close(terminal)
             os.close(stdin)
 
-    def cdk(self, *arguments: str) -> str:
-        """Run CDK's own command on what was synthesised last; what it printed."""
-        return self._run(str(cdk.PROGRAM), *arguments, "--app", str(cdk.ASSEMBLY), "--no-notices")
+    def cdk(self, *arguments: str, app: str = str(cdk.ASSEMBLY), status: int = 0) -> str:
+        """Run CDK's own command, by default on what was synthesised last; what it printed."""
+        return self._run(str(cdk.PROGRAM), *arguments, "--app", app, "--no-notices", status=status)
 
     def _run(self, *command: str, status: int = 0, stdin: int = subprocess.DEVNULL) -> str:
         done = subprocess.run(

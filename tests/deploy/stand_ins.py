@@ -1,10 +1,12 @@
 """The app with stand-ins for the artefacts: what is deployed has their names and places, and is a few bytes.
 
-Usage: python stand_ins.py FOLDER    (run by the CDK command line in the project's folder)
+Usage: python stand_ins.py FOLDER          (run by the CDK command line in the project's folder)
+       python stand_ins.py --not-built     the same where nothing has been built
 """
 
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -24,4 +26,7 @@ def stand_ins(folder: Path) -> Sources:
 
 
 if __name__ == "__main__":
-    sys.exit(main(cdk.App(), stand_ins(Path(sys.argv[1]))))
+    built = (
+        stand_ins(Path(sys.argv[1])) if sys.argv[1] != "--not-built" else replace(SOURCES, artefacts=Path("build/no"))
+    )
+    sys.exit(main(cdk.App(), built))
