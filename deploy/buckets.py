@@ -1,7 +1,6 @@
 """Buckets: whose a name is, and how one is emptied."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -46,9 +45,13 @@ def with_tags(account: Account, prefixes: Sequence[str]) -> Iterator[tuple[str, 
             name = bucket["Name"]
             if not name.startswith(tuple(prefixes)):
                 continue
-            with suppress(ClientError):  # it has none, or was deleted since
+            try:
                 tags = s3.get_bucket_tagging(Bucket=name)["TagSet"]
-                yield name, {tag["Key"]: tag["Value"] for tag in tags}
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in {"NoSuchTagSet", "NoSuchBucket"}:
+                    raise
+                continue
+            yield name, {tag["Key"]: tag["Value"] for tag in tags}
 
 
 def delete(account: Account, bucket: str) -> int:

@@ -55,7 +55,7 @@ def _plan(target: Target, names: Sequence[str]) -> Plan:
     stacks = cloudformation.existing(account, names)
     cloudformation.check_deletable(stacks)
     resources = [resource for stack in stacks for resource in cloudformation.resources(account, stack.name)]
-    going = list(_buckets(account, kept=False)) if is_everything else []
+    going = list(_buckets(target, kept=False)) if is_everything else []
     databases = [resource for resource in resources if resource.type == DATABASE and resource.policy == "Delete"]
     return Plan(
         target=target,
@@ -64,7 +64,11 @@ def _plan(target: Target, names: Sequence[str]) -> Plan:
         resources=resources,
         buckets=going,
         goes=[*_stacks_going(stacks, resources), *(f"bucket {name} with everything in it." for name in going)],
-        stays=[*_last_snapshot(resources), *_left(target, resources, is_everything=is_everything)],
+        stays=[
+            *_last_snapshot(resources),
+            *([] if is_everything else ["every other stack, at its usual cost."]),
+            *_left(target, resources, is_everything=is_everything),
+        ],
         can_be_kept=bool(databases) and _status(account) == "available",
     )
 
@@ -77,11 +81,14 @@ def _stacks_going(stacks: Sequence[Stack], resources: Sequence[Resource]) -> Ite
             yield f"database {resource.id} with every account, video and vote in it."
 
 
-def _buckets(account: Account, *, kept: bool) -> Iterator[str]:
-    """Yield our buckets that their profile keeps, or those that it does not."""
-    for name, tags in buckets.with_tags(account, [f"{stack.lower()}-" for stack in cloudformation.NAMES]):
+def _buckets(target: Target, *, kept: bool) -> Iterator[str]:
+    """Yield our buckets that are kept, as their profile or the setting mediaBucket says, or those that are not."""
+    prefixes = [f"{stack.lower()}-" for stack in cloudformation.NAMES]
+    for name, tags in buckets.with_tags(target.account, prefixes):
         profile = PROFILES.get(tags.get("profile", ""))
-        if tags.get(PROJECT["Key"]) == PROJECT["Value"] and profile and profile.keeps_data is kept:
+        if tags.get(PROJECT["Key"]) != PROJECT["Value"] or profile is None:
+            continue
+        if kept is (profile.keeps_data or name == target.profile.media_bucket):
             yield name
 
 
@@ -148,8 +155,8 @@ def _left(target: Target, resources: Sequence[Resource], *, is_everything: bool)
     for resource in resources:
         if resource.type == LOG_GROUP and resource.policy == "Retain":
             yield f"log group {resource.id}, which the profile keeps; it costs 0.03 USD a GB and month."
-    for name in _buckets(target.account, kept=True):
-        yield f"bucket {name}, which the profile keeps; it costs {BY_THE_GB}."
+    for name in _buckets(target, kept=True):
+        yield f"bucket {name}, which is kept with what is in it; it costs {BY_THE_GB}."
     yield from _assets(target)
 
 

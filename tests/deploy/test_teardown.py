@@ -1,15 +1,20 @@
 """What the emulator cannot show of a teardown: what AWS makes it wait for, and what is written meanwhile."""
 
+import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from deploy import buckets, teardown
+from deploy import buckets, cdk, preflight, teardown
+from deploy.__main__ import main
 from deploy.account import Account
 from deploy.cloudformation import Resource
 from deploy.errors import CannotDeploy
+from deploy.preflight import Target
+from stacks.profiles import ACADEMY
 
 
 class Workers:
@@ -111,8 +116,36 @@ def tagged(_account, _prefixes):
     yield "anbmedia-of-somebody", {"project": "another"}
 
 
-def test_a_bucket_goes_unless_its_profile_keeps_it(monkeypatch, account):
+@pytest.mark.parametrize(
+    ("setting", "going", "kept"),
+    [
+        (None, ["anbmedia-lab"], ["anbmedia-kept"]),
+        ("anbmedia-lab", [], ["anbmedia-lab", "anbmedia-kept"]),
+    ],
+)
+def test_a_bucket_goes_unless_its_profile_or_a_setting_keeps_it(monkeypatch, account, setting, going, kept):
     monkeypatch.setattr(buckets, "with_tags", tagged)
+    target = Target(profile=replace(ACADEMY, media_bucket=setting), account=account, number="123456789012")
 
-    assert list(teardown._buckets(account, kept=False)) == ["anbmedia-lab"]
-    assert list(teardown._buckets(account, kept=True)) == ["anbmedia-kept"]
+    assert list(teardown._buckets(target, kept=False)) == going
+    assert list(teardown._buckets(target, kept=True)) == kept
+
+
+def test_for_other_programs_a_plan_is_json_alone(monkeypatch, capsys, account, tmp_path):
+    target = Target(profile=ACADEMY, account=account, number="123456789012")
+    plan = teardown.Plan(
+        target=target,
+        is_everything=True,
+        stacks=[],
+        resources=[],
+        buckets=[],
+        goes=["bucket x with everything in it."],
+        stays=[],
+        can_be_kept=False,
+    )
+    monkeypatch.setattr(cdk, "LOCK", tmp_path / "lock")
+    monkeypatch.setattr(preflight, "find_target", lambda _settings: target)
+    monkeypatch.setattr(teardown, "plan_everything", lambda _target: plan)
+
+    assert main(["down", "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["goes"] == ["bucket x with everything in it."]
