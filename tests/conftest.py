@@ -23,6 +23,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-snapshots", action="store_true", help="write docs/templates anew")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what tests/aws_calls.py is asked with."""
+    parser.addoption("--record-aws-calls", action="store_true", help="write tests/aws_calls.json again")
+
+
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A MariaDB of this test session's own."""

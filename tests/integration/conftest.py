@@ -34,6 +34,7 @@ from anb_web.tokens import issue
 from anb_worker.loop import Worker
 from demo.samples import make_sample
 from local.emulator import Emulator
+from tests import aws_calls
 from tests.integration.described import Description
 from tests.leases import lease
 from tests.people import NAMES, PASSWORD
@@ -43,6 +44,28 @@ MakeVideo = Callable[..., Row[Any]]
 Store = Callable[..., str]
 
 PASSWORD_HASH = accounts.hash_password(PASSWORD)
+
+
+@pytest.fixture(scope="session")
+def recorder(pytestconfig: pytest.Config) -> Iterator[aws_calls.Recorder]:
+    """What notes the AWS calls of the product."""
+    recorder = aws_calls.Recorder()
+    with recorder.listening():
+        yield recorder
+    if pytestconfig.getoption("record_aws_calls"):
+        aws_calls.write(recorder.calls)
+
+
+@pytest.fixture(autouse=True)
+def aws_calls_are_written_down(recorder: aws_calls.Recorder, pytestconfig: pytest.Config) -> Iterator[None]:
+    """Fail the test in which the product makes a call that production's rights are not held to."""
+    is_recording = pytestconfig.getoption("record_aws_calls")
+    if not is_recording:
+        recorder.calls.clear()
+    yield
+    if not is_recording:
+        unknown = recorder.calls - aws_calls.read()
+        assert not unknown, "not in tests/aws_calls.json: see tests/aws_calls.py"
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from sqlalchemy import select, text
 from anb import lifecycle, videos
 from anb.lifecycle import finish
 from anb.models import Status, Video
-from anb.storage import source_key
+from anb.storage import JPEG, source_key, thumbnail_key
 from anb.upload_limits import UploadLimits
 from anb.voting import tally
 from anb_web import create_app
@@ -805,12 +805,13 @@ class TestOwnVideos:
 
     @pytest.mark.parametrize("status", [Status.UPLOADED, Status.PROCESSING, Status.FAILED])
     def test_what_is_deleted_leaves_no_object_and_is_found_no_more(
-        self, client, signed_in, make_user, make_video, store, keys, status
+        self, client, signed_in, make_user, make_video, store, storage, keys, status
     ):
         user = make_user()
         video = make_video(owner=user, status=status)
         store(video.id)
         store(video.id, attempt=1)
+        storage.put(thumbnail_key(video.id, 1), io.BytesIO(b"picture"), content_type=JPEG)
 
         response = client.delete(f"/api/videos/{video.id}", headers=signed_in(user))
 
