@@ -40,7 +40,7 @@ format: $(VENV) ## let the formatter and the linter mend what they can
 	$(BIN)/ruff format .
 
 .PHONY: test
-test: setup lint ## lint, types, unit, template, integration and end-to-end tests
+test: setup lint $(NODE) ## lint, types, unit, template, integration and end-to-end tests
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/stacks tests/unit
 
 .PHONY: coverage

@@ -16,6 +16,9 @@ from stacks.settings import StackSettings
 
 INCOMING, SOURCES, RESULTS, PICTURES = "incoming/*", "uploads/*", "processed/*", "thumbnails/*"
 
+ENQUEUE = ("sqs:SendMessage", "sqs:GetQueueAttributes")
+WORK = ("sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage")
+
 
 class MediaStack(cdk.Stack):
     """The bucket with originals and results, and the queue of jobs."""
@@ -55,13 +58,12 @@ class MediaStack(cdk.Stack):
         """Allow what the API does: sign forms and links, copy what was posted, delete videos, enqueue jobs."""
         everything = [INCOMING, SOURCES, RESULTS, PICTURES]
         self._grant(role, reads=everything, writes=[INCOMING, SOURCES], deletes=everything)
-        self.jobs.queue.grant_send_messages(role)
+        self.jobs.queue.grant(role, *ENQUEUE)
 
     def grant_worker(self, role: iam.IRole) -> None:
         """Allow what a worker does: read sources, keep results and discard its own, receive and enqueue jobs."""
         self._grant(role, reads=[SOURCES], writes=[RESULTS, PICTURES], deletes=[RESULTS, PICTURES])
-        self.jobs.queue.grant_consume_messages(role)
-        self.jobs.queue.grant_send_messages(role)
+        self.jobs.queue.grant(role, *ENQUEUE, *WORK)
 
     def _grant(self, role: iam.IRole, *, reads: Sequence[str], writes: Sequence[str], deletes: Sequence[str]) -> None:
         """Allow exactly the actions that the services call; CDK's own grants allow whole families of them."""

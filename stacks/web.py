@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_autoscaling as autoscaling
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elb
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
@@ -77,7 +78,9 @@ class WebStack(cdk.Stack):
             },
         )
         artefact.grant_read(self.fleet.role)
-        token_secret.grant_read(self.fleet.role)
+        self.fleet.role.add_to_principal_policy(
+            iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[token_secret.secret_arn])
+        )
         media.grant_web(self.fleet.role)
 
         self.targets = self._targets(network)
