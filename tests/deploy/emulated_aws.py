@@ -54,6 +54,50 @@ def delete_flow_log(physical_id: str, _properties: Properties) -> None:
     ec2._flow_logs.pop(physical_id, None)
 
 
+def create_address(_logical_id: str, _properties: Properties, _stack: str) -> tuple[str, Properties]:
+    """Take an address of the internet, known to templates by itself and by its allocation."""
+    id_ = f"eipalloc-{uuid.uuid4().hex[:17]}"
+    address = ec2._random_ip("52.")
+    ec2._addresses[id_] = {"AllocationId": id_, "PublicIp": address, "Domain": "vpc"} | dict.fromkeys(
+        ("AssociationId", "InstanceId", "NetworkInterfaceId", "PrivateIpAddress")
+    )
+    return address, {"AllocationId": id_, "PublicIp": address}
+
+
+def delete_address(physical_id: str, _properties: Properties) -> None:
+    """Give an address back."""
+    for id_ in [id_ for id_, it in ec2._addresses.items() if it["PublicIp"] == physical_id]:
+        del ec2._addresses[id_]
+
+
+def create_nat_gateway(_logical_id: str, properties: Properties, _stack: str) -> tuple[str, Properties]:
+    """Record what lets a subnet's instances out; nothing passes it."""
+    id_ = f"nat-{uuid.uuid4().hex[:17]}"
+    ec2._nat_gateways[id_] = {
+        "NatGatewayId": id_,
+        "SubnetId": properties["SubnetId"],
+        "VpcId": ec2._subnets[properties["SubnetId"]]["VpcId"],
+        "AllocationId": properties["AllocationId"],
+        "ConnectivityType": "public",
+        "State": "available",
+        "CreateTime": ec2._now_ts(),
+        "Tags": properties.get("Tags", []),
+    }
+    return id_, {"NatGatewayId": id_}
+
+
+def delete_nat_gateway(physical_id: str, _properties: Properties) -> None:
+    """Forget it; its address stays."""
+    ec2._nat_gateways.pop(physical_id, None)
+
+
+def close_default_group(_logical_id: str, properties: Properties, _stack: str) -> tuple[str, Properties]:
+    """Take all rules from a network's default group, as CDK's function does, for which there is no SDK here."""
+    id_ = properties["DefaultSecurityGroupId"]
+    ec2._security_groups[id_] |= {"IpPermissions": [], "IpPermissionsEgress": []}
+    return f"closed-{id_}", {}
+
+
 def associate_firewall(_logical_id: str, properties: Properties, _stack: str) -> tuple[str, Properties]:
     """Note which access list stands before which balancer; no request passes either."""
     return f"{properties['ResourceArn']}|{properties['WebACLArn']}", {}
@@ -145,6 +189,9 @@ def holding_exports_in_use(resolve: Callable[..., tuple[Any, Properties]]) -> Ca
 HANDLERS["AWS::EC2::SecurityGroupIngress"] = rule_handlers("IpPermissions")
 HANDLERS["AWS::EC2::SecurityGroupEgress"] = rule_handlers("IpPermissionsEgress")
 HANDLERS["AWS::EC2::FlowLog"] = {"create": create_flow_log, "delete": delete_flow_log}
+HANDLERS["AWS::EC2::EIP"] = {"create": create_address, "delete": delete_address}
+HANDLERS["AWS::EC2::NatGateway"] = {"create": create_nat_gateway, "delete": delete_nat_gateway}
+HANDLERS["Custom::VpcRestrictDefaultSG"] = {"create": close_default_group, "delete": lambda _id, _properties: None}
 HANDLERS["AWS::WAFv2::WebACLAssociation"] = {"create": associate_firewall, "delete": lambda _id, _properties: None}
 for change in ("create", "update"):
     HANDLERS["AWS::EC2::VPC"][change] = with_addresses(HANDLERS["AWS::EC2::VPC"][change])
