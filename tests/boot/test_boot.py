@@ -9,6 +9,7 @@ agent's control program and the metadata service write down what they are told.
 import datetime as dt
 import ipaddress
 import json
+import multiprocessing
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -170,21 +171,32 @@ class Machine:
             try:
                 self._process.wait(60)
             except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait()
+                self.cut_power()
         self._process = None
 
     def cut_power(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        """Kill the first of its processes, with which the kernel kills the others.
+
+        They outlive a systemd-nspawn that is killed itself, which is done only where it has not started any yet.
+        """
+        if not self.is_on():
+            return
+        assert self._process is not None
+        first = self.first_process()
+        os.kill(first or self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def first_process(self) -> int | None:
+        """Return the process that is the first one inside, as this machine numbers it."""
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        return int(children[0]) if children else None
 
     def run(self, *command: str) -> str:
         """Run a command inside; return what it printed."""
-        assert self._process is not None
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        first = str(self.first_process())
         done = subprocess.run(
-            ["nsenter", "--target", children[0], "--mount", "--uts", "--ipc", "--pid", "--cgroup", *command],
+            ["nsenter", "--target", first, "--mount", "--uts", "--ipc", "--pid", "--cgroup", *command],
             capture_output=True,
             text=True,
             check=False,
@@ -285,8 +297,12 @@ class Cloud:
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    programs = machine_programs(tmp_path_factory.mktemp("probe"))
+def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Program]:
+    return machine_programs(tmp_path_factory.mktemp("probe"))
+
+
+@pytest.fixture(scope="module")
+def cloud(programs: dict[str, Program], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     folder = tmp_path_factory.mktemp("cloud")
     make_certificates(folder)
     app = f"{sys.executable} {ROOT / 'app.py'}"
@@ -403,6 +419,58 @@ def web(instances: tuple[Machine, Machine]) -> Machine:
 @pytest.fixture
 def worker(instances: tuple[Machine, Machine]) -> Machine:
     return instances[1]
+
+
+# ---- what a machine leaves behind
+
+
+@pytest.fixture
+def idle_machine(programs: dict[str, Program], tmp_path: Path) -> Iterator[Machine]:
+    """A machine that says in which namespace its processes are, and does nothing more."""
+    machine = Machine(tmp_path / "idle", nspawn=programs["systemd-nspawn"], nginx=programs["nginx"], environment={})
+    machine.write("var/lib/user-data", "readlink /proc/self/ns/pid >/var/lib/namespace\nsleep infinity\n")
+    yield machine
+    machine.cut_power()
+    shutil.rmtree(tmp_path / "idle", ignore_errors=True)
+
+
+def namespace(machine: Machine) -> str:
+    return str(eventually(lambda: machine.read("var/lib/namespace").strip(), machine=machine))
+
+
+def processes(namespace: str) -> list[str]:
+    """Return the processes of this machine that are in the namespace."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if str((process / "ns/pid").readlink()) == namespace:
+                found.append(process.name)
+    return found
+
+
+def test_a_machine_without_power_leaves_no_process(idle_machine: Machine) -> None:
+    idle_machine.power_on()
+    inside = namespace(idle_machine)
+    assert processes(inside)
+
+    idle_machine.cut_power()
+
+    assert processes(inside) == []
+
+
+def power_on_and_stay(machine: Machine) -> None:
+    machine.power_on()
+    signal.pause()
+
+
+def test_a_machine_ends_with_whoever_started_it_even_if_that_is_killed(idle_machine: Machine) -> None:
+    owner = multiprocessing.get_context("spawn").Process(target=power_on_and_stay, args=(idle_machine,))
+    owner.start()
+    inside = namespace(idle_machine)
+
+    owner.kill()
+
+    until(lambda: not processes(inside), what=lambda: f"these are left: {processes(inside)}")
 
 
 # ---- a first boot
