@@ -196,3 +196,11 @@ def test_what_keeps_the_command_from_starting_is_one_line(arguments, environment
     done = run(*arguments, **environment)
 
     assert (done.returncode, done.stdout, done.stderr) == (1, "", error)
+
+
+def test_a_command_that_may_start_without_its_secrets_is_told_what_it_lacks():
+    show = "import os; print(os.environ['ANB_PENDING'], 'ANB_DATABASE_URL' in os.environ)"
+    done = run("--pending", "--", sys.executable, "-c", show, ANB_DATABASE_PARAMETER="/anb/database")
+
+    assert (done.returncode, done.stdout) == (0, "ANB_DATABASE_URL False\n")
+    assert "is no file to verify the database with; the command starts without\n" in done.stderr

@@ -23,6 +23,13 @@ def test_everything_that_is_missing_is_named_at_once():
         WebSettings.from_environment({})
 
 
+def test_a_setting_whose_secret_is_pending_is_empty():
+    known = {name: value for name, value in COMPLETE.items() if name not in {"ANB_DATABASE_URL", "ANB_JWT_SECRET"}}
+    settings = WebSettings.from_environment({**known, "ANB_PENDING": "ANB_DATABASE_URL ANB_JWT_SECRET"})
+
+    assert (settings.database_url, settings.jwt_secret) == ("", "")
+
+
 def test_an_empty_variable_counts_as_missing():
     with pytest.raises(SettingsError, match="ANB_MEDIA_BUCKET"):
         WebSettings.from_environment({**COMPLETE, "ANB_MEDIA_BUCKET": ""})

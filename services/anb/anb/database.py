@@ -3,10 +3,11 @@
 import time
 
 import pymysql
+from pymysql.constants import CR
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, OperationalError
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
 
 from anb.timings import Timings
 
@@ -72,6 +73,15 @@ def connect(
     event.listen(engine, "checkin", _note_return)
     event.listen(engine, "checkout", _ping_after_idling)
     return engine
+
+
+def away() -> Engine:
+    """Return the engine of a database whose credentials nobody has yet: to its users it is one that is away."""
+
+    def refuse() -> DBAPIConnection:
+        raise pymysql.OperationalError(CR.CR_CONN_HOST_ERROR, "there are no credentials for the database yet")
+
+    return create_engine("mysql+pymysql://", creator=refuse, poolclass=NullPool)
 
 
 def _named(context: ExceptionContext) -> DBAPIError | None:

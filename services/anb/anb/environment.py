@@ -7,7 +7,8 @@ ANB_DATABASE_CA         a file: whom the database's certificate must come from  
 ANB_JWT_SECRET_ID       a secret: what tokens are signed with                   -> ANB_JWT_SECRET
                         its version before that, while Secrets Manager has one  -> ANB_JWT_PREVIOUS_SECRET
 
-What is not named is not looked up. `--versions` prints which versions are in force instead, never a value.
+What is not named is not looked up. `--versions` prints which versions are in force instead, never a value. With
+`--pending` the command starts without what cannot be had yet, and ANB_PENDING names the variables that it lacks.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy.engine import URL
 
+PENDING = "ANB_PENDING"
 _SCHEMA = "anb"
 _QUICK = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 
@@ -51,17 +53,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m anb.environment", description="Run a command with its secrets.")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--versions", action="store_true", help="print the versions of the secrets")
+    parser.add_argument("--pending", action="store_true", help="run the command without what cannot be had yet")
     what.add_argument("command", nargs="*", default=[], help="what to run, after --")
     arguments = parser.parse_args()
-    try:
-        secrets = look_up(os.environ)
-    except SecretsMissing as reason:
-        return _refuse(str(reason))
+    secrets, problems = find(os.environ)
+    if problems:
+        reason = "; ".join(problems.values())
+        if not arguments.pending:
+            return _refuse(reason)
+        _say(f"{reason}; the command starts without")
     if arguments.versions:
         for secret in secrets:
             print(secret.variable, secret.version)  # noqa: T201 the command's result
         return 0
     environment = {**os.environ, **{secret.variable: secret.value for secret in secrets}}
+    environment[PENDING] = " ".join(problems)
     program = arguments.command[0]
     try:
         os.execvpe(program, arguments.command, environment)  # noqa: S606 becoming the command is the point
@@ -74,22 +80,33 @@ def look_up(environment: Mapping[str, str], *, client: Callable[[str], Any] | No
 
     `client` makes the AWS client of a service.
     """
+    secrets, problems = find(environment, client=client)
+    if problems:
+        raise SecretsMissing("; ".join(problems.values()))
+    return secrets
+
+
+def find(
+    environment: Mapping[str, str], *, client: Callable[[str], Any] | None = None
+) -> tuple[list[Secret], dict[str, str]]:
+    """Return every secret that can be had, and a sentence for each variable that lacks one."""
     client = client or _client
-    recipes: dict[str, Callable[[str], list[Secret]]] = {
-        "ANB_DATABASE_PARAMETER": lambda name: [_database(name, environment.get("ANB_DATABASE_CA", ""), client)],
-        "ANB_JWT_SECRET_ID": lambda name: _signing_keys(name, client),
+    recipes: dict[str, tuple[str, Callable[[str], list[Secret]]]] = {
+        "ANB_DATABASE_PARAMETER": (
+            "ANB_DATABASE_URL",
+            lambda name: [_database(name, environment.get("ANB_DATABASE_CA", ""), client)],
+        ),
+        "ANB_JWT_SECRET_ID": ("ANB_JWT_SECRET", lambda name: _signing_keys(name, client)),
     }
     secrets: list[Secret] = []
-    problems = []
-    for variable, recipe in recipes.items():
+    problems = {}
+    for variable, (filled, recipe) in recipes.items():
         if name := environment.get(variable):
             try:
                 secrets += recipe(name)
             except SecretsMissing as reason:
-                problems.append(f"{variable} is {name}, but {reason}")
-    if problems:
-        raise SecretsMissing("; ".join(problems))
-    return secrets
+                problems[filled] = f"{variable} is {name}, but {reason}"
+    return secrets, problems
 
 
 def _client(service: str) -> Any:
@@ -152,8 +169,12 @@ def _explained(what: str) -> Iterator[None]:
 
 
 def _refuse(reason: str) -> int:
-    print(f"anb.environment: {reason}", file=sys.stderr)  # noqa: T201 a command's answer to whoever ran it
+    _say(reason)
     return 1
+
+
+def _say(what: str) -> None:
+    print(f"anb.environment: {what}", file=sys.stderr)  # noqa: T201 a command's answer to whoever ran it
 
 
 if __name__ == "__main__":

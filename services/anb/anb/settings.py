@@ -22,11 +22,16 @@ class Settings:
     database_url: str = field(repr=False)
     media_bucket: str
     queue_url: str
+    pending: str = (
+        ""  # variables whose secrets could not be had yet, see anb/environment.py; their settings are empty
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
         """Read the settings; SettingsError names everything that is missing or wrong, at once."""
         values = {f.name: environment[variable(f.name)] for f in fields(cls) if environment.get(variable(f.name))}
+        pending = environment.get(variable("pending"), "").split()
+        values |= {f.name: "" for f in fields(cls) if variable(f.name) in pending}
         missing = [variable(f.name) for f in fields(cls) if f.name not in values and f.default is MISSING]
         if missing:
             raise SettingsError(f"these environment variables are not set: {', '.join(missing)}")
@@ -39,8 +44,14 @@ class Settings:
             raise SettingsError("; ".join(problems))
         return settings
 
+    def is_pending(self, name: str) -> bool:
+        """Return whether the setting's secret could not be had yet."""
+        return variable(name) in self.pending.split()
+
     def problems(self) -> list[str]:
         """Return a sentence for each setting that cannot be used; a secret is never quoted."""
+        if self.is_pending("database_url"):
+            return []
         try:
             usable = make_url(self.database_url).drivername == "mysql+pymysql"
         except ArgumentError:

@@ -7,7 +7,7 @@ from flask import Flask, current_app
 from sqlalchemy import Engine
 
 from anb import aws
-from anb.database import connect
+from anb.database import away, connect
 from anb.jobs import Jobs, SqsJobs
 from anb.storage import S3Storage, Storage
 from anb.timings import Timings
@@ -18,6 +18,10 @@ from anb_web.settings import WebSettings
 # tests/unit/test_connections.py adds up
 POOL_SIZE = 3
 
+_MISSING = (
+    ("database_url", "database", "Faltan las credenciales de la base de datos."),
+    ("jwt_secret", "signing_key", "Falta la clave con la que se firman los tokens."),
+)
 _EXTENSION = "anb"
 
 
@@ -30,12 +34,19 @@ class Dependencies:
     jobs: Jobs
     upload_limits: UploadLimits = field(default_factory=UploadLimits)
     timings: Timings = Timings()
+    missing: tuple[tuple[str, str], ...] = ()  # parts that the process had to start without, and why
 
     @classmethod
     def from_settings(cls, settings: WebSettings, timings: Timings = Timings()) -> "Dependencies":
-        """Make them; nothing is contacted before it is needed."""
+        """Make them; nothing is contacted before it is needed.
+
+        Without all of its secrets a process uses no database: it could sign nobody in.
+        """
         return cls(
-            engine=connect(settings.database_url, pool_size=POOL_SIZE, idle_seconds=timings.database_idle_seconds),
+            engine=away()
+            if settings.pending
+            else connect(settings.database_url, pool_size=POOL_SIZE, idle_seconds=timings.database_idle_seconds),
+            missing=tuple((part, text) for name, part, text in _MISSING if settings.is_pending(name)),
             storage=S3Storage(aws.s3_client(), settings.media_bucket, aws.credentials()),
             jobs=SqsJobs(aws.sending_sqs_client(), settings.queue_url),
             upload_limits=settings.upload_limits,

@@ -26,7 +26,10 @@ def alive() -> ResponseReturnValue:
 
 @bp.get("/readyz")
 def ready() -> ResponseReturnValue:
-    """Say whether database, object store and queue answer, each within 2 s; `fields` names those that do not."""
+    """Say whether database, object store and queue answer, each within 2 s.
+
+    `fields` names those that do not, and what the process had to start without.
+    """
     silent = _silent(
         {
             "database": partial(_ping_database, dependencies().engine),
@@ -35,7 +38,8 @@ def ready() -> ResponseReturnValue:
         }
     )
     if silent:
-        raise Unavailable("Una parte del sistema no responde.", fields=dict.fromkeys(silent, "No responde."))
+        fields = {**dict.fromkeys(silent, "No responde."), **dict(dependencies().missing)}
+        raise Unavailable("Una parte del sistema no responde.", fields=fields)
     return {"status": "ok"}
 
 

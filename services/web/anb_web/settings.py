@@ -44,7 +44,7 @@ class WebSettings(Settings):
 
     def problems(self) -> list[str]:
         """Return a sentence for each setting that cannot be used."""
-        short = len(self.jwt_secret.encode()) < _MIN_SECRET_BYTES
+        short = len(self.jwt_secret.encode()) < _MIN_SECRET_BYTES and not self.is_pending("jwt_secret")
         return [
             *super().problems(),
             *([f"ANB_JWT_SECRET must have at least {_MIN_SECRET_BYTES} bytes"] if short else []),

@@ -10,7 +10,7 @@ from flask import Flask, g, request
 from flask_jwt_extended import JWTManager, create_access_token, decode_token
 from jwt.exceptions import InvalidTokenError
 
-from anb.errors import Unauthenticated
+from anb.errors import Unauthenticated, Unavailable
 from anb_web.errors import answer
 
 LIFETIME_SECONDS = 3600
@@ -44,7 +44,8 @@ def _user_id() -> int:
 def install(app: Flask, *, secret: str, previous_secret: str = "") -> None:
     """Sign with the secret; accept what it or the previous one has signed with HS256, until it expires.
 
-    Anything else is a 401. Two secrets let one be replaced while tokens of the other are still in use.
+    Anything else is a 401. Two secrets let one be replaced while tokens of the other are still in use. Without any
+    nobody can tell: a token is answered with 503.
     """
     keys = {_key_id(key): key for key in (secret, previous_secret) if key}
     app.config.update(
@@ -60,7 +61,9 @@ def install(app: Flask, *, secret: str, previous_secret: str = "") -> None:
     )
     manager = JWTManager(app)
     manager.additional_headers_loader(lambda _: {"kid": _key_id(secret)})
-    manager.decode_key_loader(lambda header, _: keys.get(str(header.get("kid"))) or _unknown_key())
+    manager.decode_key_loader(
+        lambda header, _: (keys.get(str(header.get("kid"))) or _unknown_key()) if keys else _no_key()
+    )
     manager.invalid_token_loader(lambda _: answer(Unauthenticated("El token de acceso no es válido.")))
     manager.expired_token_loader(lambda _, __: answer(Unauthenticated("El token de acceso ha expirado.")))
 
@@ -77,6 +80,10 @@ def _key_id(secret: str) -> str:
 
 def _unknown_key() -> str:
     raise InvalidTokenError("signed with a key that is not ours")
+
+
+def _no_key() -> str:
+    raise Unavailable("El servicio no está disponible por el momento. Inténtalo de nuevo.")
 
 
 def current_user_id() -> int:
