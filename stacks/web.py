@@ -20,8 +20,16 @@ from stacks.profiles import Profile
 from stacks.settings import StackSettings
 
 PORT = 80  # nginx on the instances
+# It closes idle connections before nginx does (75 s), and waits for an answer for longer than nginx (60 s)
+IDLE = cdk.Duration.seconds(65)
 # Whether the process answers. A check that asked the database would have the whole fleet replaced when that is away
 HEALTH_PATH = "/healthz"
+CHECK_INTERVAL = cdk.Duration.seconds(15)
+# Under ten times the load that a server can bear its slowest answer took 1.2 s (docs/performance.md, `make abuse`);
+# one that has used up its CPU credits is five times slower
+CHECK_TIMEOUT = cdk.Duration.seconds(10)
+# A minute: starting the API again, as after a new database, takes some seconds of that
+MAX_FAILED_CHECKS = 4
 # The longest request: 100 MB at 8 Mbit/s take 100 s, and nginx gives the API 60 s more. No longer than that either:
 # target tracking needs 3 minutes to ask for an instance again, so one that drains is gone before another starts
 DRAINING = cdk.Duration.seconds(180)
@@ -112,10 +120,10 @@ class WebStack(cdk.Stack):
             deregistration_delay=DRAINING,
             health_check=elb.HealthCheck(
                 path=HEALTH_PATH,
-                interval=cdk.Duration.seconds(15),
-                timeout=cdk.Duration.seconds(5),
+                interval=CHECK_INTERVAL,
+                timeout=CHECK_TIMEOUT,
                 healthy_threshold_count=2,
-                unhealthy_threshold_count=3,
+                unhealthy_threshold_count=MAX_FAILED_CHECKS,
                 healthy_http_codes="200",
             ),
         )
@@ -129,6 +137,7 @@ class WebStack(cdk.Stack):
             internet_facing=True,
             security_group=network.balancer_group,
             drop_invalid_header_fields=True,
+            idle_timeout=IDLE,
             deletion_protection=profile.keeps_data,
         )
         balancer.log_access_logs(network.logs, "balancer")

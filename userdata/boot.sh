@@ -1,6 +1,7 @@
 #!/bin/bash
 # Summary: makes a machine that holds an unpacked artefact run its service, web or worker; safe to run again.
-# Usage:   boot.sh    (the user data exports ANB_SERVICE and the settings; what went wrong is in /run/anb-failure)
+# Usage:   boot.sh    (the user data exports ANB_SERVICE and the settings; what went wrong is in /run/anb-failure, and
+#          so is, after a success, what the service is not ready for)
 set -Eeuo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -9,6 +10,7 @@ readonly VENV=/opt/anb/venv
 readonly SETTINGS=/etc/anb/settings.env
 readonly LOGS=/var/log/anb
 readonly NGINX_STATE=/var/lib/anb-nginx NGINX_LOGS=/var/log/anb-nginx
+readonly PACKAGES_WAIT_SECONDS=${ANB_PACKAGES_WAIT_SECONDS:-600} LONGEST_PAUSE_SECONDS=60
 readonly DATABASE_WAIT_SECONDS=${ANB_DATABASE_WAIT_SECONDS:-600}
 readonly HEALTH_WAIT_SECONDS=60
 
@@ -36,14 +38,18 @@ verify_artefact() {
     sha256sum --check --quiet SHA256SUMS || die "the artefact is broken: its files are not what SHA256SUMS says"
 }
 
+# A network that comes late, a mirror that is away, an rpm lock that another holds: all of that passes
 install_packages() {
     local packages=("python$PYTHON_VERSION" amazon-cloudwatch-agent logrotate)
     if is web; then packages+=(nginx); fi
-    for _ in 1 2 3; do
-        dnf --quiet --assumeyes install "${packages[@]}" && return
-        sleep 5
+    local pause=5
+    until timeout "$PACKAGES_WAIT_SECONDS" dnf --quiet --assumeyes install "${packages[@]}"; do
+        ((SECONDS + pause < PACKAGES_WAIT_SECONDS)) ||
+            die "dnf could not install ${packages[*]} within $PACKAGES_WAIT_SECONDS s"
+        say "dnf failed and is tried again in $pause s"
+        sleep "$pause"
+        pause=$((2 * pause < LONGEST_PAUSE_SECONDS ? 2 * pause : LONGEST_PAUSE_SECONDS))
     done
-    die "dnf could not install ${packages[*]}"
 }
 
 create_users_and_folders() {
@@ -105,12 +111,35 @@ install_units() {
     systemctl enable --quiet anb-database.service anb-database-check.timer "${UNITS[@]}"
 }
 
-# The unit itself never gives up, for the sake of machines that start before their database; this first boot does
-wait_for_database() {
-    say "waiting for the database"
-    timeout "$DATABASE_WAIT_SECONDS" systemctl restart anb-database.service ||
-        die "the database is not ready after $DATABASE_WAIT_SECONDS s: $(last_error)"
+# A web server serves from here on, whether or not its database does; a worker starts behind its database
+start_service() {
+    systemctl restart --no-block anb-database.service "${UNITS[@]}"
     systemctl start anb-database-check.timer
+    if is web; then
+        wait_for_units
+        wait_until_it_answers /healthz || die "$(silence /healthz)"
+    fi
+    say "$ANB_SERVICE is started"
+}
+
+# Only whoever deploys gives up. The units never do, and the machine is as good as one that comes later
+wait_until_ready() {
+    say "waiting for the database"
+    if ! timeout "$DATABASE_WAIT_SECONDS" systemctl start anb-database.service; then
+        note "the database is not ready after $DATABASE_WAIT_SECONDS s: $(last_error)"
+        return
+    fi
+    wait_for_units
+    if is web && ! wait_until_it_answers /readyz; then
+        note "$(silence /readyz)"
+        return
+    fi
+    say "$ANB_SERVICE is ready"
+}
+
+note() {
+    echo "$*" >/run/anb-failure
+    say "$*"
 }
 
 # Programs of ours begin their error messages with their name; the rest of the log is JSON
@@ -118,21 +147,23 @@ last_error() {
     grep '^anb' "$LOGS/database.log" | tail --lines 1 || true
 }
 
-# The units themselves say when they are ready; what clients see is what nginx makes of it
-start_service() {
+# The units themselves say when they are ready
+wait_for_units() {
     say "waiting for ${UNITS[*]}"
-    systemctl restart "${UNITS[@]}" || die "${UNITS[*]} did not start: $(tail --quiet --lines 1 "$LOGS/$ANB_SERVICE"*.log)"
-    if is web; then wait_for_nginx; fi
-    say "$ANB_SERVICE is ready"
+    systemctl start "${UNITS[@]}" || die "${UNITS[*]} did not start: $(tail --quiet --lines 1 "$LOGS/$ANB_SERVICE"*.log)"
 }
 
-wait_for_nginx() {
-    local url="http://127.0.0.1:$ANB_PORT/healthz"
+# What clients see is what nginx makes of it
+wait_until_it_answers() {
     for ((waited = 0; waited < HEALTH_WAIT_SECONDS; waited++)); do
-        curl --silent --fail --max-time 3 --output /dev/null "$url" && return
+        curl --silent --fail --max-time 3 --output /dev/null "http://127.0.0.1:$ANB_PORT$1" && return
         sleep 1
     done
-    die "$url does not answer after $HEALTH_WAIT_SECONDS s: $(tail --lines 1 "$LOGS/nginx.log")"
+    return 1
+}
+
+silence() {
+    echo "$1 does not answer with success after $HEALTH_WAIT_SECONDS s: $(tail --lines 1 "$LOGS/nginx.log")"
 }
 
 if is web; then
@@ -148,5 +179,5 @@ install_service
 write_settings
 if is web; then configure_nginx; fi
 install_units
-wait_for_database
 start_service
+wait_until_ready

@@ -22,15 +22,18 @@ trap 'fail "$LINENO" "$BASH_COMMAND"' ERR
 
 # fetch ADDRESS SHA256
 fetch() {
-    aws s3 cp --no-progress "$1" artefact.zip
+    AWS_MAX_ATTEMPTS=10 aws s3 cp --no-progress "$1" artefact.zip
     echo "$2  artefact.zip" | sha256sum --check
     python3 -m zipfile -e artefact.zip unpacked
 }
 
+# One that is not ready fails a deployment, and lives
 boot() {
     rm -rf release && mv unpacked release
     bash release/boot.sh
-    signal --success true || echo 'anb: CloudFormation waits for no signal'
+    local result=(true)
+    [[ ! -s /run/anb-failure ]] || result=(false --reason "$(</run/anb-failure)")
+    signal --success "${result[@]}" || echo 'anb: CloudFormation waits for no signal'
 }
 
 mkdir -p /opt/anb

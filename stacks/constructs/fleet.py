@@ -20,9 +20,14 @@ from stacks.profiles import FleetSize, Profile
 VOLUME_GIB = 30  # with the instance type's 2 vCPU and 2 GiB, what the business has decided on
 # Resolved when an instance starts, so that a deployment for another reason does not replace a fleet
 IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
-# Packages, wheels and migration take about 2 minutes; a first boot may wait another 10 for its database
-BOOT_AT_MOST = cdk.Duration.minutes(20)
-GRACE = cdk.Duration.minutes(5)
+# A boot takes about 2 minutes. It may also wait 10 for packages and 5 for a migration, see userdata/boot.sh and
+# database.sh: until then nothing answers health checks
+LONGEST_START = cdk.Duration.minutes(20)
+# Longer than that, so that nobody ends what is only slow. A boot that fails powers its instance off, which no grace
+# covers
+GRACE = cdk.Duration.minutes(25)
+# After which a boot waits another 10 for its service to be ready as well: for whoever deploys
+BOOT_AT_MOST = cdk.Duration.minutes(35)
 # From the request for an instance to its first job or answer: what a new one needs before its numbers count
 WARM_UP = cdk.Duration.seconds(120)
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from stacks.constructs.fleet import LONGEST_START
 from stacks.constructs.job_queue import LEASE, MAX_RECEIVES, MAX_RETENTION
 from stacks.constructs.user_data import MAX_BYTES
 from stacks.profiles import MAX_FLEET
@@ -121,8 +122,10 @@ def health_checks(assembly: Assembly) -> Found:
         if targets.properties.get("HealthCheckPath") != HEALTH_PATH:
             yield targets, f"the health check is {HEALTH_PATH}, which asks nothing but the process itself"
     for group in assembly.resources(GROUP):
-        if not group.properties.get("HealthCheckGracePeriod"):
-            yield group, "a new instance gets time to start before its health counts"
+        seconds = int(group.properties.get("HealthCheckGracePeriod", 0))
+        if seconds <= LONGEST_START.to_seconds():
+            sentence = f"a slow start takes {LONGEST_START.to_seconds()} s: health counts later than that, not after"
+            yield group, f"{sentence} {seconds} s"
 
 
 def backlog(assembly: Assembly) -> Found:

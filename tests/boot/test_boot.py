@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -47,8 +49,13 @@ ROOT = Path(__file__).resolve().parents[2]
 # ---- what stands in for Amazon Linux
 
 STAND_INS = {
+    # Fails once for each line that is in the file, and says it
     "usr/bin/dnf": """#!/bin/bash
 echo "dnf $*" >>/var/log/stand-ins.log
+[[ -s /var/lib/dnf-fails ]] || exit 0
+head --lines 1 /var/lib/dnf-fails
+sed -i 1d /var/lib/dnf-fails
+exit 1
 """,
     "usr/bin/aws": f"""#!/bin/bash
 if [[ "$1 $2" == "s3 cp" ]]; then
@@ -289,6 +296,12 @@ class Cloud:
         self.lab.client("ssm").put_parameter(Name=names.DATABASE_PARAMETER, Value=arn, Type="String", Overwrite=True)
         return server
 
+    def remove_database(self) -> None:
+        """End the database and the parameter that leads to it, as destroying the data stack does."""
+        self.stop_database()
+        with suppress(ClientError):  # it is gone already
+            self.lab.client("ssm").delete_parameter(Name=names.DATABASE_PARAMETER)
+
     databases: list[Supervisor] = None  # type: ignore[assignment]
 
     def stop_database(self) -> None:
@@ -396,6 +409,10 @@ SUCCESS = "cfn-signal --region us-east-1 --stack {0} --resource Group --success 
 FAILURE = "cfn-signal --region us-east-1 --stack AnbWeb --resource Group --success false --reason"
 
 
+NO_NETWORK = "Curl error (6): Couldn't resolve host name for https://al2023-repos-us-east-1.s3.example"
+LOCKED = "RPM: error: can't create transaction lock on /var/lib/rpm/.rpm.lock (Resource temporarily unavailable)"
+
+
 def has_signalled(machine: Machine) -> bool:
     return "cfn-signal" in machine.told()
 
@@ -404,6 +421,7 @@ def has_signalled(machine: Machine) -> bool:
 def instances(cloud: Cloud) -> Iterator[tuple[Machine, Machine]]:
     """A web instance and a worker instance, booted side by side; the tests use them one after the other."""
     with cloud.machine("web") as web, cloud.machine("worker") as worker:
+        worker.write("var/lib/dnf-fails", f"{NO_NETWORK}\n{LOCKED}\n")
         web.power_on(cloud.lab.user_data("AnbWeb"))
         worker.power_on(cloud.lab.user_data("AnbWorker"))
         for machine in (web, worker):
@@ -498,6 +516,12 @@ def test_a_worker_instance_takes_a_message_and_processes_the_video(
     assert "ffmpeg runs without it" not in logged  # the unit's own limits leave ffmpeg's confinement whole
 
 
+def test_packages_are_tried_again_after_a_network_that_was_late_and_a_lock(worker: Machine) -> None:
+    assert worker.told().count("dnf --quiet --assumeyes install") == 3
+    assert worker.output().index(NO_NETWORK) < worker.output().index(LOCKED) < worker.output().index("is ready")
+    assert "anb: dnf failed and is tried again in 10 s" in worker.output()
+
+
 def sign_up(player: Client) -> None:
     account = registration()
     player.send("POST", "/api/auth/signup", json=account).expect(201)
@@ -588,16 +612,76 @@ def test_a_worker_that_its_group_wants_to_end_finishes_and_completes_the_action(
     assert (logged(1) + logged(2)).count('"event": "ready for the termination", ') == 2
 
 
+# ---- what an instance does without its database
+
+
+def test_a_database_that_does_not_answer_is_said_and_costs_no_instance(cloud: Cloud, web: Machine) -> None:
+    cloud.stop_database()
+    seconds = boot_without_database(cloud, web)
+
+    assert f"{FAILURE} the database is not ready after {seconds} s: anb: (2003, " in web.told()
+    assert web.is_on()
+
+
+def test_a_database_that_is_absent_for_longer_than_a_boot_waits_costs_no_instance(cloud: Cloud, web: Machine) -> None:
+    cloud.remove_database()
+    absent_since = time.monotonic()
+    seconds = boot_without_database(cloud, web)
+
+    assert "ANB_DATABASE_PARAMETER is /anb/database, but the parameter cannot be read: " in web.told()
+    # 15 minutes where a boot waits 10. The group would replace an instance that failed a few checks in a row
+    while time.monotonic() < absent_since + 1.5 * seconds:
+        assert status(PORT, "/healthz") == 200
+        assert status(PORT, "/api/public/rankings") == 503
+        time.sleep(0.5)
+    with Client(f"http://127.0.0.1:{PORT}") as anybody:
+        missing = anybody.send("GET", "/readyz").expect(503)["fields"]
+    assert missing == {"database": "Faltan las credenciales de la base de datos."}
+    assert web.is_on()
+
+
+def test_an_instance_that_is_replaced_meanwhile_has_a_successor_that_serves_once_the_database_is_there(
+    cloud: Cloud, web: Machine
+) -> None:
+    cloud.remove_database()
+    web.power_off()
+    with cloud.machine("replacement") as machine:
+        machine.write("var/lib/nobody-waits", "")
+        machine.power_on(impatient(cloud.lab.user_data("AnbWeb"), database_seconds=1))
+        eventually(lambda: "anb: CloudFormation waits for no signal" in machine.output(), machine=machine)
+        assert status(PORT, "/healthz") == 200
+        assert status(PORT, "/readyz") == 503
+
+        cloud.install_database("third")
+
+        eventually(lambda: status(PORT, "/readyz") == 200, machine=machine)
+        assert machine.is_on()
+
+
+def boot_without_database(cloud: Cloud, web: Machine) -> int:
+    """Boot until the instance has given up in public; return how many seconds it waited for its database."""
+    seconds = 15 + 4 * round(os.getloadavg()[0])  # one attempt starts Python three times, which a busy machine feels
+    boot_again(web, impatient(cloud.lab.user_data("AnbWeb"), database_seconds=seconds))
+    eventually(partial(has_signalled, web), machine=web)
+    return seconds
+
+
+def impatient(user_data: str, **seconds: int) -> str:
+    """Return the user data on a faster clock."""
+    exports = "".join(
+        f"export ANB_{name.upper().replace('_', '_WAIT_')}={value}\n" for name, value in seconds.items()
+    )
+    return user_data.replace("#!/bin/bash\n", f"#!/bin/bash\n{exports}")
+
+
 # ---- what fails an instance
 
 
-def test_an_unreachable_database_is_said_and_ends_the_instance(cloud: Cloud, web: Machine) -> None:
-    cloud.stop_database()
-    seconds = 15 + 4 * round(os.getloadavg()[0])  # one attempt starts Python three times, which a busy machine feels
-    patience = f"#!/bin/bash\nexport ANB_DATABASE_WAIT_SECONDS={seconds}\n"
-    fail_to_boot(web, cloud.lab.user_data("AnbWeb").replace("#!/bin/bash\n", patience))
+def test_packages_that_nobody_has_are_said_and_end_the_instance(cloud: Cloud, web: Machine) -> None:
+    web.write("var/lib/dnf-fails", f"{NO_NETWORK}\n")
+    fail_to_boot(web, impatient(cloud.lab.user_data("AnbWeb"), packages_seconds=1))
 
-    assert f"{FAILURE} the database is not ready after {seconds} s: anb: (2003, " in web.told()
+    assert re.search(rf"{FAILURE} dnf could not install python3.11 .* within 1 s", web.told())
 
 
 def test_a_broken_artefact_is_said_with_its_line_and_ends_the_instance(cloud: Cloud, web: Machine) -> None:
@@ -611,9 +695,15 @@ def test_a_broken_artefact_is_said_with_its_line_and_ends_the_instance(cloud: Cl
     assert re.search(rf"{FAILURE} user data, line \d+: sha256sum --check", web.told().splitlines()[-1])
 
 
+def boot_again(machine: Machine, user_data: str) -> None:
+    """Boot the machine with other user data, as if it were a new one."""
+    machine.power_off()
+    for name in ("var/lib/user-data-ran", "var/log/stand-ins.log", "var/log/anb/database.log"):
+        (machine.upper / name).unlink(missing_ok=True)
+    machine.power_on(user_data)
+
+
 def fail_to_boot(machine: Machine, user_data: str) -> None:
     """Boot the machine with user data that ends it."""
-    machine.power_off()
-    (machine.upper / "var/lib/user-data-ran").unlink()
-    machine.power_on(user_data)
+    boot_again(machine, user_data)
     eventually(lambda: not machine.is_on(), machine=machine)

@@ -199,6 +199,11 @@ def no_grace_for_new_instances(a: Assembly) -> None:
     del group(a, "AnbWeb")["HealthCheckGracePeriod"]
 
 
+@breaks("HealthChecks")
+def a_grace_that_a_slow_boot_outlasts(a: Assembly) -> None:
+    group(a, "AnbWeb")["HealthCheckGracePeriod"] = 300
+
+
 @breaks("Backlog")
 def metric_without_jobs_in_flight(a: Assembly) -> None:
     policy = properties(a, "AnbWorker", "AWS::AutoScaling::ScalingPolicy")

@@ -70,7 +70,7 @@ def test_its_health_is_the_load_balancers_opinion(synthesis):
     group = only(synthesis, "AWS::AutoScaling::AutoScalingGroup").properties
 
     assert group["HealthCheckType"] == "ELB"
-    assert group["HealthCheckGracePeriod"] == 300
+    assert group["HealthCheckGracePeriod"] == 25 * 60
 
 
 def test_the_key_that_signs_tokens_outlives_the_database(synthesis):

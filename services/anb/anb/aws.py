@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 MAX_POLL_SECONDS = 20  # SQS's own limit
-CONNECT_SECONDS, READ_SECONDS = 3, 20
+CONNECT_SECONDS, READ_SECONDS, SERVING_READ_SECONDS = 3, 20, 10
 POOLED_CONNECTIONS = 32  # as many requests of a web process may talk to the store at once
 # botocore's own name tells its version and the machine's, and takes a tenth of each call to put together
 _USER_AGENT = "anb-rising-stars"
@@ -28,6 +28,15 @@ def credentials() -> "Credentials":
 
 def s3_client() -> "S3Client":
     """Return a client that signs links for the bucket's own region and retries twice."""
+    return _s3_client(read_seconds=READ_SECONDS, attempts=3)
+
+
+def serving_s3_client() -> "S3Client":
+    """Return a client that gives up within half a minute: somebody waits, and nginx for a minute only."""
+    return _s3_client(read_seconds=SERVING_READ_SECONDS, attempts=2)
+
+
+def _s3_client(*, read_seconds: int, attempts: int) -> "S3Client":
     return boto3.client(
         "s3",
         config=Config(
@@ -36,8 +45,8 @@ def s3_client() -> "S3Client":
             # A checksum goes with each upload; over TLS botocore leaves the second one, of 100 MB, out by itself
             s3={"payload_signing_enabled": False},
             connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": 3},
+            read_timeout=read_seconds,
+            retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=POOLED_CONNECTIONS,
         ),
     )

@@ -14,7 +14,7 @@ class Bulkhead:
 
     def __init__(self, *, running: int, waiting: int = 0, max_wait_seconds: float = 5) -> None:
         self.places = running + waiting
-        self._max_wait_seconds = max_wait_seconds
+        self.max_wait_seconds = max_wait_seconds
         self._free = threading.BoundedSemaphore(self.places)
         self._turns = threading.BoundedSemaphore(running)
 
@@ -22,7 +22,7 @@ class Bulkhead:
         """Take a place and wait for a turn; Overloaded at once without a place, or after the longest wait."""
         if not self._free.acquire(blocking=False):
             raise Overloaded
-        if not self._turns.acquire(timeout=self._max_wait_seconds):
+        if not self._turns.acquire(timeout=self.max_wait_seconds):
             self._free.release()
             raise Overloaded
 

@@ -32,7 +32,8 @@ def _bulkheads() -> dict[str, Bulkhead]:
     return {
         _ACCOUNTS: Bulkhead(running=32),  # which wait for the hashing, bounded by itself
         _FILE_CHECKS: Bulkhead(running=4, waiting=28, max_wait_seconds=10),
-        # After all that was sent, waiting is better than a refusal; nginx waits a minute for the answer
+        # After all that was sent, waiting is better than a refusal; nginx waits a minute for the answer, half of
+        # which is for the store
         _UPLOADS: Bulkhead(running=8, waiting=bodies.PLACES - 8, max_wait_seconds=30),
         # The database counts its way to what lies far down a list; who looks at the top is to notice nothing of it
         _DEEP_PAGES: Bulkhead(running=1, waiting=3),

@@ -21,7 +21,7 @@ worker_class = "anb_web.gunicorn_worker.Worker"
 threads = bulkheads.threads()  # most of which wait: for their turn, for the object store, for the rest of an upload
 timeout = 60
 graceful_timeout = 30
-keepalive = 75  # outlasts nginx's idle upstream connections, so that it never meets a closing one
+keepalive = 90  # outlasts nginx's idle upstream connections, so that it never meets a closing one
 # nginx bounds the request line and the headers, and says so in the API's shape; gunicorn would answer with HTML
 limit_request_line = 0
 limit_request_field_size = 16 * 1024
