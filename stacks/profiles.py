@@ -8,11 +8,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from stacks.instance_types import least_memory_mib, vcpus
+
 LAB_REGIONS = ("us-east-1", "us-west-2")
 LAB_SIZES = ("nano", "micro", "small", "medium", "large")
 LAB_DATABASE_SIZES = ("nano", "micro", "small", "medium")
 LAB_LARGEST_VOLUME_GIB = 100
 MAX_FLEET = 3  # "hasta 3 servidores web, hasta 3 servidores workers"; the database's connections count on it
+SYSTEM_MIB = 348  # what kernel, agents and what boots an instance need of its memory
+NGINX_MIB = 300
+MIN_WORKER_MIB = 600  # the dearest clip takes 500
+MIN_WEB_MIB = 350
+# What tests/unit/test_connections.py adds up: all but the workers', and for each process of a worker's instance
+OTHER_CONNECTIONS, CONNECTIONS_PER_PROCESS = 34, 10
+CONNECTIONS_PER_GIB = 60  # seen on a db.t3.micro, which has 1 GiB of which RDS takes a third; larger ones have more
+MAX_CONNECTIONS_SHARE = 0.9
+DATABASE_GIB = {"nano": 0.5, "micro": 1, "small": 2, "medium": 4, "large": 8, "xlarge": 16}
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, without the dots that break TLS
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _BUCKET_ALLOWED = "3 to 63 lower-case letters, digits and hyphens"
@@ -70,6 +81,7 @@ class Profile:
     log_days: int
     lab_limits: bool
     offers_budgets: bool
+    worker_processes: int | None = None
     flow_logs: bool = True
     firewall: bool = False
     certificate_arn: str | None = None
@@ -108,6 +120,40 @@ class Profile:
                 )
         if self.budget_usd and not self.budget_mail:
             raise ProfileError("budgetUsd does nothing without budgetMail, the address that is warned: give both.")
+
+    @property
+    def processes_per_worker(self) -> int:
+        """How many workers run on an instance: one for each vCPU, unless somebody has chosen."""
+        return self.worker_processes or vcpus(self.instance_type) or 1
+
+    @property
+    def worker_process_mib(self) -> int:
+        """How much memory each of them gets."""
+        return (least_memory_mib(self.instance_type) - SYSTEM_MIB) // self.processes_per_worker
+
+    @property
+    def web_mib(self) -> int:
+        """How much memory the API gets."""
+        return least_memory_mib(self.instance_type) - SYSTEM_MIB - NGINX_MIB
+
+    def check_fit(self) -> None:
+        """Raise ProfileError for more workers than the instance has memory for, or the database connections."""
+        type_, class_, count = self.instance_type, self.database.instance_class, self.processes_per_worker
+        known = self.worker_processes is not None or vcpus(type_) is not None
+        _require("instanceType", type_, "of a size that tells its vCPUs, or workerProcesses be set", known)
+        fitting = (least_memory_mib(type_) - SYSTEM_MIB) // MIN_WORKER_MIB
+        allowed = f"a type with memory for a worker ({SYSTEM_MIB} + {MIN_WORKER_MIB} MiB)"
+        _require("instanceType", type_, allowed, fitting >= 1 and self.web_mib >= MIN_WEB_MIB)
+        allowed = f"at most {fitting} on a {type_}, {MIN_WORKER_MIB} MiB for each"
+        _require("workerProcesses", count, allowed, count <= fitting)
+        connections = int(
+            MAX_CONNECTIONS_SHARE * CONNECTIONS_PER_GIB * DATABASE_GIB.get(class_.rpartition(".")[2], 32)
+        )
+        connected = (connections - OTHER_CONNECTIONS) // CONNECTIONS_PER_PROCESS
+        allowed = f"a class with more than {connections} connections to share"
+        _require("databaseClass", class_, allowed, connected >= 1)
+        allowed = f"at most {connected} with the connections of a {class_}; a larger databaseClass has more"
+        _require("workerProcesses", count, allowed, count <= connected)
 
 
 ACADEMY = Profile(
@@ -165,6 +211,7 @@ def choose(name: str, overrides: Mapping[str, Any]) -> Profile:
     for key, override in OVERRIDES.items():
         if key in overrides:
             profile = override.apply(profile, key, str(overrides[key]))
+    profile.check_fit()
     return profile
 
 
@@ -225,6 +272,11 @@ OVERRIDES: dict[str, Override] = {
     ),
     "web": Override(allowed=_SIZE_ALLOWED, pattern=_SIZE, put=_field("web", _size)),
     "workers": Override(allowed=_SIZE_ALLOWED, pattern=_SIZE, put=_field("workers", _size)),
+    "workerProcesses": Override(
+        allowed="how many videos an instance works on at once, from 1 to 64",
+        pattern=re.compile("[1-9]|[1-5][0-9]|6[0-4]"),
+        put=_field("worker_processes", int),
+    ),
     "databaseClass": Override(
         allowed="an RDS class such as db.t3.micro",
         pattern=re.compile(r"db\.[a-z]+\d+[a-z]*\.[a-z0-9]+"),

@@ -81,6 +81,7 @@ class WebStack(cdk.Stack):
                 "QUEUE_URL": media.jobs.queue.queue_url,
                 "JWT_SECRET_ID": token_secret.secret_arn,
                 "PORT": str(PORT),
+                "MEMORY_MIB": str(profile.web_mib),
                 "TRUSTED_NETWORKS": network.vpc.vpc_cidr_block,
                 "CORS_ORIGINS": profile.cors_origins,
             },

@@ -56,6 +56,8 @@ class WorkerStack(cdk.Stack):
                 "QUEUE_URL": media.jobs.queue.queue_url,
                 "GROUP_NAME": names.WORKER_GROUP,
                 "HOOK_NAME": names.TERMINATION_HOOK,
+                "PROCESSES": str(profile.processes_per_worker),
+                "MEMORY_MIB": str(profile.worker_process_mib),
             },
             group_name=names.WORKER_GROUP,
         )

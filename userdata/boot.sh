@@ -62,8 +62,13 @@ create_users_and_folders() {
 
 # Before everything that can fail slowly, so that its failure can be read in CloudWatch
 start_log_agent() {
-    sed -e "s|@LOG_GROUP@|$ANB_LOG_GROUP|g" -e "s|@SERVICE@|$ANB_SERVICE|g" cloudwatch-agent.json \
-        >/etc/anb/cloudwatch-agent.json
+    local worker workers=
+    for ((worker = 1; worker <= ${ANB_PROCESSES:-0}; worker++)); do
+        workers+=", {\"file_path\": \"$LOGS/worker-$worker.log\", \"log_group_name\": \"@LOG_GROUP@\","
+        workers+=" \"log_stream_name\": \"{instance_id}/worker-$worker\"}"
+    done
+    sed -e "s|@WORKERS@|$workers|" -e "s|@LOG_GROUP@|$ANB_LOG_GROUP|g" -e "s|@SERVICE@|$ANB_SERVICE|g" \
+        cloudwatch-agent.json >/etc/anb/cloudwatch-agent.json
     /opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl \
         -a fetch-config -m ec2 -s -c file:/etc/anb/cloudwatch-agent.json
     systemctl enable amazon-cloudwatch-agent
@@ -106,7 +111,10 @@ configure_nginx() {
 }
 
 install_units() {
-    install -m 0644 units/* /etc/systemd/system/
+    local unit
+    for unit in units/*; do
+        sed -e "s|@MEMORY_MIB@|$ANB_MEMORY_MIB|" "$unit" >"/etc/systemd/system/${unit##*/}"
+    done
     systemctl daemon-reload
     systemctl enable --quiet anb-database.service anb-database-check.timer "${UNITS[@]}"
 }
@@ -169,7 +177,8 @@ silence() {
 if is web; then
     UNITS=(anb-web.service anb-nginx.service)
 else
-    UNITS=(anb-worker@1.service anb-worker@2.service) # one per vCPU
+    UNITS=()
+    for ((worker = 1; worker <= ANB_PROCESSES; worker++)); do UNITS+=("anb-worker@$worker.service"); done
 fi
 verify_artefact
 install_packages

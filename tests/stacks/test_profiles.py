@@ -23,6 +23,7 @@ def test_whatever_a_person_must_choose_can_be_overridden():
             "owner": "Grupo 12",
             "instanceType": "m7i-flex.large",
             "web": "2-2",
+            "workerProcesses": 2,
             "workers": "1-2",
             "databaseClass": "db.r6g.large",
             "databaseGiB": 500,
@@ -52,6 +53,21 @@ REFUSED: list[tuple[str, dict[str, object], str]] = [
     ("production", {"region": "Virginia"}, "region must be an AWS region such as us-east-1, not 'Virginia'."),
     ("academy", {"owner": "<script>"}, "owner must be 1 to 64 letters, digits"),
     ("academy", {"instanceType": "t3.xlarge"}, "instanceType must be an x86 type of size nano to large"),
+    ("academy", {"instanceType": "t3.nano"}, "instanceType must be a type with memory for a worker (348 + 600 MiB)"),
+    ("academy", {"instanceType": "t3.micro"}, "workerProcesses must be at most 1 on a t3.micro, 600 MiB for each"),
+    (
+        "academy",
+        {"workerProcesses": 3},
+        "workerProcesses must be at most 2 on a t3.small, 600 MiB for each, not '3'.",
+    ),
+    (
+        "academy",
+        {"instanceType": "t3.large", "workerProcesses": 4},
+        "workerProcesses must be at most 2 with the connections of a db.t3.micro; a larger databaseClass has more",
+    ),
+    ("academy", {"databaseClass": "db.t3.nano"}, "databaseClass must be a class with more than 27 connections"),
+    ("production", {"workerProcesses": 0}, "workerProcesses must be how many videos an instance works on at once"),
+    ("production", {"instanceType": "m5.metal"}, "instanceType must be of a size that tells its vCPUs"),
     ("academy", {"instanceType": "t4g.small"}, "instanceType must be an x86 instance type"),
     ("production", {"instanceType": "a1.large"}, "instanceType must be an x86 instance type"),
     ("production", {"instanceType": "big"}, "instanceType must be an x86 instance type"),
@@ -113,6 +129,29 @@ def test_the_order_of_the_settings_does_not_matter():
 )
 def test_every_x86_type_is_taken(type_):
     assert choose("production", {"instanceType": type_}).instance_type == type_
+
+
+@pytest.mark.parametrize(
+    ("type_", "processes", "mib"),
+    [
+        ("t3.small", 2, 850),
+        ("t2.small", 1, 1700),
+        ("t3.medium", 2, 1874),
+        ("m7a.medium", 1, 1700),
+        ("c5.large", 2, 1874),
+        ("c5.xlarge", 4, 1961),
+    ],
+)
+def test_an_instance_has_a_worker_for_each_vcpu_and_shares_its_memory_among_them(type_, processes, mib):
+    profile = choose("production", {"instanceType": type_})
+
+    assert (profile.processes_per_worker, profile.worker_process_mib) == (processes, mib)
+
+
+def test_the_number_of_workers_on_an_instance_can_be_chosen():
+    profile = choose("academy", {"instanceType": "t3.micro", "workerProcesses": 1})
+
+    assert (profile.processes_per_worker, profile.worker_process_mib, profile.web_mib) == (1, 676, 376)
 
 
 @pytest.mark.parametrize("type_", ["t4g.small", "c7gn.large", "im4gn.large", "x2gd.large", "a1.medium"])
