@@ -1,3 +1,5 @@
+import io
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -6,7 +8,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from anb import accounts, logs
 from anb.database import Deadlock, DuplicateKey, MissingReference, connect
+from anb.errors import Unauthenticated
 
 
 @pytest.fixture
@@ -31,6 +35,32 @@ def test_whoever_finds_all_connections_busy_waits_two_seconds(one_connection):
 
     with one_connection.connect(), pytest.raises(PoolTimeout, match=r"timeout 2\.0"):
         one_connection.connect()
+
+
+@pytest.fixture
+def logged():
+    stream = io.StringIO()
+    handler = logs.handler(service="test", stream=stream)
+    logging.getLogger("anb").addHandler(handler)
+    yield stream
+    logging.getLogger("anb").removeHandler(handler)
+
+
+def test_a_slow_statement_is_logged_by_whose_it_is_without_what_it_says(engine, logged, monkeypatch):
+    monkeypatch.setattr("anb.database.SLOW_SECONDS", 0)
+    with pytest.raises(Unauthenticated):
+        accounts.authenticate(engine, email="ana@example.com", password="secret-word", client_address="192.0.2.7")
+
+    lines = [line for line in logged.getvalue().splitlines() if '"slow statement"' in line]
+    assert any('"function": "anb.accounts.authenticate"' in line and '"ms": ' in line for line in lines)
+    assert not [word for word in ("ana@", "secret-word", "192.0.2", "SELECT", "users") if word in "".join(lines)]
+
+
+def test_a_quick_statement_is_not_logged(engine, logged):
+    with engine.begin() as connection:
+        connection.execute(text("SELECT 1"))
+
+    assert logged.getvalue() == ""
 
 
 def commit(connection):

@@ -1,10 +1,13 @@
 """How we talk to the database: MySQL 8.4 on AWS, MariaDB 10.11+ on one machine."""
 
+import logging
 import time
+import traceback
+from typing import Any
 
 import pymysql
 from pymysql.constants import CR
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
@@ -12,7 +15,10 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
 from anb.timings import Timings
 
 PING_AFTER_SECONDS = 1  # of idling; a connection that died since its last use is replaced unnoticed
-_RETURNED = "returned"
+SLOW_SECONDS = 1
+_RETURNED, _STARTED = "returned", "started"
+
+log = logging.getLogger(__name__)
 
 
 class DuplicateKey(IntegrityError):
@@ -70,6 +76,8 @@ def connect(
     )
     event.listen(engine, "connect", agree)
     event.listen(engine, "handle_error", _named)
+    event.listen(engine, "before_cursor_execute", _note_start)
+    event.listen(engine, "after_cursor_execute", _tell_if_slow)
     event.listen(engine, "checkin", _note_return)
     event.listen(engine, "checkout", _ping_after_idling)
     return engine
@@ -89,6 +97,26 @@ def _named(context: ExceptionContext) -> DBAPIError | None:
     error = context.original_exception
     kind = _KINDS.get(error.args[0]) if isinstance(error, pymysql.Error) and error.args else None
     return kind(context.statement, context.parameters, error, hide_parameters=True) if kind else None
+
+
+def _note_start(connection: Connection, *_: Any) -> None:
+    connection.info[_STARTED] = time.monotonic()
+
+
+def _tell_if_slow(connection: Connection, *_: Any) -> None:
+    """Log whose statement took long. Never the statement: the driver writes people's data into it."""
+    seconds = time.monotonic() - connection.info[_STARTED]
+    if seconds >= SLOW_SECONDS:
+        log.warning("slow statement", extra={"ms": round(seconds * 1000), "function": _caller()})
+
+
+def _caller() -> str:
+    """Return the function of ours that executes the statement."""
+    for frame, _ in traceback.walk_stack(None):
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.startswith("anb") and module != __name__:
+            return f"{module}.{frame.f_code.co_name}"
+    return ""
 
 
 def _note_return(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
