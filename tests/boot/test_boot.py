@@ -640,6 +640,26 @@ def test_a_database_that_is_absent_for_longer_than_a_boot_waits_costs_no_instanc
     assert web.is_on()
 
 
+def test_a_worker_without_its_database_lives_and_works_once_that_is_there(
+    cloud: Cloud, web: Machine, worker: Machine
+) -> None:
+    cloud.remove_database()
+    cloud.instance.state = "InService"
+    assert web.is_on()
+    boot_again(worker, impatient(cloud.lab.user_data("AnbWorker"), database_seconds=5))
+    eventually(partial(has_signalled, worker), machine=worker)
+    assert "--success false --reason the database is not ready after 5 s" in worker.told()
+    assert worker.is_on()
+
+    cloud.install_database("third")
+
+    eventually(
+        lambda: [worker.show(f"anb-worker@{number}", "ActiveState") for number in "12"] == ["active"] * 2,
+        machine=worker,
+    )
+    eventually(lambda: status(PORT, "/readyz") == 200, machine=web)
+
+
 def test_an_instance_that_is_replaced_meanwhile_has_a_successor_that_serves_once_the_database_is_there(
     cloud: Cloud, web: Machine
 ) -> None:
@@ -652,7 +672,7 @@ def test_an_instance_that_is_replaced_meanwhile_has_a_successor_that_serves_once
         assert status(PORT, "/healthz") == 200
         assert status(PORT, "/readyz") == 503
 
-        cloud.install_database("third")
+        cloud.install_database("fourth")
 
         eventually(lambda: status(PORT, "/readyz") == 200, machine=machine)
         assert machine.is_on()
