@@ -19,12 +19,8 @@ settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let `make snapshots` renew what a test compares."""
+    """Let what a test compares be written anew."""
     parser.addoption("--write-snapshots", action="store_true", help="write docs/templates anew")
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add what tests/aws_calls.py is asked with."""
     parser.addoption("--record-aws-calls", action="store_true", help="write tests/aws_calls.json again")
 
 
