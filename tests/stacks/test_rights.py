@@ -127,7 +127,7 @@ def test_user_data_calls_aws_for_nothing_but_artefacts():
 
 
 def test_the_log_agent_writes_to_its_group_and_our_namespace_and_looks_nothing_up():
-    agent = json.loads((SCRIPTS / "cloudwatch-agent.json").read_text(encoding="utf-8"))
+    agent = json.loads((SCRIPTS / "cloudwatch-agent.json").read_text(encoding="utf-8").replace("@WORKERS@", ""))
 
     # A dimension of the group's name would have it ask for the instance's tags
     assert agent["metrics"]["append_dimensions"] == {"InstanceId": "${aws:InstanceId}"}
