@@ -49,10 +49,13 @@ PASSWORD_HASH = accounts.hash_password(PASSWORD)
 @pytest.fixture(scope="session")
 def recorder(pytestconfig: pytest.Config) -> Iterator[aws_calls.Recorder]:
     """What notes the AWS calls of the product."""
+    is_recording = pytestconfig.getoption("record_aws_calls")
+    if is_recording and hasattr(pytestconfig, "workerinput"):
+        pytest.exit("one process alone hears all calls: record without -n")
     recorder = aws_calls.Recorder()
     with recorder.listening():
         yield recorder
-    if pytestconfig.getoption("record_aws_calls"):
+    if is_recording:
         aws_calls.write(recorder.calls)
 
 
