@@ -195,7 +195,12 @@ def test_the_command_takes_the_place_of_the_launcher():
 def test_what_keeps_the_command_from_starting_is_one_line(arguments, environment, error):
     done = run(*arguments, **environment)
 
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", error)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", error)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--versions", "--", "true"], ["--unknown", "--", "true"]])
+def test_wrong_use_is_told_apart(arguments):
+    assert run(*arguments).returncode == 2
 
 
 def test_a_command_that_may_start_without_its_secrets_is_told_what_it_lacks():

@@ -11,7 +11,6 @@ What is not named is not looked up. `--versions` prints which versions are in fo
 `--pending` the command starts without what cannot be had yet, and ANB_PENDING names the variables that it lacks.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -22,10 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import click
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy.engine import URL
 
+from anb import commands
+
+PROGRAM = "anb.environment"
 PENDING = "ANB_PENDING"
 _SCHEMA = "anb"
 _QUICK = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
@@ -33,6 +36,10 @@ _QUICK = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", 
 
 class SecretsMissing(Exception):
     """Something that the environment names could not be had; the message names all of it, and no value."""
+
+
+class CommandMissing(Exception):
+    """There is no such program, or it may not be run."""
 
 
 class _Absent(SecretsMissing):
@@ -48,31 +55,35 @@ class Secret:
     version: str
 
 
-def main() -> int:
-    """Become the command, or say in one line why not."""
-    parser = argparse.ArgumentParser(prog="python -m anb.environment", description="Run a command with its secrets.")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--versions", action="store_true", help="print the versions of the secrets")
-    parser.add_argument("--pending", action="store_true", help="run the command without what cannot be had yet")
-    what.add_argument("command", nargs="*", default=[], help="what to run, after --")
-    arguments = parser.parse_args()
+ERRORS = {SecretsMissing: commands.MISSING, CommandMissing: commands.MISSING}
+
+
+@click.command()
+@click.option("--versions", "shows_versions", is_flag=True, help="Print the versions of the secrets instead.")
+@click.option("--pending", "may_lack", is_flag=True, help="Run the command without what cannot be had yet.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def environment(shows_versions: bool, may_lack: bool, command: tuple[str, ...]) -> None:
+    """Run a command, which stands after --, with its secrets."""
+    if shows_versions == bool(command):
+        raise click.UsageError("either --versions, or a command after --")
     secrets, problems = find(os.environ)
     if problems:
-        reason = "; ".join(problems.values())
-        if not arguments.pending:
-            return _refuse(reason)
-        _say(f"{reason}; the command starts without")
-    if arguments.versions:
+        lacking = SecretsMissing("; ".join(problems.values()))
+        if not may_lack:
+            raise lacking
+        click.echo(f"{PROGRAM}: {lacking}; the command starts without", err=True)
+    if shows_versions:
         for secret in secrets:
-            print(secret.variable, secret.version)  # noqa: T201 the command's result
-        return 0
-    environment = {**os.environ, **{secret.variable: secret.value for secret in secrets}}
-    environment[PENDING] = " ".join(problems)
-    program = arguments.command[0]
+            click.echo(f"{secret.variable} {secret.version}")
+        return
+    _become(command, {secret.variable: secret.value for secret in secrets} | {PENDING: " ".join(problems)})
+
+
+def _become(command: tuple[str, ...], variables: Mapping[str, str]) -> None:
     try:
-        os.execvpe(program, arguments.command, environment)  # noqa: S606 becoming the command is the point
+        os.execvpe(command[0], command, {**os.environ, **variables})  # noqa: S606 becoming the command is the point
     except OSError as error:
-        return _refuse(f"{program}: {error.strerror}")
+        raise CommandMissing(f"{command[0]}: {error.strerror}") from None
 
 
 def look_up(environment: Mapping[str, str], *, client: Callable[[str], Any] | None = None) -> list[Secret]:
@@ -168,14 +179,5 @@ def _explained(what: str) -> Iterator[None]:
         raise SecretsMissing(f"{what} cannot be read: {error}") from None
 
 
-def _refuse(reason: str) -> int:
-    _say(reason)
-    return 1
-
-
-def _say(what: str) -> None:
-    print(f"anb.environment: {what}", file=sys.stderr)  # noqa: T201 a command's answer to whoever ran it
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(commands.run(environment, program=PROGRAM, errors=ERRORS))
