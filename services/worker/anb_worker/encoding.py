@@ -6,6 +6,7 @@ File names are fixed and relative: ffmpeg runs inside a folder where everything 
 that needs no quoting in a filter graph.
 """
 
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from anb.mp4 import MAX_PIXELS, MAX_TRACKS
@@ -33,14 +34,34 @@ COLOUR_FILTER = (
     "sidedata=mode=delete"
 )
 
-ENCODER_FLAGS: tuple[str, ...] = (
-    *("-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-profile:v", "high", "-level:v", "3.1"),
-    *("-pix_fmt", "yuv420p", "-g", "120", "-threads", "2"),
-    *("-x264-params", "stitchable=1"),  # headers that do not depend on the content
-    *("-color_range", "tv", "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"),
-    *("-map_metadata", "-1", "-map_chapters", "-1", "-video_track_timescale", str(TIMESCALE)),
-    *("-fps_mode", "cfr", "-r", str(FRAME_RATE)),  # closes the hole that a change of resolution leaves
-)
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """What decides how good a clip looks, how large it is and what it costs; `make bench-quality` compares them."""
+
+    preset: str  # of x264
+    crf: float
+    tuning: str  # further options of x264, as it writes them: name=value, between colons
+    scaler: str  # of ffmpeg
+
+
+QUALITY = Quality(preset="veryfast", crf=23, tuning="", scaler="bicubic")
+
+
+def encoder_flags(quality: Quality) -> tuple[str, ...]:
+    """Return what makes the encoder's output; whatever is to be joined needs the same."""
+    stitchable = "stitchable=1"  # headers that do not depend on the content
+    return (
+        *("-c:v", "libx264", "-preset", quality.preset, "-crf", f"{quality.crf:g}"),
+        *("-profile:v", "high", "-level:v", "3.1", "-pix_fmt", "yuv420p", "-g", "120", "-threads", "2"),
+        *("-x264-params", ":".join(filter(None, (stitchable, quality.tuning)))),
+        *("-color_range", "tv", "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"),
+        *("-map_metadata", "-1", "-map_chapters", "-1", "-video_track_timescale", str(TIMESCALE)),
+        *("-fps_mode", "cfr", "-r", str(FRAME_RATE)),  # closes the hole that a change of resolution leaves
+    )
+
+
+ENCODER_FLAGS = encoder_flags(QUALITY)
 
 
 class Colour(Enum):
@@ -79,11 +100,12 @@ def inspection() -> tuple[str, ...]:
     return (*_QUIET, "-v", "info", *_DISTRUSTED_SOURCE)
 
 
-def body(*, track_id: int, colour: Colour) -> tuple[str, ...]:
+def body(*, track_id: int, colour: Colour, quality: Quality) -> tuple[str, ...]:
     """Encode at most BODY_SECONDS of the source to BODY, and a picture of its first second to THUMBNAIL."""
     return (
-        *(*_QUIET, *_REPORTING, *_DISTRUSTED_SOURCE, "-filter_complex", _body_graph(track_id, colour)),
-        *("-map", "[video]", *ENCODER_FLAGS, "-frames:v", str(BODY_FRAMES), "-f", "mp4", f"file:{BODY}"),
+        *(*_QUIET, *_REPORTING, *_DISTRUSTED_SOURCE, "-filter_complex"),
+        _body_graph(track_id, colour, quality.scaler),
+        *("-map", "[video]", *encoder_flags(quality), "-frames:v", str(BODY_FRAMES), "-f", "mp4", f"file:{BODY}"),
         # Not at a constant rate, which would give the first picture twice instead of both
         *("-map", "[thumbnail]", "-map_metadata", "-1", "-fps_mode", "passthrough", "-update", "1"),
         *("-c:v", "mjpeg", "-q:v", "3", "-f", "image2", f"file:{THUMBNAIL}"),
@@ -104,7 +126,7 @@ def parts() -> str:
     return "".join(f"file '{name}'\n" for name in (INTRO, BODY, OUTRO))
 
 
-def _body_graph(track_id: int, colour: Colour) -> str:
+def _body_graph(track_id: int, colour: Colour, scaler: str) -> str:
     # Without a tag the scaler would suppose BT.601: another green, and twice the work
     assumed = "setparams=colorspace=bt709," if colour is Colour.BT709 else ""
     to_bt709 = _TONES_TO_BT709 if colour is Colour.HDR else _TO_BT709
@@ -114,7 +136,7 @@ def _body_graph(track_id: int, colour: Colour) -> str:
         # Dropping frames before the scaler makes 60 fps cheaper; the cut in frames holds for a variable rate
         f"[0:i:{track_id}]fps={FRAME_RATE},trim=end_frame={BODY_FRAMES},{assumed}"
         f"scale=w={WIDTH}:h={HEIGHT}:force_original_aspect_ratio=decrease:force_divisible_by=2"
-        f":reset_sar=1:flags=bicubic{to_bt709},format=yuv420p,"
+        f":reset_sar=1:flags={scaler}{to_bt709},format=yuv420p,"
         f"pad={WIDTH}:{HEIGHT}:(ow-iw)/2:(oh-ih)/2,setsar=1[fitted];"
         f"[fitted][logo]overlay=W-w-{LOGO_MARGIN}:{LOGO_MARGIN}:format=yuv420,"
         f"{COLOUR_FILTER},split[video][copy];"

@@ -17,7 +17,7 @@ from anb import mp4
 from anb.errors import Invalid
 from anb.mp4 import Clip
 from anb_worker import encoding, sandbox
-from anb_worker.encoding import Colour
+from anb_worker.encoding import QUALITY, Colour, Quality
 from anb_worker.failures import Crashed, Unprocessable
 from anb_worker.sandbox import Limits
 
@@ -69,12 +69,10 @@ def process(
     puts into the folder `scratch` is gone when it returns or raises. Raises Unprocessable, Crashed or
     Cancelled, and OSError for a path that is missing or not ours to use.
     """
-    clip = _read_source(source)
     with tempfile.TemporaryDirectory(dir=scratch, prefix="clip-") as name:
         folder = Path(name)
-        _prepare_folder(folder, source=source, branding=branding)
         run = partial(sandbox.run, folder=folder, cancelled=cancelled, limits=limits)
-        _encode_body(run, folder, clip, progress)
+        encode_body(run, folder, source, branding=branding, progress=progress)
         joined = _join(run, folder)
         _publish(folder / encoding.THUMBNAIL, thumbnail)
         _publish(folder / encoding.JOINED, output)
@@ -82,6 +80,32 @@ def process(
     return ProcessedClip(
         duration_seconds=joined.duration_seconds, size_bytes=output.stat().st_size, frames=joined.frames
     )
+
+
+def encode_body(
+    run: Run,
+    folder: Path,
+    source: Path,
+    *,
+    quality: Quality = QUALITY,
+    branding: Path = BRANDING,
+    progress: Callable[[float], None] = lambda _: None,
+) -> None:
+    """Leave the body of `source` in `folder` as encoding.BODY, and its picture as encoding.THUMBNAIL.
+
+    `run` is the sandbox's in that folder. Raises what `process` does.
+    """
+    clip = _read_source(source)
+    _prepare_folder(folder, source=source, branding=branding)
+    expected = max(1, min(encoding.BODY_FRAMES, round(clip.duration_seconds * encoding.FRAME_RATE)))
+    ended = run(
+        _ffmpeg(encoding.body(track_id=clip.track_id, colour=_colour(run, clip), quality=quality)),
+        on_frame=lambda frame: progress(min(frame / expected, 1.0)),
+    )
+    _raise_for_exit_code(ended)
+    if _frames_of(folder / encoding.BODY) < expected / 2:
+        # The fps filter fills small holes; this much is missing only where most of the video is unreadable
+        raise Unprocessable(_UNDECODABLE)
 
 
 def _read_source(source: Path) -> Clip:
@@ -103,18 +127,6 @@ def _prepare_folder(folder: Path, *, source: Path, branding: Path) -> None:
     for name, path in inputs.items():
         (folder / name).symlink_to(path.resolve(strict=True))
     (folder / encoding.PARTS).write_text(encoding.parts())
-
-
-def _encode_body(run: Run, folder: Path, clip: Clip, progress: Callable[[float], None]) -> None:
-    expected = max(1, min(encoding.BODY_FRAMES, round(clip.duration_seconds * encoding.FRAME_RATE)))
-    ended = run(
-        _ffmpeg(encoding.body(track_id=clip.track_id, colour=_colour(run, clip))),
-        on_frame=lambda frame: progress(min(frame / expected, 1.0)),
-    )
-    _raise_for_exit_code(ended)
-    if _frames_of(folder / encoding.BODY) < expected / 2:
-        # The fps filter fills small holes; this much is missing only where most of the video is unreadable
-        raise Unprocessable(_UNDECODABLE)
 
 
 def _colour(run: Run, clip: Clip) -> Colour:
