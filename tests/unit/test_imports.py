@@ -7,9 +7,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FORBIDDEN = {
-    "services/anb": {"anb_web", "anb_worker", "flask", "stacks", "local", "demo", "branding", "bench"},
-    "services/web": {"anb_worker", "stacks", "local", "demo", "branding", "bench"},
-    "services/worker": {"anb_web", "flask", "stacks", "local", "demo", "branding", "bench"},
+    "services/anb": {"anb_web", "anb_worker", "flask", "stacks", "local", "demo", "branding", "bench", "twin"},
+    "services/web": {"anb_worker", "stacks", "local", "demo", "branding", "bench", "twin"},
+    "services/worker": {"anb_web", "flask", "stacks", "local", "demo", "branding", "bench", "twin"},
 }
 
 
@@ -20,6 +20,18 @@ def imported_packages(folder):
             if isinstance(node, ast.ImportFrom) and node.module:
                 names.append(node.module)
             yield from (name.partition(".")[0] for name in names)
+
+
+@pytest.mark.parametrize("folder", ["stacks", "ops", "deploy"])
+def test_what_runs_or_deploys_the_system_knows_nothing_of_its_twin(folder):
+    assert "twin" not in set(imported_packages(folder))
+
+
+def test_the_twin_reads_templates_and_knows_no_service():
+    imported = set(imported_packages("twin"))
+
+    assert "stacks" in imported
+    assert not imported & {"anb_web", "anb_worker", "aws_cdk", "boto3"}
 
 
 @pytest.mark.parametrize("folder", FORBIDDEN)
