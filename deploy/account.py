@@ -17,9 +17,10 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as Unreachable
 
+from anb.aws import REGIONAL_S3
 from deploy.errors import Missing, WrongSettings
 
-CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 3})
+CLIENT_CONFIG = REGIONAL_S3.merge(Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 3}))
 RESTART_LAB = "start the lab again and copy its credentials (AWS Details, AWS CLI: all lines) to ~/.aws/credentials"
 
 # What a Learner Lab attaches when its session ends: STS still answers, everything else is denied

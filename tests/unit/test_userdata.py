@@ -102,6 +102,15 @@ def test_every_placeholder_is_one_that_the_stacks_know_and_each_of_those_is_used
     assert placeholders(template("web")) | placeholders(template("worker")) == LONGEST.keys()
 
 
+@pytest.mark.parametrize("service", ["web", "worker"])
+def test_the_command_line_knows_the_region_before_it_fetches(service):
+    """It asks S3 at the region's own host: https://docs.aws.amazon.com/cli/latest/topic/s3-config.html"""
+    lines = render(service, LONGEST).splitlines()
+
+    told = lines.index(f"export AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}")
+    assert told < min(number for number, line in enumerate(lines) if line.startswith("fetch "))
+
+
 def test_what_the_database_and_the_tokens_are_protected_by_is_named_and_never_given():
     assert not {name for name in LONGEST if "PASSWORD" in name or name.endswith("SECRET")}
 

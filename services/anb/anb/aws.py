@@ -14,6 +14,17 @@ if TYPE_CHECKING:
 MAX_POLL_SECONDS = 20  # SQS's own limit
 CONNECT_SECONDS, READ_SECONDS, SERVING_READ_SECONDS = 3, 20, 10
 POOLED_CONNECTIONS = 32  # as many requests of a web process may talk to the store at once
+# S3's host of the client's own region, for links and forms, too. The global one sends requests for a new bucket of
+# another region away with a 307, where a signature for the one host is none for the other:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html
+REGIONAL_S3 = Config(
+    s3={
+        "addressing_style": "virtual",
+        "us_east_1_regional_endpoint": "regional",
+        # A checksum goes with each upload; over TLS botocore leaves the second one, of 100 MB, out by itself
+        "payload_signing_enabled": False,
+    }
+)
 # botocore's own name tells its version and the machine's, and takes a tenth of each call to put together
 _USER_AGENT = "anb-rising-stars"
 
@@ -27,7 +38,7 @@ def credentials() -> "Credentials":
 
 
 def s3_client() -> "S3Client":
-    """Return a client that signs links for the bucket's own region and retries twice."""
+    """Return a client that retries twice."""
     return _s3_client(read_seconds=READ_SECONDS, attempts=3)
 
 
@@ -39,15 +50,15 @@ def serving_s3_client() -> "S3Client":
 def _s3_client(*, read_seconds: int, attempts: int) -> "S3Client":
     return boto3.client(
         "s3",
-        config=Config(
-            user_agent=_USER_AGENT,
-            signature_version="s3v4",
-            # A checksum goes with each upload; over TLS botocore leaves the second one, of 100 MB, out by itself
-            s3={"payload_signing_enabled": False},
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=read_seconds,
-            retries={"mode": "standard", "total_max_attempts": attempts},
-            max_pool_connections=POOLED_CONNECTIONS,
+        config=REGIONAL_S3.merge(
+            Config(
+                user_agent=_USER_AGENT,
+                signature_version="s3v4",
+                connect_timeout=CONNECT_SECONDS,
+                read_timeout=read_seconds,
+                retries={"mode": "standard", "total_max_attempts": attempts},
+                max_pool_connections=POOLED_CONNECTIONS,
+            )
         ),
     )
 
