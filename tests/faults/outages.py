@@ -4,9 +4,9 @@ import signal
 import time
 
 from local.emulator import QUEUE
+from local.tcp_proxy import Loss
 from tests.faults.clients import Clients
 from tests.faults.stage import Stage
-from tests.faults.tcp import Loss
 from tests.waiting import until
 
 ACCEPTS_WITHIN_SECONDS = 6  # of which the sending may take 3

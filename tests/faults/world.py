@@ -23,8 +23,8 @@ from local import applications, database, emulator, packages, proxy, supervisor
 from local.emulator import BUCKET, DEAD_LETTERS, KEY, QUEUE, REGION, Emulator
 from local.state import State
 from local.supervisor import Service, Supervisor
+from local.tcp_proxy import TcpProxy
 from tests.faults.clocks import CLOCKS
-from tests.faults.tcp import TcpProxy
 from tests.instance_cloud import InstanceCloud, running_cloud
 from tests.waiting import until
 

@@ -4,7 +4,8 @@ import asyncio
 import threading
 from dataclasses import dataclass, field
 
-ADDRESS = "127.0.0.1"
+from local.loopback import ADDRESS
+
 _CHUNK = 64 * 1024
 
 
