@@ -95,12 +95,14 @@ def video(
     count: int | None = None,
     offsets: Collection[int] = (48,),
     per_chunk: int | None = None,
+    chunks: Collection[tuple[int, int]] = (),
     matrix: Collection[int] = UPRIGHT,
     edits: Collection[tuple[int, int, int]] = (),
     shifts: Collection[tuple[int, int]] = (),
     track_id: int = 1,
 ) -> bytes:
     count = sum(number for number, _ in deltas) if count is None else count
+    chunks = chunks or [(1, count if per_chunk is None else per_chunk)]
     entry = entry or sample_entry(b"avc1", avcc(avc_sps(*size)))
     tables = box(
         b"stbl",
@@ -108,7 +110,7 @@ def video(
         table(b"stts", ">II", deltas),
         table(b"ctts", ">Ii", shifts) if shifts else b"",
         full(b"stsz", struct.pack(f">II{len(sizes)}I", 0 if sizes else sample_bytes, count, *sizes)),
-        table(b"stsc", ">III", [(1, count if per_chunk is None else per_chunk, 1)] if count else []),
+        table(b"stsc", ">III", [(first, number, 1) for first, number in chunks] if count else []),
         table(b"stco", ">I", [(offset,) for offset in offsets] if count else []),
     )
     return box(
@@ -130,6 +132,7 @@ def movie(*tracks: bytes) -> bytes:
 
 FTYP = box(b"ftyp", b"isom", bytes(4), b"isomavc1")
 MDAT = box(b"mdat", bytes(3000))
+PICTURES = box(b"mdat", b"\x65" * 3000)
 
 
 def file_of(*tracks: bytes, ftyp: bytes = FTYP, media: bytes = MDAT) -> bytes:
@@ -139,13 +142,12 @@ def file_of(*tracks: bytes, ftyp: bytes = FTYP, media: bytes = MDAT) -> bytes:
 def fragment(
     *, start: int, durations: Collection[int], sample_bytes: int = 10, track_id: int = 1, media: bytes = MDAT
 ) -> bytes:
-    run = full(
-        b"trun",
-        struct.pack(">Ii", len(durations), 0),
-        *(struct.pack(">I", duration) for duration in durations),
-        flags=0x101,
-    )
-    return moof(full(b"tfdt", struct.pack(">I", start)), run, sample_bytes=sample_bytes, track_id=track_id) + media
+    def index(offset: int) -> bytes:
+        rows = struct.pack(f">Ii{len(durations)}I", len(durations), offset, *durations)
+        decode_time = full(b"tfdt", struct.pack(">I", start))
+        return moof(decode_time, full(b"trun", rows, flags=0x101), sample_bytes=sample_bytes, track_id=track_id)
+
+    return index(len(index(0)) + 8) + media
 
 
 def moof(*boxes: bytes, duration: int = 1000, sample_bytes: int = 10, track_id: int = 1, times: int = 1) -> bytes:

@@ -39,7 +39,6 @@ def test_audio_with_a_cover_is_refused():
         (video(edits=[(1, 0, 1)] * 101), "demasiado grande"),
         (video(edits=[(1000, 90_000, 1)]), "no contiene video"),
         (video(timescale=0), "dañado"),
-        (video(count=59), "dañado"),
         (video(per_chunk=1), "dañado"),
         (video(per_chunk=0), "dañado"),
         (video(entry=sample_entry(b"avc1")), "dañado"),
@@ -60,3 +59,72 @@ def test_two_tables_where_one_belongs_are_refused():
     composition = file_of(video(shifts=[(60, 0)]))
 
     assert "dañado" in refusal_of(composition.replace(b"ctts", b"stts"))
+
+
+# --- indexes that are a little wrong, which players show all the same -----------------------------------------
+
+NEGATIVE = 1 << 32
+
+
+def test_a_chunk_without_samples_may_point_anywhere():
+    clip = read(file_of(video(offsets=(48, 0xC000009D))))
+
+    assert (clip.frames, clip.duration_seconds) == (60, 2)
+
+
+def test_chunks_that_no_sample_is_left_for_are_passed_over_wherever_they_stand():
+    nothing_left = video(offsets=(48, 0, 10**9), chunks=[(1, 60), (2, 5), (3, 0)])
+
+    assert read(file_of(nothing_left)).frames == 60
+
+
+@pytest.mark.parametrize("count", [57, 59, 61, 63])
+def test_times_of_more_or_fewer_samples_than_there_are_do_not_matter(count):
+    clip = read(file_of(video(count=count)))
+
+    assert (clip.frames, clip.duration_seconds) == (count, count / 30)
+
+
+def test_the_last_time_holds_for_samples_that_have_none():
+    clip = read(file_of(video(deltas=((30, 1000), (29, 2000)), count=61)))
+
+    assert clip.duration_seconds == (30 * 1000 + 31 * 2000) / 30_000
+
+
+def test_without_any_time_there_is_no_rate():
+    assert "imágenes por segundo" in refusal_of(file_of(video(deltas=(), count=60)))
+
+
+def test_a_negative_step_takes_back_what_was_too_long_before():
+    clip = read(file_of(video(deltas=((29, 1000), (1, 31_000), (1, NEGATIVE - 29_000), (29, 1000)))))
+
+    assert (clip.frames, clip.duration_seconds) == (60, 2)
+
+
+def test_a_step_back_before_the_beginning_is_no_step_back():
+    assert "dura más de 5 segundos" in refusal_of(file_of(video(deltas=((1, NEGATIVE - 1), (59, 1000)))))
+
+
+def test_a_step_back_further_than_players_take_for_one_is_a_picture_of_hours():
+    backwards = video(deltas=((1000, 1000), (1, NEGATIVE - 500_000), (10, 1000)), sample_bytes=1)
+
+    assert "dura más de 5 segundos" in refusal_of(file_of(backwards))
+
+
+@pytest.mark.parametrize("seconds", [6, 30, 3600])
+def test_the_last_picture_may_last_as_long_as_it_likes(seconds):
+    clip = read(file_of(video(deltas=((59, 1000), (1, seconds * 30_000)))))
+
+    assert clip.duration_seconds == pytest.approx(59 / 30 + seconds)
+
+
+def test_a_long_picture_before_the_last_is_refused():
+    assert "dura más de 5 segundos" in refusal_of(file_of(video(deltas=((58, 1000), (1, 150_001), (1, 1)))))
+
+
+def test_the_last_picture_of_a_track_is_none_of_its_rows_when_some_have_no_time():
+    assert "dura más de 5 segundos" in refusal_of(file_of(video(deltas=((58, 1000), (1, 150_001)), count=60)))
+
+
+def test_samples_where_the_file_begins_are_refused():
+    assert "dañado" in refusal_of(file_of(video(offsets=(0,))))

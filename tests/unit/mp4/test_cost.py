@@ -58,6 +58,7 @@ HURTFUL = {
     "one table": file_of(video(deltas=((1, 1000),) * 80_000, sample_bytes=0)),
     "all tables": FTYP + MDAT + movie(with_large_tables(80_000), box(b"free", bytes(12 * 1024 * 1024))),
     "fragments": fragmented(*[fragment(start=0, durations=[])] * 900),
+    "more fragments than a recording has": fragmented(moof(RUN_OF_ONE) * 50_000),
     "fragments without media": fragmented(moof(RUN_OF_ONE) * 19_990),
     "empty runs": fragmented(moof(EMPTY_RUN * 900, times=30) * 9),
     "runs of one sample": fragmented(moof(RUN_OF_ONE * 900, times=30) * 9),
@@ -94,6 +95,12 @@ def lines_run(data):
 @pytest.mark.parametrize("data", HURTFUL.values(), ids=HURTFUL.keys())
 def test_a_file_made_to_be_slow_is_done_at_once(data):
     assert 0 < lines_run(data) < MAX_LINES
+
+
+def test_262_000_empty_runs_cost_next_to_nothing():
+    runs = fragmented(moof(EMPTY_RUN * 994) * 262)
+
+    assert 0 < lines_run(runs) < MAX_LINES / 3
 
 
 @pytest.mark.parametrize("name", ["all tables", "a run of many samples", "fragments without media"])

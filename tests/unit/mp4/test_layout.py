@@ -5,7 +5,19 @@ import pytest
 
 from anb.mp4 import UnreadableClip, read_clip
 from anb.mp4.layout import MAX_INDEX_BYTES
-from tests.boxes import FTYP, MDAT, box, file_of, movie, read, refusal_of, video
+from tests.boxes import (
+    FTYP,
+    MDAT,
+    PICTURES,
+    box,
+    file_of,
+    fragment,
+    fragmented,
+    movie,
+    read,
+    refusal_of,
+    video,
+)
 
 
 def test_the_index_may_come_first():
@@ -114,3 +126,87 @@ def test_an_index_larger_than_we_read_is_refused_unread():
 
     with pytest.raises(UnreadableClip, match="demasiado grande"):
         read_clip(Unread(FTYP + huge + bytes(8)), size_bytes=len(FTYP) + MAX_INDEX_BYTES + 9)
+
+
+# --- what stands before and after the boxes of the video ---------------------------------------------------
+
+BEFORE_MEDIA = len(FTYP) + 8
+INDEX_LAST = FTYP + PICTURES + movie(video(sample_bytes=50, offsets=[BEFORE_MEDIA]))
+BEFORE_LATER_MEDIA = len(INDEX_LAST) - len(PICTURES) + 8
+INDEX_FIRST = FTYP + movie(video(sample_bytes=50, offsets=[BEFORE_LATER_MEDIA])) + PICTURES
+FRAGMENTS = fragmented(
+    *(fragment(start=each * 30_000, durations=[1000] * 30, sample_bytes=100, media=PICTURES) for each in range(3))
+)
+FILES = pytest.mark.parametrize(
+    "data", [INDEX_LAST, INDEX_FIRST, FRAGMENTS], ids=["index last", "first", "fragments"]
+)
+
+TRAILERS = {
+    "a camera's signature": bytes((i * 73 + 41) & 255 for i in range(5000)) + b"8db42d694ccc418790edff439fe026bf",
+    "a length that is none": b"\x00\x00\x00\x05abcd" + bytes(20),
+    "a long length cut short": b"\x00\x00\x00\x01abcd\x00\x00",
+    "zeros": bytes(100_000),
+    "few zeros": bytes(3),
+    "flash memory": b"\xff" * 1000,
+    "text": b"recorded by a camera that signs its files",
+    "a picture": b"\xff\xd8\xff\xe0" + bytes(range(256)) * 4,
+    "a box of its own": box(b"CAME", bytes(500)),
+    "free space": box(b"free", bytes(500)),
+    "zeros, then a signature": bytes(1000) + b"8db42d694ccc418790edff439fe026bf",
+}
+
+
+@FILES
+@pytest.mark.parametrize("trailer", TRAILERS.values(), ids=TRAILERS.keys())
+def test_whatever_follows_the_last_box_is_none_of_the_video(data, trailer):
+    assert read(data + trailer) == read(data)
+
+
+@FILES
+@pytest.mark.parametrize(
+    "leader",
+    [
+        box(b"free", bytes(100)),
+        box(b"styp", b"msdh", bytes(4), b"msdhmsix"),
+        box(b"skip") + box(b"free"),
+        struct.pack(">I4sQ", 1, b"free", 16),
+    ],
+    ids=["free", "styp", "two", "a long length"],
+)
+def test_free_space_and_a_segment_type_may_stand_before_the_brand(data, leader):
+    assert read(leader + moved(data, len(leader))).frames == read(data).frames
+
+
+def moved(data, by):
+    """The file with its chunks where they are when so much stands before it."""
+    for place in (BEFORE_MEDIA, BEFORE_LATER_MEDIA):
+        data = data.replace(struct.pack(">III", 0, 1, place), struct.pack(">III", 0, 1, place + by))
+    return data
+
+
+@pytest.mark.parametrize("leader", [b"mdat", b"moov", b"uuid", b"hola", bytes(4)])
+def test_anything_else_before_the_brand_is_not_an_mp4(leader):
+    assert refusal_of(box(leader, bytes(20)) + INDEX_LAST) == "El archivo no es un video MP4."
+
+
+def test_free_space_alone_is_not_an_mp4():
+    assert read_or_refusal(box(b"free", bytes(20)) + movie(video()) + PICTURES) == "El archivo no es un video MP4."
+
+
+def read_or_refusal(data):
+    try:
+        return read(data)
+    except UnreadableClip as refusal:
+        return refusal.message
+
+
+@pytest.mark.parametrize("filling", [b"\x00", b"\xff"], ids=["zeros", "flash memory"])
+@FILES
+def test_a_file_that_was_cut_and_filled_up_stays_refused(data, filling):
+    whole = read(data)
+    nothing_but_zeros = len(PICTURES) - 8  # what is blank from the start was not cut, as far as we can see
+    for lost in {*range(1, len(data) - len(FTYP), 3)} - {nothing_but_zeros}:
+        for padding in (lost // 2, lost, lost + 5000):
+            found = read_or_refusal(data[:-lost] + filling * padding)
+            # Whole fragments may be left; and some bytes of zeros may be how a camera aligns its pictures
+            assert isinstance(found, str) or found.frames < whole.frames or lost < 16

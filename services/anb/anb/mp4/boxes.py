@@ -18,14 +18,15 @@ U64: Final = struct.Struct(">Q")
 
 
 def read_header(data: memoryview, left: int) -> tuple[bytes, int, int]:
-    """Type, whole length and header length of the box that begins here; `left` bytes remain."""
+    """Type, whole length and header length of the box that begins here; `left` bytes remain.
+
+    The length is what stands there: it may be less than the header or more than is left.
+    """
     length, kind, header_bytes = U32.unpack_from(data)[0], bytes(data[4:8]), 8
     if length == 1:
         length, header_bytes = U64.unpack_from(data, 8)[0], 16
     elif length == 0:  # to the end of whatever holds it
         length = left
-    if length < header_bytes:
-        raise UnreadableClip(DAMAGED)
     return kind, length, header_bytes
 
 
@@ -42,7 +43,7 @@ def boxes_in(data: memoryview) -> Boxes:
 def each_box(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     while len(data) >= 8:
         kind, length, header_bytes = read_header(data, len(data))
-        if length > len(data):
+        if not header_bytes <= length <= len(data):
             raise UnreadableClip(DAMAGED)
         yield kind, data[header_bytes:length]
         data = data[length:]

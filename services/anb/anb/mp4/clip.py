@@ -2,16 +2,19 @@
 
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from anb.mp4.boxes import U32, boxes_in, only_box, read_timescale
 from anb.mp4.colours import NOTHING_SAID, ColourDescription
-from anb.mp4.errors import DAMAGED, TOO_COMPLEX, UnreadableClip
+from anb.mp4.errors import DAMAGED, TOO_COMPLEX, TRUNCATED, UnreadableClip
 from anb.mp4.fragments import fragment_samples
-from anb.mp4.layout import Layout, read_layout
+from anb.mp4.layout import Layout, read_at, read_layout
 from anb.mp4.pictures import Codec, smallest_picture
-from anb.mp4.samples import check_pace, table_samples
+from anb.mp4.samples import Place, check_pace, table_samples
 from anb.mp4.tracks import MAX_TRACKS, lies_on_its_side, shown_seconds, video_track
+
+_TAIL_BYTES: Final = 16  # of the last sample: a stream has no two zeros more in a row, but cameras align with some
+_FILLINGS: Final = ({0x00}, {0xFF})  # of disks and of flash memories
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,16 +41,16 @@ class Clip:
 def read_clip(file: BinaryIO, *, size_bytes: int) -> Clip:
     """Describe the first video track of an MP4 file of `size_bytes`; any seekable file will do.
 
-    Reads the index, at most MAX_INDEX_BYTES, and skips the media. Raises UnreadableClip, with a sentence
+    Reads the index, at most MAX_INDEX_BYTES, and next to nothing of the media. Raises UnreadableClip, with a sentence
     for the sender, for whatever is not a whole and harmless H.264 or HEVC video; OSError if reading fails.
     """
     try:
-        return _clip(read_layout(file, size_bytes), size_bytes)
+        return _clip(file, read_layout(file, size_bytes))
     except (struct.error, IndexError) as error:  # a field that should lie where its box has ended
         raise UnreadableClip(DAMAGED) from error
 
 
-def _clip(layout: Layout, size_bytes: int) -> Clip:
+def _clip(file: BinaryIO, layout: Layout) -> Clip:
     movie = boxes_in(layout.index)
     if b"cmov" in movie:  # a compressed index of 1.5 MB can unfold to 1.5 GB
         raise UnreadableClip(TOO_COMPLEX)
@@ -57,9 +60,10 @@ def _clip(layout: Layout, size_bytes: int) -> Clip:
     header = only_box(track, b"tkhd")
     track_id = U32.unpack_from(header, 20 if header[0] == 1 else 12)[0]
     picture = smallest_picture(only_box(tables, b"stsd"))
-    samples = table_samples(tables, size_bytes) + fragment_samples(movie, layout, track_id, size_bytes)
+    samples = fragment_samples(movie, layout, track_id, before=table_samples(tables, layout.end))
     timescale = read_timescale(only_box(media, b"mdhd"))
     check_pace(samples, timescale)
+    _check_is_not_filled_up(file, layout, samples.final_place)
     width, height = picture.width, picture.height
     return Clip(
         width=height if lies_on_its_side(header) else width,
@@ -73,3 +77,15 @@ def _clip(layout: Layout, size_bytes: int) -> Clip:
         configuration=picture.configuration,
         colours=picture.colours,
     )
+
+
+def _check_is_not_filled_up(file: BinaryIO, layout: Layout, final: Place) -> None:
+    """Refuse a file that was cut in its media and then filled up, as downloads and cards leave it.
+
+    Where the index comes last it would be gone; a file whose media is blank from the start is none that was cut.
+    """
+    if layout.starts_blank or not final.size_bytes or not (layout.index_first or layout.fragments):
+        return
+    count = min(final.size_bytes, _TAIL_BYTES)
+    if set(read_at(file, final.end - count, count)) in _FILLINGS:
+        raise UnreadableClip(TRUNCATED)

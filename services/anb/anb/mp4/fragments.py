@@ -7,32 +7,39 @@ from typing import Final
 from anb.mp4.boxes import MAX_SAMPLES, U32, U64, Boxes, boxes_in, only_box, optional_box
 from anb.mp4.errors import DAMAGED, TOO_COMPLEX, TRUNCATED, UnreadableClip
 from anb.mp4.layout import Layout
-from anb.mp4.samples import Samples
+from anb.mp4.samples import NOWHERE, Place, Samples
 
-MAX_FRAGMENT_BOXES: Final = 100_000  # inside all moof together; those of a recording have 5 each
+MAX_BOXES_IN_FRAGMENTS: Final = 100_000  # inside all moof together; those of a recording have 5 each
 
 _I32: Final = struct.Struct(">i")
+_DURATIONS, _SIZES, _SHIFTS = 0x100, 0x200, 0x800  # flags of trun: what its rows have
+_FIELDS: Final = (_DURATIONS, _SIZES, 0x400, _SHIFTS)
 
 
-def fragment_samples(movie: Boxes, layout: Layout, track_id: int, size_bytes: int) -> Samples:
-    """What the fragments hold of that track; refuses samples that lie past the end of the file."""
-    total = Samples()
+def fragment_samples(movie: Boxes, layout: Layout, track_id: int, before: Samples) -> Samples:
+    """The samples of that track in index and fragments; refuses some that lie past the end of the file's boxes.
+
+    A fragment begins at the time that it states: what lies between it and the one before counts, too.
+    """
     if not layout.fragments:
-        return total
+        return before
+    total = before
     defaults = _track_defaults(movie, track_id)
-    decoded_until: int | None = None
+    decoded_until = before.ticks if before.count else None
     for start, boxes in _track_fragments(layout.fragments):
         header = only_box(boxes, b"tfhd")
         if U32.unpack_from(header, 4)[0] != track_id:
             continue
+        fragment = _run_samples(boxes, header, defaults, start, layout.end)
+        if not fragment.count:
+            continue
         begin = _decode_time(boxes)
-        fragment = _run_samples(boxes, header, defaults, start, size_bytes)
-        total += fragment
-        if begin is not None and decoded_until is not None:
-            total += Samples(longest=max(0, begin - decoded_until))
+        if begin is None:
+            begin = decoded_until or 0
+        total = total.followed_by(fragment, gap=0 if decoded_until is None else begin - decoded_until)
         if total.count > MAX_SAMPLES:
             raise UnreadableClip(TOO_COMPLEX)
-        decoded_until = (decoded_until or 0 if begin is None else begin) + fragment.ticks
+        decoded_until = begin + fragment.ticks
     return total
 
 
@@ -45,7 +52,7 @@ def _track_fragments(fragments: Sequence[tuple[int, memoryview]]) -> Iterator[tu
         for traf in fragment[b"traf"]:
             boxes = boxes_in(traf)
             found += _box_count(boxes)
-            if found > MAX_FRAGMENT_BOXES:
+            if found > MAX_BOXES_IN_FRAGMENTS:
                 raise UnreadableClip(TOO_COMPLEX)
             yield start, boxes
 
@@ -73,9 +80,44 @@ def _decode_time(boxes: Boxes) -> int | None:
 
 
 def _run_samples(
-    boxes: Boxes, header: memoryview, defaults: tuple[int, int], fragment_start: int, size_bytes: int
+    boxes: Boxes, header: memoryview, defaults: tuple[int, int], fragment_start: int, end: int
 ) -> Samples:
     """The samples of one traf."""
+    base, duration, size = _fragment_defaults(header, defaults, fragment_start)
+    durations: list[int] = []
+    shifts: list[int] = []
+    final_place, following = NOWHERE, base
+    for trun in boxes[b"trun"]:
+        count = U32.unpack_from(trun, 4)[0]
+        if count == 0:  # it says nothing, wherever it points
+            continue
+        if len(durations) + count > MAX_SAMPLES:
+            raise UnreadableClip(TOO_COMPLEX)
+        offset, columns = _read_run(trun, count)
+        sizes = columns.get(_SIZES) or (size,) * count
+        # Without an offset a run goes on where the one before has ended
+        following = (following if offset is None else base + offset) + sum(sizes)
+        if following > end:
+            raise UnreadableClip(TRUNCATED)
+        if sizes[-1]:
+            final_place = Place(following - sizes[-1], sizes[-1])
+        durations += columns.get(_DURATIONS) or (duration,) * count
+        shifts += columns.get(_SHIFTS) or (0,)
+    if not durations:
+        return Samples()
+    signed = [_signed(shift) for shift in shifts]
+    return Samples(
+        count=len(durations),
+        ticks=sum(durations),
+        longest=max([*map(abs, signed), *durations[:-1]]),
+        last=durations[-1],
+        delay=signed[0],
+        final_place=final_place,
+    )
+
+
+def _fragment_defaults(header: memoryview, defaults: tuple[int, int], fragment_start: int) -> tuple[int, int, int]:
+    """From where a tfhd box counts positions, and the duration and size of samples that state none."""
     flags = U32.unpack_from(header)[0]
     duration, size = defaults
     base, position = fragment_start, 8
@@ -87,42 +129,25 @@ def _run_samples(
         duration, position = U32.unpack_from(header, position)[0], position + 4
     if flags & 0x10:
         size = U32.unpack_from(header, position)[0]
-    total = Samples()
-    for trun in boxes[b"trun"]:
-        total += _run(trun, duration, size, base, size_bytes)
-        if total.count > MAX_SAMPLES:
-            raise UnreadableClip(TOO_COMPLEX)
-    return total
+    return base, duration, size
 
 
-def _run(trun: memoryview, duration: int, size: int, base: int, size_bytes: int) -> Samples:
-    """The samples of one trun box; each row has the fields that its flags name."""
-    flags, count = struct.unpack_from(">II", trun)
-    if count > MAX_SAMPLES:
-        raise UnreadableClip(TOO_COMPLEX)
-    if count == 0:
-        return Samples()
-    position = 8
+def _read_run(trun: memoryview, count: int) -> tuple[int | None, dict[int, tuple[int, ...]]]:
+    """Where the samples of a trun box begin, from its fragment's base, and what it states of each, by its flag."""
+    flags = U32.unpack_from(trun)[0]
+    position, offset = 8, None
     if flags & 0x1:
-        base, position = base + _I32.unpack_from(trun, position)[0], position + 4
+        offset, position = _I32.unpack_from(trun, position)[0], position + 4
     if flags & 0x4:
         position += 4
-    fields = [flag for flag in (0x100, 0x200, 0x400, 0x800) if flags & flag]
+    fields = [flag for flag in _FIELDS if flags & flag]
+    if not fields:
+        return offset, {}
     row = struct.Struct(f">{len(fields)}I")
     if len(trun) - position < row.size * count:
         raise UnreadableClip(DAMAGED)
-    rows = list(row.iter_unpack(trun[position : position + row.size * count])) if fields else []
-    columns = dict(zip(fields, zip(*rows, strict=True), strict=False))
-    durations = columns.get(0x100, (duration,) * count)
-    shifts = [_signed(shift) for shift in columns.get(0x800, (0,))]
-    if base + sum(columns.get(0x200, (size,) * count)) > size_bytes:
-        raise UnreadableClip(TRUNCATED)
-    return Samples(
-        count=count,
-        ticks=sum(durations),
-        longest=max([*map(abs, shifts), *durations]),
-        delay=shifts[0],
-    )
+    rows = row.iter_unpack(trun[position : position + row.size * count])
+    return offset, dict(zip(fields, zip(*rows, strict=True), strict=True))
 
 
 def _signed(value: int) -> int:

@@ -1,10 +1,11 @@
 """The samples, which are a video's frames, as the tables of its track count them."""
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
-from typing import Final
+from itertools import accumulate, islice, pairwise
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from anb.mp4.boxes import MAX_SAMPLES, U32, U64, Boxes, only_box, optional_box, table_rows
 from anb.mp4.errors import DAMAGED, NO_VIDEO, TOO_COMPLEX, TRUNCATED, UnreadableClip
@@ -12,8 +13,26 @@ from anb.mp4.errors import DAMAGED, NO_VIDEO, TOO_COMPLEX, TRUNCATED, Unreadable
 MAX_FRAMES_PER_SECOND: Final = 480
 MAX_FRAME_SECONDS: Final = 5  # constant frame rate would fill a longer gap with copies
 
+_WRAP: Final = 1 << 32
+# Durations are unsigned, but editors write negative ones to correct those before; ffmpeg takes 480,000 for the least
+_LEAST_NEGATIVE: Final = _WRAP - 480_000
+
 _TOO_FAST = f"El video tiene más de {MAX_FRAMES_PER_SECOND} imágenes por segundo."
 _FROZEN = f"El video tiene una imagen que dura más de {MAX_FRAME_SECONDS} segundos."
+
+
+class Place(NamedTuple):
+    """Where a sample lies in the file."""
+
+    position: int
+    size_bytes: int
+
+    @property
+    def end(self) -> int:
+        return self.position + self.size_bytes
+
+
+NOWHERE: Final = Place(0, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,34 +41,64 @@ class Samples:
 
     count: int = 0
     ticks: int = 0
-    longest: int = 0  # the longest duration, gap or composition offset
+    longest: int = 0  # the longest duration but the last one's, gap or composition offset
+    last: int = 0  # the duration of the last one
     delay: int = 0  # from the first sample's decoding to its showing
+    final_place: Place = NOWHERE  # of all that have bytes, the one that ends last
 
-    def __add__(self, other: "Samples") -> "Samples":
+    def followed_by(self, other: "Samples", *, gap: int = 0) -> "Samples":
+        """Both, the other beginning `gap` ticks after the end of this one, or before it."""
+        if not self.count or not other.count:
+            return other if other.count else self
+        last = self.last + gap  # what is shown until the next one comes
         return Samples(
             count=self.count + other.count,
-            ticks=self.ticks + other.ticks,
-            longest=max(self.longest, other.longest),
-            delay=self.delay if self.count else other.delay,
+            ticks=self.ticks + gap + other.ticks,
+            longest=max(self.longest, last, other.longest),
+            last=other.last,
+            delay=self.delay,
+            final_place=max(self.final_place, other.final_place, key=_end_of),
         )
 
 
-def table_samples(tables: Boxes, size_bytes: int) -> Samples:
-    """What the tables of a track count; refuses samples that lie past the end of the file."""
-    durations = list(table_rows(only_box(tables, b"stts"), struct.Struct(">II")))
+_end_of = attrgetter("end")
+
+
+def table_samples(tables: Boxes, end: int) -> Samples:
+    """What the tables of a track count; refuses samples that lie past `end`, where the file's boxes end."""
     sizes = _sample_sizes(only_box(tables, b"stsz"))
-    if sum(count for count, _ in durations) != len(sizes):
-        raise UnreadableClip(DAMAGED)
-    _check_chunks(tables, sizes, size_bytes)
+    final_place = _check_chunks(tables, sizes, end)
     offsets = optional_box(tables, b"ctts")
     # Encoders write both signs whatever the version says
     shifts = [shift for _, shift in table_rows(offsets, struct.Struct(">Ii"))] if offsets else [0]
+    ticks, longest, last = _durations(table_rows(only_box(tables, b"stts"), struct.Struct(">II")), len(sizes))
     return Samples(
         count=len(sizes),
-        ticks=sum(count * delta for count, delta in durations),
-        longest=max([*map(abs, shifts), *(delta for _, delta in durations)], default=0),
+        ticks=ticks,
+        longest=max([longest, *map(abs, shifts)]),
+        last=last,
         delay=next(iter(shifts), 0),
+        final_place=final_place,
     )
+
+
+def _durations(rows: Iterable[tuple[int, ...]], count: int) -> tuple[int, int, int]:
+    """Of so many samples, in ticks: how long they last, how long the longest but the last does, and the last.
+
+    As players do it: times of more samples than there are do not count, and the last one holds for any more.
+    """
+    ticks = longest = last = 0
+    for number, delta in rows:
+        taken = min(number, count)
+        if taken:
+            step = delta
+            if delta >= _LEAST_NEGATIVE and ticks + (delta - _WRAP) * taken >= 0:
+                step = delta - _WRAP
+            ticks += taken * step
+            longest = max(longest, last, step if taken > 1 else 0)
+            last = step
+            count -= taken
+    return ticks + count * last, max(longest, last if count else 0), last
 
 
 def _sample_sizes(box: memoryview) -> Sequence[int]:
@@ -59,26 +108,53 @@ def _sample_sizes(box: memoryview) -> Sequence[int]:
     return [size] * count if size else [each for (each,) in table_rows(box, U32, at=8)]
 
 
-def _check_chunks(tables: Boxes, sizes: Sequence[int], size_bytes: int) -> None:
-    """Every chunk of samples lies inside the file, and no sample is without a chunk."""
-    if b"co64" in tables:
-        offsets = [offset for (offset,) in table_rows(only_box(tables, b"co64"), U64)]
-    else:
-        offsets = [offset for (offset,) in table_rows(only_box(tables, b"stco"), U32)]
+def _check_chunks(tables: Boxes, sizes: Sequence[int], end: int) -> Place:
+    """Every chunk of samples lies inside the file, and no sample is without a chunk; returns the final place."""
+    offsets = _chunk_offsets(tables)
     ends = [0, *accumulate(sizes)]
     sample = 0
+    final_place = NOWHERE
     for offset, count in zip(offsets, _samples_per_chunk(tables, len(offsets)), strict=False):
         following = min(sample + count, len(sizes))
-        if offset + ends[following] - ends[sample] > size_bytes:
+        if following == sample:  # a chunk without samples may point anywhere
+            continue
+        chunk_end = offset + ends[following] - ends[sample]
+        if chunk_end > end:
             raise UnreadableClip(TRUNCATED)
+        if offset == 0:  # where the file begins with something else
+            raise UnreadableClip(DAMAGED)
+        if chunk_end > final_place.end and sizes[following - 1]:
+            final_place = Place(chunk_end - sizes[following - 1], sizes[following - 1])
         sample = following
     if sample < len(sizes):
         raise UnreadableClip(DAMAGED)
+    return final_place
+
+
+def table_places(tables: Boxes) -> Iterator[Place]:
+    """Where the samples lie that the tables of a track count, in their order."""
+    offsets = _chunk_offsets(tables)
+    sizes = iter(_sample_sizes(only_box(tables, b"stsz")))
+    for offset, count in zip(offsets, _samples_per_chunk(tables, len(offsets)), strict=False):
+        position = offset
+        for size in islice(sizes, count):
+            yield Place(position, size)
+            position += size
+
+
+def _chunk_offsets(tables: Boxes) -> Sequence[int]:
+    if b"co64" in tables:
+        return [offset for (offset,) in table_rows(only_box(tables, b"co64"), U64)]
+    return [offset for (offset,) in table_rows(only_box(tables, b"stco"), U32)]
 
 
 def _samples_per_chunk(tables: Boxes, chunks: int) -> Iterator[int]:
     runs = [(first, count) for first, count, _ in table_rows(only_box(tables, b"stsc"), struct.Struct(">III"))]
+    if len(runs) > 1 and runs[-1][1] == 0:  # players go on with the row before
+        runs.pop()
     for (first, count), (following, _) in pairwise([*runs, (chunks + 1, 0)]):
+        if first > chunks:
+            return
         if not 1 <= first <= following or count == 0:
             raise UnreadableClip(DAMAGED)
         for _ in range(min(following, chunks + 1) - first):
