@@ -9,7 +9,7 @@ from aws_cdk import aws_elasticloadbalancingv2 as elb
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from stacks import names
+from stacks import connections, names
 from stacks.constructs.alarms import BELOW, MINUTE, Alarms
 from stacks.constructs.budget import monthly_budget
 from stacks.media import MediaStack
@@ -18,9 +18,6 @@ from stacks.settings import StackSettings
 from stacks.web import WebStack
 from stacks.worker import WorkerStack
 
-# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html: a db.t3.micro takes about 60 connections;
-# 3 web and 3 worker instances and a replacement of each open 53
-MANY_CONNECTIONS = 55
 BUDGET_USD = 200  # a month, unless one says otherwise
 GIB = 1024**3
 
@@ -100,14 +97,14 @@ class ObservabilityStack(cdk.Stack):
 
     def _watch_database(self, profile: Profile) -> None:
         add = self.alarms.add
-        cpu, connections = _database("CPUUtilization"), _database("DatabaseConnections", statistic="Maximum")
+        cpu, connected = _database("CPUUtilization"), _database("DatabaseConnections", statistic="Maximum")
         room = _database("FreeStorageSpace", statistic="Minimum")
         add("Busy database", "The database's CPU is above 80 %.", cpu, threshold=80, minutes=10)
         add(
             "Many database connections",
             "The database's connections run out.",
-            connections,
-            threshold=MANY_CONNECTIONS,
+            connected,
+            threshold=connections.given(profile.database.instance_class),
             minutes=5,
         )
         add("Full database", "The database has less than 2 GiB left.", room, threshold=2 * GIB, minutes=5, side=BELOW)

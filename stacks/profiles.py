@@ -8,22 +8,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from stacks import connections
 from stacks.instance_types import least_memory_mib, vcpus
 
 LAB_REGIONS = ("us-east-1", "us-west-2")
 LAB_SIZES = ("nano", "micro", "small", "medium", "large")
 LAB_DATABASE_SIZES = ("nano", "micro", "small", "medium")
 LAB_LARGEST_VOLUME_GIB = 100
-MAX_FLEET = 3  # "hasta 3 servidores web, hasta 3 servidores workers"; the database's connections count on it
+LAB_MAX_FLEET = 3  # "hasta 3 servidores web, hasta 3 servidores workers"
+MAX_FLEET = 99  # two digits; the database's connections, which are counted, set the real limit
 SYSTEM_MIB = 348  # what kernel, agents and what boots an instance need of its memory
 NGINX_MIB = 300
 MIN_WORKER_MIB = 600  # the dearest clip takes 500
 MIN_WEB_MIB = 350
-# What tests/unit/test_connections.py adds up: all but the workers', and for each process of a worker's instance
-OTHER_CONNECTIONS, CONNECTIONS_PER_PROCESS = 34, 10
-CONNECTIONS_PER_GIB = 60  # seen on a db.t3.micro, which has 1 GiB of which RDS takes a third; larger ones have more
-MAX_CONNECTIONS_SHARE = 0.9
-DATABASE_GIB = {"nano": 0.5, "micro": 1, "small": 2, "medium": 4, "large": 8, "xlarge": 16}
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, without the dots that break TLS
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _BUCKET_ALLOWED = "3 to 63 lower-case letters, digits and hyphens"
@@ -44,6 +41,13 @@ class FleetSize:
 
     at_least: int
     at_most: int
+
+    def __str__(self) -> str:
+        """Return it as a setting says it."""
+        return f"{self.at_least}-{self.at_most}"
+
+
+NONE = FleetSize(at_least=0, at_most=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +107,7 @@ class Profile:
             _require("databaseClass", self.database.instance_class, allowed, size in LAB_DATABASE_SIZES)
             gib = self.database.storage_gib
             _require("databaseGiB", gib, "a number from 20 to 100", gib <= LAB_LARGEST_VOLUME_GIB)
+        self._check_fleets()
         if self.certificate_arn:
             allowed = f"the ARN of an ACM certificate in {self.region}"
             _require("certificateArn", self.certificate_arn, allowed, f":{self.region}:" in self.certificate_arn)
@@ -111,6 +116,13 @@ class Profile:
             return
         plain = self.asset_bucket.replace("${AWS::AccountId}", "0" * 12).replace("${AWS::Region}", self.region)
         _require("assetBucket", self.asset_bucket, _BUCKET_ALLOWED, bool(_BUCKET.fullmatch(plain)))
+
+    def _check_fleets(self) -> None:
+        most = LAB_MAX_FLEET if self.lab_limits else MAX_FLEET
+        allowed = f"the least and the most instances, such as 1-3, both from 1 to {most}"
+        for key, size, may_be_none in (("web", self.web, False), ("workers", self.workers, True)):
+            kept = 1 <= size.at_least <= size.at_most <= most or (may_be_none and size == NONE)
+            _require(key, size, f"{allowed}, or {NONE} for none" if may_be_none else allowed, kept)
 
     def _check_budget(self) -> None:
         for key, value in (("budgetMail", self.budget_mail), ("budgetUsd", self.budget_usd)):
@@ -136,9 +148,16 @@ class Profile:
         """How much memory the API gets."""
         return least_memory_mib(self.instance_type) - SYSTEM_MIB - NGINX_MIB
 
+    @property
+    def connections_needed(self) -> int:
+        """How many database connections the fleets open at most."""
+        return connections.needed(
+            web=self.web.at_most, workers=self.workers.at_most, processes=self.processes_per_worker
+        )
+
     def check_fit(self) -> None:
         """Raise ProfileError for more workers than the instance has memory for, or the database connections."""
-        type_, class_, count = self.instance_type, self.database.instance_class, self.processes_per_worker
+        type_, count = self.instance_type, self.processes_per_worker
         known = self.worker_processes is not None or vcpus(type_) is not None
         _require("instanceType", type_, "of a size that tells its vCPUs, or workerProcesses be set", known)
         fitting = (least_memory_mib(type_) - SYSTEM_MIB) // MIN_WORKER_MIB
@@ -146,14 +165,18 @@ class Profile:
         _require("instanceType", type_, allowed, fitting >= 1 and self.web_mib >= MIN_WEB_MIB)
         allowed = f"at most {fitting} on a {type_}, {MIN_WORKER_MIB} MiB for each"
         _require("workerProcesses", count, allowed, count <= fitting)
-        connections = int(
-            MAX_CONNECTIONS_SHARE * CONNECTIONS_PER_GIB * DATABASE_GIB.get(class_.rpartition(".")[2], 32)
+        self._check_connections()
+
+    def _check_connections(self) -> None:
+        needed, given = self.connections_needed, connections.given(self.database.instance_class)
+        if needed <= given:
+            return
+        larger = connections.smallest_class(needed)
+        way = f"databaseClass must be {larger}, or another with as many connections" if larger else "Choose less"
+        raise ProfileError(
+            f"{way}: web={self.web} and workers={self.workers} with workerProcesses={self.processes_per_worker} open "
+            f"up to {needed}, of which a {self.database.instance_class} has {given} to give."
         )
-        connected = (connections - OTHER_CONNECTIONS) // CONNECTIONS_PER_PROCESS
-        allowed = f"a class with more than {connections} connections to share"
-        _require("databaseClass", class_, allowed, connected >= 1)
-        allowed = f"at most {connected} with the connections of a {class_}; a larger databaseClass has more"
-        _require("workerProcesses", count, allowed, count <= connected)
 
 
 ACADEMY = Profile(
@@ -250,8 +273,8 @@ def _is_true(value: str) -> bool:
 _ORIGIN = r"https?://[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?"
 _FLAG = re.compile("true|false")
 _MAIL = re.compile(r"(?=.{6,254}$)[^@\s,;]+@[^@\s,;]+\.[^@\s,;.]+")
-_SIZE = re.compile("1-[1-3]|2-[23]|3-3")
-_SIZE_ALLOWED = f"the least and the most instances, such as 1-3, both from 1 to {MAX_FLEET}"
+_SIZE = re.compile(r"\d{1,2}-\d{1,2}")
+_SIZE_ALLOWED = "the least and the most instances, such as 1-3"
 
 OVERRIDES: dict[str, Override] = {
     "region": Override(

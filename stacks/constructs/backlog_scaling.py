@@ -13,7 +13,7 @@ from stacks.constructs.fleet import WARM_UP
 # https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-using-sqs-queue.html
 JOBS_PER_INSTANCE = 3
 # Target tracking looks at 3 minutes before it acts, which nobody can change; a burst shows in the age of the oldest
-# job within one. One instance more for a job that has waited a minute, all there can be for one of two minutes
+# job within one. One instance more for a job that has waited a minute, two (all there can be in a lab) for two
 BOOST_AFTER_SECONDS, HURRY_AFTER_SECONDS = 60, 120
 BOOST, HURRY = 1, 2
 IDLE_MINUTES = 5

@@ -15,7 +15,7 @@ from stacks.constructs.buckets import removal
 from stacks.constructs.identity import identity
 from stacks.constructs.user_data import user_data
 from stacks.network import NetworkStack
-from stacks.profiles import FleetSize, Profile
+from stacks.profiles import NONE, FleetSize, Profile
 
 VOLUME_GIB = 30  # with the instance type's 2 vCPU and 2 GiB, what the business has decided on
 # Resolved when an instance starts, so that a deployment for another reason does not replace a fleet
@@ -75,8 +75,9 @@ class Fleet(Construct):
             default_instance_warmup=WARM_UP,
             # Without them GroupInServiceInstances does not exist, and nothing scales on it
             group_metrics=[autoscaling.GroupMetrics.all()],
-            signals=autoscaling.Signals.wait_for_min_capacity(timeout=BOOT_AT_MOST),
-            update_policy=_one_by_one(size),
+            # A fleet of none has nobody to wait for, and CloudFormation no update that would leave fewer in service
+            signals=None if size == NONE else autoscaling.Signals.wait_for_min_capacity(timeout=BOOT_AT_MOST),
+            update_policy=None if size == NONE else _one_by_one(size),
             min_healthy_percentage=100 if launches_first else None,
             max_healthy_percentage=133 if launches_first else None,
             termination_policies=[

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from stacks.profiles import LAB_DATABASE_SIZES, LAB_LARGEST_VOLUME_GIB, LAB_REGIONS, LAB_SIZES
+from stacks.profiles import LAB_DATABASE_SIZES, LAB_LARGEST_VOLUME_GIB, LAB_MAX_FLEET, LAB_REGIONS, LAB_SIZES
 from stacks.rules.assembly import Assembly, Resource, Rule
 
 MAX_INSTANCES = 9  # running at once in a region; the rest is terminated
@@ -87,6 +87,12 @@ def instances(assembly: Assembly) -> Found:
             yield group, f"a lab runs {MAX_VCPUS} vCPUs, not {max(surging, replaced) * VCPUS}"
 
 
+def fleet_sizes(assembly: Assembly) -> Found:
+    for group in assembly.resources(GROUP):
+        if _most(group) > LAB_MAX_FLEET:
+            yield group, f"the course allows a fleet of {LAB_MAX_FLEET} instances, not {_most(group)}"
+
+
 def launches(assembly: Assembly) -> Found:
     groups = list(assembly.resources(GROUP))
     if sum(_asked(group) for group in groups) >= CLOSING_LAUNCH:
@@ -142,5 +148,6 @@ LAB_RULES = (
     Rule("LabVolumes", volumes),
     Rule("LabDatabases", databases),
     Rule("LabInstances", instances),
+    Rule("LabFleetSizes", fleet_sizes),
     Rule("LabLaunches", launches),
 )

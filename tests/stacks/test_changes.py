@@ -17,7 +17,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "owner": ("ana", "luis"),
     "instanceType": ("t3.medium", "t3.large"),
     "web": ("3-3", "1-2"),
-    "workers": ("2-3", "1-2"),
+    "workers": ("2-3", "0-0"),
     "workerProcesses": ("1", "2"),
     "databaseClass": ("db.t3.medium", "db.t3.micro"),
     "databaseGiB": ("30", "40"),

@@ -174,7 +174,7 @@ def user_data_beyond_the_limit(a: Assembly) -> None:
     launch(a, "AnbWeb")["UserData"] = {"Fn::Base64": {"Fn::Join": ["", ["#" * 16000, {"Ref": "A"}]]}}
 
 
-@breaks("FleetSizes")
+@breaks("LabFleetSizes")
 def four_workers(a: Assembly) -> None:
     group(a, "AnbWorker")["MaxSize"] = "4"
 
@@ -182,6 +182,11 @@ def four_workers(a: Assembly) -> None:
 @breaks("FleetSizes")
 def no_worker_left(a: Assembly) -> None:
     group(a, "AnbWorker")["MinSize"] = "0"
+
+
+@breaks("FleetSizes")
+def nobody_answers(a: Assembly) -> None:
+    group(a, "AnbWeb").update(MinSize="0", MaxSize="0")
 
 
 @breaks("FleetSizes")
@@ -394,10 +399,10 @@ def test_a_finding_names_the_resource_and_the_limit(academy):
     assembly = academy.assembly
     group(assembly, "AnbWorker")["MaxSize"] = "4"
 
-    finding = next(f for f in check(assembly, PROMISES) if f.rule == "FleetSizes")
+    finding = next(f for f in check(assembly, LAB_RULES) if f.rule == "LabFleetSizes")
 
     assert (finding.stack, finding.logical_id) == ("AnbWorker", "Group")
-    assert finding.sentence == "a fleet has 1 to 3 instances, not 1 to 4"
+    assert finding.sentence == "the course allows a fleet of 3 instances, not 4"
 
 
 def test_a_broken_rule_fails_the_synthesis_and_names_the_construct(synthesise):

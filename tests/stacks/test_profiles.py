@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stacks.profiles import ACADEMY, OVERRIDES, PRODUCTION, FleetSize, ProfileError, choose
+from stacks.profiles import ACADEMY, NONE, OVERRIDES, PRODUCTION, FleetSize, ProfileError, choose
 
 CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/0a1b2c3d-0000-1111-2222-333344445555"
 
@@ -63,17 +63,44 @@ REFUSED: list[tuple[str, dict[str, object], str]] = [
     (
         "academy",
         {"instanceType": "t3.large", "workerProcesses": 4},
-        "workerProcesses must be at most 2 with the connections of a db.t3.micro; a larger databaseClass has more",
+        (
+            "databaseClass must be db.t3.small, or another with as many connections: web=2-3 and workers=1-3 with "
+            "workerProcesses=4 open up to 68, of which a db.t3.micro has 54 to give."
+        ),
     ),
-    ("academy", {"databaseClass": "db.t3.nano"}, "databaseClass must be a class with more than 27 connections"),
+    ("academy", {"databaseClass": "db.t3.nano"}, "databaseClass must be db.t3.micro, or another with as many"),
+    (
+        "production",
+        {"web": "2-12", "workers": "2-20"},
+        (
+            "databaseClass must be db.t3.medium, or another with as many connections: web=2-12 and workers=2-20 with "
+            "workerProcesses=2 open up to 192, of which a db.t3.small has 108 to give."
+        ),
+    ),
+    (
+        "production",
+        {"web": "1-99", "workers": "1-99", "instanceType": "c5.24xlarge", "workerProcesses": 64},
+        "databaseClass must be db.m6i.24xlarge, or another",
+    ),
     ("production", {"workerProcesses": 0}, "workerProcesses must be how many videos an instance works on at once"),
     ("production", {"instanceType": "m5.metal"}, "instanceType must be of a size that tells its vCPUs"),
     ("academy", {"instanceType": "t4g.small"}, "instanceType must be an x86 instance type"),
     ("production", {"instanceType": "a1.large"}, "instanceType must be an x86 instance type"),
     ("production", {"instanceType": "big"}, "instanceType must be an x86 instance type"),
-    ("academy", {"web": "1-4"}, "web must be the least and the most instances, such as 1-3, both from 1 to 3"),
+    ("academy", {"web": "1-4"}, "web must be the least and the most instances, such as 1-3, both from 1 to 3, not"),
+    ("production", {"web": "1-100"}, "web must be the least and the most instances, such as 1-3, not '1-100'."),
+    (
+        "production",
+        {"web": "0-0"},
+        "web must be the least and the most instances, such as 1-3, both from 1 to 99, not",
+    ),
     ("academy", {"workers": "3-1"}, "workers must be the least and the most instances"),
-    ("academy", {"workers": "0-3"}, "workers must be the least and the most instances"),
+    (
+        "academy",
+        {"workers": "0-3"},
+        "workers must be the least and the most instances, such as 1-3, both from 1 to 3, or 0-0 for none, not",
+    ),
+    ("production", {"workers": "0-3"}, "workers must be the least and the most instances, such as 1-3, both from"),
     ("academy", {"databaseClass": "db.t3.large"}, "databaseClass must be a class of size nano to medium"),
     ("production", {"databaseClass": "t3.micro"}, "databaseClass must be an RDS class such as db.t3.micro"),
     ("academy", {"databaseGiB": 101}, "databaseGiB must be a number from 20 to 100, not '101'."),
@@ -152,6 +179,18 @@ def test_the_number_of_workers_on_an_instance_can_be_chosen():
     profile = choose("academy", {"instanceType": "t3.micro", "workerProcesses": 1})
 
     assert (profile.processes_per_worker, profile.worker_process_mib, profile.web_mib) == (1, 676, 376)
+
+
+def test_production_has_as_many_instances_as_its_database_has_connections_for():
+    asked = {"web": "2-12", "workers": "2-20", "databaseClass": "db.t3.medium"}
+    profile = choose("production", asked)
+
+    assert (str(profile.web), str(profile.workers)) == ("2-12", "2-20")
+
+
+@pytest.mark.parametrize("profile", ["academy", "production"])
+def test_there_may_be_no_workers_at_all(profile):
+    assert choose(profile, {"workers": "0-0"}).workers == NONE
 
 
 @pytest.mark.parametrize("type_", ["t4g.small", "c7gn.large", "im4gn.large", "x2gd.large", "a1.medium"])

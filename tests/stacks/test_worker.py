@@ -2,12 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from anb.timings import Timings
 from stacks import names
 from stacks.constructs.user_data import MAX_BYTES
+from stacks.profiles import ACADEMY, NONE, PRODUCTION
 from stacks.rules.promises import longest_bytes
 
 FLEETS = ["AnbWeb", "AnbWorker"]
@@ -141,6 +143,16 @@ def test_an_update_replaces_one_after_the_other(synthesis, stack):
     assert 1 <= rolling["MinInstancesInService"] < int(definition["Properties"]["MaxSize"])
     assert "AZRebalance" in rolling["SuspendProcesses"]
     assert definition["CreationPolicy"]["ResourceSignal"]["Count"] == int(definition["Properties"]["MinSize"])
+
+
+@pytest.mark.parametrize("profile", [ACADEMY, PRODUCTION], ids=lambda profile: profile.name)
+def test_a_fleet_of_none_is_waited_for_by_nobody(write, profile):
+    written = write(replace(profile, workers=NONE))
+    definition = written.only("AnbWorker", "AWS::AutoScaling::AutoScalingGroup").definition
+
+    assert (definition["Properties"]["MinSize"], definition["Properties"]["MaxSize"]) == ("0", "0")
+    assert "CreationPolicy" not in definition
+    assert "AutoScalingRollingUpdate" not in definition["UpdatePolicy"]
 
 
 @pytest.mark.parametrize("stack", FLEETS)
