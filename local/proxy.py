@@ -37,10 +37,22 @@ class Proxy:
         return status(self.port, "/readyz") == 200
 
 
+@dataclass(frozen=True, kw_only=True)
+class Trusted:
+    """The networks of proxies before this one, and in which headers they say who the client is and how it came in."""
+
+    networks: Sequence[str] = ()
+    client_header: str = "X-Forwarded-For"
+    scheme_header: str = "X-Forwarded-Proto"
+
+
+NOBODY = Trusted()
+
+
 def prepare(
-    state: State, *, nginx: Program, port: int, upstream_port: int, trusted_networks: Sequence[str] = ()
+    state: State, *, nginx: Program, port: int, upstream_port: int, trusted: Trusted = NOBODY
 ) -> tuple[Proxy, Service]:
-    """The proxy on a port, and its service; from the networks come proxies that say who the client is."""
+    """The proxy on a port, and its service."""
     folder = state.folder("nginx")
     configuration = folder / "nginx.conf"
     configuration.write_text(
@@ -51,7 +63,9 @@ def prepare(
             upstream=f"{ADDRESS}:{upstream_port}",
             run=str(folder),
             access_log="/dev/stdout",
-            trusted=" ".join(f"set_real_ip_from {network};" for network in trusted_networks),
+            trusted=" ".join(f"set_real_ip_from {network};" for network in trusted.networks),
+            client_header=trusted.client_header,
+            scheme_variable=f"http_{trusted.scheme_header.lower().replace('-', '_')}",
         )
     )
     proxy = Proxy(port=port)

@@ -11,7 +11,7 @@ from local.database import Database
 from local.emulator import Emulator
 from local.errors import PortTaken, ServiceFailed, Stopped
 from local.loopback import check_free
-from local.proxy import Proxy
+from local.proxy import NOBODY, Proxy, Trusted
 from local.state import State
 from local.supervisor import Service, Supervisor, Write
 
@@ -148,7 +148,7 @@ def running_emulator(state: Path, *, echo: Write = console.ignore) -> Iterator[E
 
 @contextmanager
 def running_proxy(
-    state: Path, *, upstream_port: int, trusted_networks: Sequence[str] = (), echo: Write = console.ignore
+    state: Path, *, upstream_port: int, trusted: Trusted = NOBODY, echo: Write = console.ignore
 ) -> Iterator[Proxy]:
     """nginx in front of a port, until the block ends."""
     here = State(state)
@@ -159,7 +159,7 @@ def running_proxy(
             nginx=nginx,
             port=here.port("nginx"),
             upstream_port=upstream_port,
-            trusted_networks=trusted_networks,
+            trusted=trusted,
         )
         with _running(service, echo=echo):
             yield found

@@ -83,7 +83,10 @@ class WebStack(cdk.Stack):
                 "PORT": str(PORT),
                 "MEMORY_MIB": str(profile.web_mib),
                 "TRUSTED_NETWORKS": network.vpc.vpc_cidr_block,
+                "CLIENT_HEADER": "X-Forwarded-For",
+                "SCHEME_VARIABLE": "http_x_forwarded_proto",
                 "CORS_ORIGINS": profile.cors_origins,
+                "MEDIA_URL": "",
             },
         )
         artefact.grant_read(self.fleet.role)

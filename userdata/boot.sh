@@ -88,15 +88,15 @@ install_service() {
 write_settings() {
     local names=(AWS_REGION AWS_DEFAULT_REGION ANB_MEDIA_BUCKET ANB_QUEUE_URL ANB_DATABASE_PARAMETER ANB_DATABASE_CA)
     if is web; then
-        names+=(ANB_JWT_SECRET_ID ANB_WEB_BIND ANB_CORS_ORIGINS)
+        names+=(ANB_JWT_SECRET_ID ANB_WEB_BIND ANB_CORS_ORIGINS ANB_MEDIA_URL)
     else
         names+=(ANB_AUTO_SCALING_GROUP ANB_LIFECYCLE_HOOK)
     fi
     install -m 0640 /dev/null "$SETTINGS"
     local name
     for name in "${names[@]}"; do
-        # No other site has to be let in; everything else has to be there
-        [[ -n ${!name:-} || $name == ANB_CORS_ORIGINS ]] || die "the user data does not set $name"
+        # No other site has to be let in, and links can be signed; everything else has to be there
+        [[ -n ${!name:-} || $name =~ ^ANB_(CORS_ORIGINS|MEDIA_URL)$ ]] || die "the user data does not set $name"
         printf '%s="%s"\n' "$name" "${!name}" >>"$SETTINGS"
     done
 }
@@ -107,7 +107,9 @@ configure_nginx() {
         trusted+="set_real_ip_from $network; "
     done
     sed -e 's|@USER@||' -e "s|@LISTEN@|$ANB_PORT|" -e "s|@UPSTREAM@|$ANB_WEB_BIND|" -e "s|@RUN@|$NGINX_STATE|" \
-        -e "s|@ACCESS_LOG@|$NGINX_LOGS/access.log|" -e "s|@TRUSTED@|$trusted|" nginx.conf >/etc/anb/nginx.conf
+        -e "s|@ACCESS_LOG@|$NGINX_LOGS/access.log|" -e "s|@TRUSTED@|$trusted|" \
+        -e "s|@CLIENT_HEADER@|$ANB_CLIENT_HEADER|" -e "s|@SCHEME_VARIABLE@|$ANB_SCHEME_VARIABLE|" \
+        nginx.conf >/etc/anb/nginx.conf
 }
 
 install_units() {

@@ -18,7 +18,7 @@ import requests
 
 from local import database, emulator, packages
 from local.errors import AlreadyRunning, PortTaken, ProgramMissing, ServiceFailed
-from local.proxy import Proxy
+from local.proxy import Proxy, Trusted
 from local.state import State
 from local.supervisor import Service, Supervisor
 from local.system import run, running_proxy
@@ -305,7 +305,22 @@ def behind_proxies(upstream_port: int, tmp_path_factory: pytest.TempPathFactory)
     with running_proxy(
         tmp_path_factory.mktemp("nginx"),
         upstream_port=upstream_port,
-        trusted_networks=("127.0.0.1/32", "10.1.0.0/16"),
+        trusted=Trusted(networks=("127.0.0.1/32", "10.1.0.0/16")),
+    ) as another:
+        yield another
+
+
+@pytest.fixture(scope="module")
+def behind_cloudfront(upstream_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """Another one, as in production: its load balancer is at 127.0.0.1, and before that is CloudFront."""
+    with running_proxy(
+        tmp_path_factory.mktemp("nginx"),
+        upstream_port=upstream_port,
+        trusted=Trusted(
+            networks=("127.0.0.1/32",),
+            client_header="CloudFront-Viewer-Address",
+            scheme_header="CloudFront-Forwarded-Proto",
+        ),
     ) as another:
         yield another
 
@@ -414,6 +429,34 @@ def test_behind_proxies_the_client_is_the_viewer_whatever_was_forged(
     answer = requests.get(behind_proxies.url, headers={"X-Forwarded-For": said}, timeout=5)
 
     assert answer.json()["x-forwarded-for"] == client
+
+
+def from_cloudfront(viewer: str, **forged: str) -> dict[str, str]:
+    """What comes through CloudFront and the load balancer: what the viewer forged, and what they say over it."""
+    chain = f"{forged.pop('chain', '6.6.6.6')}, {viewer.rpartition(':')[0]}, 130.176.1.2"
+    said = {"CloudFront-Viewer-Address": viewer, "CloudFront-Forwarded-Proto": "https"}
+    return {**forged, "X-Forwarded-For": chain, "X-Forwarded-Proto": "http", **said}
+
+
+@pytest.mark.parametrize("chain", ["6.6.6.6", "127.0.0.1", "6.6.6.6, 127.0.0.1, 127.0.0.1", "nonsense"])
+def test_behind_cloudfront_the_client_is_the_viewer_whatever_was_forged(behind_cloudfront: Proxy, chain: str) -> None:
+    headers = from_cloudfront(
+        "203.0.113.9:46532", chain=chain, **{"X-Real-Ip": "6.6.6.6", "True-Client-Ip": "6.6.6.6"}
+    )
+
+    seen = requests.get(behind_cloudfront.url, headers=headers, timeout=5).json()
+    assert (seen["x-forwarded-for"], seen["x-forwarded-proto"]) == ("203.0.113.9", "https")
+
+
+def test_nobody_is_believed_to_be_cloudfront_where_there_is_none(proxy: Proxy, behind_proxies: Proxy) -> None:
+    forged = {"CloudFront-Viewer-Address": "6.6.6.6:1", "CloudFront-Forwarded-Proto": "https"}
+    alone = requests.get(proxy.url, headers=forged, timeout=5).json()
+    balanced = requests.get(
+        behind_proxies.url, headers={**forged, "X-Forwarded-For": "203.0.113.9"}, timeout=5
+    ).json()
+
+    assert (alone["x-forwarded-for"], alone["x-forwarded-proto"]) == ("127.0.0.1", "http")
+    assert (balanced["x-forwarded-for"], balanced["x-forwarded-proto"]) == ("203.0.113.9", "http")
 
 
 def test_a_proxy_that_repeats_the_header_changes_nothing(behind_proxies: Proxy) -> None:

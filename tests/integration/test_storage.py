@@ -105,6 +105,15 @@ def test_deleting_takes_everything_below_a_prefix_and_nothing_else(storage, keys
     assert keys() == {"processed/10/1.mp4"}
 
 
+@pytest.mark.parametrize(
+    ("is_published", "kept"), [(True, "public, max-age=31536000, immutable"), (False, "private")]
+)
+def test_caches_keep_for_ever_what_is_published_and_nothing_else(storage, is_published, kept):
+    storage.put("k", io.BytesIO(b"x"), content_type="video/mp4", is_published=is_published)
+
+    assert requests.get(storage.link("k"), timeout=5).headers["Cache-Control"] == kept
+
+
 def test_a_link_lets_anybody_read_one_object(storage):
     put(storage, "k", b"content")
 

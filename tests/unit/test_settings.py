@@ -93,3 +93,15 @@ def test_what_no_browser_sends_as_an_origin_is_refused(origin):
 
     assert repr(origin) in str(refusal.value)
     assert "good.example.org" not in str(refusal.value)
+
+
+def test_published_videos_are_at_an_origin():
+    sent = {**COMPLETE, "ANB_MEDIA_URL": "https://d111111abcdef8.cloudfront.net"}
+
+    assert WebSettings.from_environment(sent).media_url == "https://d111111abcdef8.cloudfront.net"
+
+
+@pytest.mark.parametrize("url", ["media.example.org", "https://media.example.org/", "https://media.example.org/anb"])
+def test_another_place_for_published_videos_is_refused(url):
+    with pytest.raises(SettingsError, match="ANB_MEDIA_URL must be an origin like"):
+        WebSettings.from_environment({**COMPLETE, "ANB_MEDIA_URL": url})

@@ -24,6 +24,8 @@ MP4 = "video/mp4"
 JPEG = "image/jpeg"
 UPLOAD_SECONDS = 600  # how long a direct upload may begin
 _COPY_BYTES = 1024 * 1024
+_FOREVER = "public, max-age=31536000, immutable"  # a key never gets another content
+_PRIVATE = "private"
 
 
 class ObjectMissing(Exception):
@@ -55,8 +57,8 @@ class UploadForm:
 class Storage(Protocol):
     """An object store. Every method may raise botocore's errors when the store is away."""
 
-    def put(self, key: str, file: BinaryIO, *, content_type: str) -> None:
-        """Store the file, whole or not at all, without holding it in memory."""
+    def put(self, key: str, file: BinaryIO, *, content_type: str, is_published: bool = False) -> None:
+        """Store the file, whole or not at all, without holding it in memory; caches keep what is published."""
 
     def download(self, key: str, path: Path) -> None:
         """Write the object to the path; raise ObjectMissing when there is none."""
@@ -82,6 +84,12 @@ class Storage(Protocol):
 
     def link(self, key: str) -> str:
         """Return a URL that lets its holder read the object for 10 to 15 minutes."""
+
+    def published_link(self, key: str) -> str:
+        """Return a URL at which everybody reads what is published, for good where the store is told of such a place.
+
+        Where it is not, it is `link`.
+        """
 
     def upload_form(self, key: str, *, content_type: str, size_bytes: int) -> UploadForm:
         """Return a form with which its holder stores objects of exactly this size under the key, for 10 minutes."""
@@ -127,10 +135,16 @@ def prefixes(video_id: UUID) -> list[str]:
 class S3Storage:
     """The store as an S3 bucket."""
 
-    def __init__(self, client: "S3Client", bucket: str, credentials: "Credentials") -> None:
-        """`credentials` sign the links; the client signs everything else with its own."""
+    def __init__(
+        self, client: "S3Client", bucket: str, credentials: "Credentials", *, published_url: str = ""
+    ) -> None:
+        """`credentials` sign the links; the client signs everything else with its own.
+
+        `published_url`, without a slash at its end, is below what everybody reads results and pictures.
+        """
         self._client = client
         self._bucket = bucket
+        self._published_url = published_url
         self._signer = LinkSigner(
             base_url=_base_url(client, bucket),
             region=client.meta.region_name,
@@ -138,9 +152,15 @@ class S3Storage:
             clock=time.time,
         )
 
-    def put(self, key: str, file: BinaryIO, *, content_type: str) -> None:
+    def put(self, key: str, file: BinaryIO, *, content_type: str, is_published: bool = False) -> None:
         # One PutObject is atomic and streams from the file; 100 MB are far below its limit of 5 GB
-        self._client.put_object(Bucket=self._bucket, Key=key, Body=file, ContentType=content_type)
+        self._client.put_object(
+            Bucket=self._bucket,
+            Key=key,
+            Body=file,
+            ContentType=content_type,
+            CacheControl=_FOREVER if is_published else _PRIVATE,
+        )
 
     def download(self, key: str, path: Path) -> None:
         try:
@@ -211,6 +231,9 @@ class S3Storage:
 
     def link(self, key: str) -> str:
         return self._signer.sign(key)
+
+    def published_link(self, key: str) -> str:
+        return f"{self._published_url}/{key}" if self._published_url else self.link(key)
 
     def upload_form(self, key: str, *, content_type: str, size_bytes: int) -> UploadForm:
         form = self._client.generate_presigned_post(

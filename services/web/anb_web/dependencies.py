@@ -47,7 +47,12 @@ class Dependencies:
             if settings.pending
             else connect(settings.database_url, pool_size=POOL_SIZE, idle_seconds=timings.database_idle_seconds),
             missing=tuple((part, text) for name, part, text in _MISSING if settings.is_pending(name)),
-            storage=S3Storage(aws.serving_s3_client(), settings.media_bucket, aws.credentials()),
+            storage=S3Storage(
+                aws.serving_s3_client(),
+                settings.media_bucket,
+                aws.credentials(),
+                published_url=settings.media_url,
+            ),
             jobs=SqsJobs(aws.sending_sqs_client(), settings.queue_url),
             upload_limits=settings.upload_limits,
             timings=timings,

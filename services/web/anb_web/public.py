@@ -65,7 +65,7 @@ def page_of_videos(page: Page) -> tuple[list[dict[str, object]], str | None]:
 
 
 def _item(video: videos.Columns) -> dict[str, object]:
-    link = dependencies().storage.link
+    link = dependencies().storage.published_link
     return {
         "video_id": str(video.id),
         "title": video.title,

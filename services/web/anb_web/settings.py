@@ -18,12 +18,14 @@ class WebSettings(Settings):
     """The product's settings, and what the API alone needs.
 
     `jwt_secret` signs tokens; `jwt_previous_secret` is the one before, while it is being replaced. `cors_origins`
-    are the sites that may call the API from a browser, separated by commas. The limits are for load tests to raise.
+    are the sites that may call the API from a browser, separated by commas. `media_url` is where everybody reads
+    published videos; without it their links are signed. The limits are for load tests to raise.
     """
 
     jwt_secret: str = field(repr=False)
     jwt_previous_secret: str = field(default="", repr=False)
     cors_origins: str = ""
+    media_url: str = ""
     max_open_reservations: int = UploadLimits.open_reservations
     max_waiting_bytes: int = UploadLimits.waiting_bytes
     max_uploads_an_hour: int = UploadLimits.uploads_an_hour
@@ -48,6 +50,11 @@ class WebSettings(Settings):
         return [
             *super().problems(),
             *([f"ANB_JWT_SECRET must have at least {_MIN_SECRET_BYTES} bytes"] if short else []),
+            *(
+                [f"ANB_MEDIA_URL must be an origin like https://media.example.org, not {self.media_url!r}"]
+                if self.media_url and not _ORIGIN.fullmatch(self.media_url)
+                else []
+            ),
             *(
                 f"ANB_CORS_ORIGINS must be origins like https://app.example.org, separated by commas, not {origin!r}"
                 for origin in self.allowed_origins

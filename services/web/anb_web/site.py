@@ -162,7 +162,8 @@ def _policy(store: str) -> str:
 def _store_origins(needed: Dependencies) -> list[str]:
     """Return where links and upload forms lead; signing says it, whatever the region, bucket and endpoint."""
     form = needed.storage.upload_form("origin", content_type=MP4, size_bytes=1)
-    addresses = (urlsplit(url) for url in (needed.storage.link("origin"), form.url))
+    links = (needed.storage.link("origin"), needed.storage.published_link("origin"))
+    addresses = (urlsplit(url) for url in (*links, form.url))
     return sorted({f"{address.scheme}://{address.netloc}" for address in addresses})
 
 

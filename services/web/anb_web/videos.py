@@ -82,7 +82,7 @@ def _item(video_id: UUID, video: videos.Columns) -> dict[str, Any]:
     }
     if video.status == Status.PROCESSED:
         item["processed_at"] = utc(video.processed_at)
-        item["processed_url"] = dependencies().storage.link(processed_key(video_id, video.attempt))
+        item["processed_url"] = dependencies().storage.published_link(processed_key(video_id, video.attempt))
     if video.status == Status.FAILED:
         item["error"] = video.error
     return item

@@ -166,9 +166,13 @@ class Worker:
                 limits=self._limits,
             )
             with output.open("rb") as file:
-                self._storage.put(processed_key(lease.video_id, lease.attempt), file, content_type=MP4)
+                self._storage.put(
+                    processed_key(lease.video_id, lease.attempt), file, content_type=MP4, is_published=True
+                )
             with thumbnail.open("rb") as file:
-                self._storage.put(thumbnail_key(lease.video_id, lease.attempt), file, content_type=JPEG)
+                self._storage.put(
+                    thumbnail_key(lease.video_id, lease.attempt), file, content_type=JPEG, is_published=True
+                )
 
     def _end(self, message: Message, heartbeat: Heartbeat, outcome: str, write: Callable[[Connection], bool]) -> bool:
         """Write the outcome, then take the message off; False when the video is no longer ours."""
