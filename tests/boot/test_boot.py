@@ -41,9 +41,9 @@ from local.supervisor import Supervisor
 from stacks import names
 from stacks.web import PORT
 from tests.deploy.lab import Lab, running_lab
-from tests.instance_cloud import InstanceCloud, running_cloud
 from tests.people import PASSWORD, registration
 from tests.waiting import until
+from twin.instance_cloud import InstanceCloud, running_cloud
 
 ROOT = Path(__file__).resolve().parents[2]
 # ---- what stands in for Amazon Linux

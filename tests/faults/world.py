@@ -25,8 +25,8 @@ from local.state import State
 from local.supervisor import Service, Supervisor
 from local.tcp_proxy import TcpProxy
 from tests.faults.clocks import CLOCKS
-from tests.instance_cloud import InstanceCloud, running_cloud
 from tests.waiting import until
+from twin.instance_cloud import InstanceCloud, running_cloud
 
 Value = TypeVar("Value")
 

@@ -21,8 +21,8 @@ from anb.timings import Timings
 from anb_worker.instance import Group, Metadata, MetadataAway, Share, autoscaling_client
 from anb_worker.termination import Protection, Termination
 from anb_worker.watchdog import Watchdog
-from tests.instance_cloud import running_cloud
 from tests.waiting import until
+from twin.instance_cloud import running_cloud
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 """What an instance in an Auto Scaling group can ask: its metadata service and the API of its group, over real HTTP.
 
-A fake of no more than the workers use. boto3 parses its answers and `test_termination.py` holds it to the protocol of
-https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html.
+A fake of no more than the workers use. boto3 parses its answers and `tests/integration/test_termination.py` holds it
+to https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl
@@ -17,12 +17,16 @@ _DONE = "<{0}Response><{0}Result/></{0}Response>"
 class InstanceCloud(ThreadingHTTPServer):
     """Answers for one instance; `state` is what the group wants of it, None for an instance outside a group.
 
-    `calls` are the parameters of every call that the group got; the actions in `forbidden` are refused with 403,
-    all of them with 503 while `broken`. The last of `tokens` is the valid one.
+    `calls` are the parameters of every call that the group got, and `heard` is called with each, on the thread that
+    answers it; the actions in `forbidden` are refused with 403, all of them with 503 while `broken`. The last of
+    `tokens` is the valid one.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, instance: str = "i-0123456789", *, heard: Callable[[Mapping[str, str]], None] = lambda _: None
+    ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.instance, self.heard = instance, heard
         self.state: str | None = "InService"
         self.tokens = ["token-1"]
         self.calls: list[dict[str, str]] = []
@@ -59,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         found = {
             "/latest/meta-data/autoscaling/target-lifecycle-state": self.server.state,
-            "/latest/meta-data/instance-id": "i-0123456789",
+            "/latest/meta-data/instance-id": self.server.instance,
         }.get(self.path)
         known = self.headers["X-aws-ec2-metadata-token"] == self.server.tokens[-1]
         self._answer(401 if not known else 404 if found is None else 200, found or "")
@@ -72,6 +76,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.calls.append(sent)
         action = sent["Action"]
         forbidden = action in self.server.forbidden
+        if not forbidden:
+            self.server.heard(sent)
         self._answer(403 if forbidden else 200, _FORBIDDEN if forbidden else _DONE.format(action))
 
     def _answer(self, status: int, text: str) -> None:
@@ -85,9 +91,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running_cloud() -> Iterator[InstanceCloud]:
-    """The cloud of an instance until the block ends."""
-    with InstanceCloud() as cloud:
+def running_cloud(
+    instance: str = "i-0123456789", *, heard: Callable[[Mapping[str, str]], None] = lambda _: None
+) -> Iterator[InstanceCloud]:
+    """The cloud of an instance until the block ends; `heard` gets the parameters of each call that is allowed."""
+    with InstanceCloud(instance, heard=heard) as cloud:
         thread = threading.Thread(target=cloud.serve_forever, args=(0.02,))
         thread.start()
         try:
