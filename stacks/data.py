@@ -17,9 +17,11 @@ from stacks.network import NetworkStack
 from stacks.profiles import Profile
 from stacks.settings import StackSettings
 
-# 8.0 has left standard support:
-# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/MySQL.Concepts.VersionMgmt.html
-ENGINE = rds.DatabaseInstanceEngine.mysql(version=rds.MysqlEngineVersion.VER_8_4_7)
+# No minor version: RDS gives a new database its default one and raises it by itself, and a template that names one is
+# wrong from then on. CloudFormation calls that a drift, and RDS refuses what would lower it. A version without its
+# last number is matched by its beginning:
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html
+ENGINE = rds.DatabaseInstanceEngine.mysql(version=rds.MysqlEngineVersion.of("8.4", "8.4"))
 SCHEMA = USER = "anb"
 
 
@@ -84,6 +86,9 @@ def _created(
 ) -> rds.DatabaseInstance | rds.DatabaseInstanceFromSnapshot:
     """Return an empty database, or one with a snapshot's content and a new password."""
     if snapshot:
+        # Of the snapshot's own version: CloudFormation asks for the template's once more when it has restored it, and
+        # RDS's default may be a lower minor than what the snapshot has been raised to, which is refused
+        common = common | {"engine": rds.DatabaseInstanceEngine.MYSQL}
         credentials = rds.SnapshotCredentials.from_secret(secret)
         return rds.DatabaseInstanceFromSnapshot(
             scope, "Database", snapshot_identifier=snapshot, credentials=credentials, **common

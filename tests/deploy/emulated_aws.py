@@ -13,11 +13,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack.app import main
-from ministack.services import autoscaling, ec2, s3
+from ministack.services import autoscaling, ec2, rds, s3
 from ministack.services.cloudformation import _exports, _stacks, handlers, provisioners, stacks
 
 Properties = dict[str, Any]
 HANDLERS = provisioners._RESOURCE_HANDLERS
+DEFAULT_MINORS = {"8.4": "8.4.7"}
 
 
 def rule_handlers(direction: str) -> dict[str, Any]:
@@ -157,6 +158,53 @@ def with_tags(create: Callable[..., tuple[str, Properties]]) -> Callable[..., tu
     return created
 
 
+def with_minor_versions(create: Callable[..., tuple[str, Properties]]) -> Callable[..., tuple[str, Properties]]:
+    """Give a new database a minor version: the default one, or a restored one that of its snapshot.
+
+    CloudFormation then asks for the template's version once more, which RDS refuses where that would be a lower one.
+    """
+
+    @functools.wraps(create)
+    def created(logical_id: str, properties: Properties, stack: str) -> tuple[str, Properties]:
+        physical_id, attributes = create(logical_id, properties, stack)
+        if snapshot := rds._snapshots.get(properties.get("DBSnapshotIdentifier", "")):
+            rds._instances[physical_id]["EngineVersion"] = snapshot["EngineVersion"]
+        raise_version(physical_id, properties)
+        return physical_id, attributes
+
+    return created
+
+
+def with_raised_versions(update: Callable[..., tuple[str, Properties]]) -> Callable[..., tuple[str, Properties]]:
+    """Have an update that changes the version ask RDS for it, which has none lowered."""
+
+    @functools.wraps(update)
+    def updated(physical_id: str, before: Properties, after: Properties, *rest: Any) -> tuple[str, Properties]:
+        now = rds._instances[physical_id]["EngineVersion"]
+        answer = update(physical_id, before, after, *rest)
+        rds._instances[physical_id]["EngineVersion"] = now
+        if before.get("EngineVersion") != after.get("EngineVersion"):
+            raise_version(physical_id, after)
+        return answer
+
+    return updated
+
+
+def raise_version(physical_id: str, properties: Properties) -> None:
+    """Raise a database's version to the template's, where RDS's default stands for what has no last number."""
+    instance = rds._instances[physical_id]
+    if named := properties.get("EngineVersion"):
+        now, wanted = instance["EngineVersion"], DEFAULT_MINORS.get(str(named), str(named))
+        if now.count(".") > 1 and numbers(wanted) < numbers(now):
+            raise ValueError(f"Cannot upgrade mysql from {now} to {wanted}")
+        instance["EngineVersion"] = wanted
+
+
+def numbers(version: str) -> list[int]:
+    """Return the numbers of a version, to compare it."""
+    return [int(number) for number in version.split(".")]
+
+
 def only_if_empty(delete: Callable[[str, Properties], None]) -> Callable[[str, Properties], None]:
     """Refuse to delete a bucket with something in it, as AWS does."""
 
@@ -200,6 +248,8 @@ HANDLERS["AWS::AutoScaling::AutoScalingGroup"]["create"] = with_instances(
 )
 HANDLERS["AWS::S3::Bucket"]["create"] = with_tags(HANDLERS["AWS::S3::Bucket"]["create"])
 HANDLERS["AWS::S3::Bucket"]["delete"] = only_if_empty(HANDLERS["AWS::S3::Bucket"]["delete"])
+HANDLERS["AWS::RDS::DBInstance"]["create"] = with_minor_versions(HANDLERS["AWS::RDS::DBInstance"]["create"])
+HANDLERS["AWS::RDS::DBInstance"]["update"] = with_raised_versions(HANDLERS["AWS::RDS::DBInstance"]["update"])
 provisioners._cw_metric_alarm_record = with_metric_math(provisioners._cw_metric_alarm_record)
 stacks._resolve_stack_outputs = holding_exports_in_use(stacks._resolve_stack_outputs)
 

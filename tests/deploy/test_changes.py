@@ -2,6 +2,8 @@
 
 import pytest
 
+from stacks import names
+
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d-0000-1111-2222-333344445555"
 # Each is turned off again by the next one's deployment
 ONE_AFTER_THE_OTHER = (
@@ -17,13 +19,17 @@ ONE_AFTER_THE_OTHER = (
     "owner=ana",
     "databaseClass=db.t3.small",
 )
+RAISED = "8.4.9"  # above RDS's default
 
 
 @pytest.fixture(scope="module")
 def living(lab):
-    """An account with a system in it, and a bucket from before."""
+    """An account with a system in it, whose database's minor version RDS has raised, and a bucket from before."""
     lab.deploy("bootstrap")
     lab.deploy("up")
+    lab.client("rds").modify_db_instance(
+        DBInstanceIdentifier=names.DATABASE_INSTANCE, EngineVersion=RAISED, ApplyImmediately=True
+    )
     lab.client("s3").create_bucket(Bucket="videos-of-last-year")
     return lab
 
@@ -33,6 +39,7 @@ def test_settings_come_and_go_one_after_the_other(living):
         said = living.deploy("up", *filter(None, [setting]))
 
         assert "The site is at " in said, setting
+    assert database(living)["EngineVersion"] == RAISED
 
 
 def test_what_cannot_change_in_place_is_refused_with_the_way(living):
@@ -40,4 +47,18 @@ def test_what_cannot_change_in_place_is_refused_with_the_way(living):
 
     assert said.splitlines()[-1].startswith("deploy: AnbData cannot become that while it lives: ")
     assert "run make destroy-database first" in said.splitlines()[-1]
-    assert living.client("rds").describe_db_instances()["DBInstances"][0]["DBInstanceStatus"] == "available"
+    assert database(living)["DBInstanceStatus"] == "available"
+
+
+def test_a_snapshot_is_restored_with_the_version_that_rds_had_raised_it_to(living):
+    living.deploy_answering("database-down", answers="y\ny\n")
+    [kept] = living.client("rds").describe_db_snapshots()["DBSnapshots"]
+
+    living.deploy("up", f"databaseSnapshot={kept['DBSnapshotIdentifier']}")
+
+    assert (kept["EngineVersion"], database(living)["EngineVersion"]) == (RAISED, RAISED)
+
+
+def database(lab):
+    [found] = lab.client("rds").describe_db_instances()["DBInstances"]
+    return found

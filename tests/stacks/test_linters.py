@@ -69,8 +69,9 @@ def test_there_is_something_to_check(synthesis):
 def test_cfn_lint_finds_nothing(academy, production):
     folders = [f"{synthesis.folder}/*.template.json" for synthesis in (academy, production)]
     # W3005: CDK itself adds a dependency to every request-count policy that its references already imply
+    # E3691: it knows MySQL's versions with their last number alone: https://github.com/aws-cloudformation/cfn-lint/issues/3849
     program = Path(sys.executable).with_name("cfn-lint")
-    options = ["--ignore-checks", "W3005", "--regions", "us-east-1", "--template"]
+    options = ["--ignore-checks", "W3005", "E3691", "--regions", "us-east-1", "--template"]
     done = subprocess.run([program, *options, *folders], check=False, capture_output=True, text=True)
 
     assert (done.stdout + done.stderr, done.returncode) == ("", 0)
