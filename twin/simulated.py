@@ -10,68 +10,12 @@ from twin.assumptions import Assumptions
 from twin.fleet import QueueReading, RunningFleet
 from twin.groups import Instance
 from twin.loop import Loop, SimulatedClock
+from twin.machines import Machines, lasting
 from twin.templates import Fleet
 
 _POLL_SECONDS = 5  # anb.timings: how long a worker takes to see that there is no job, or that its instance ends
 _JOB_SPREAD = 0.3  # standard deviation of a job's duration over its mean
-_SPREAD = 0.2  # the same for launches and boots
 _STEP_SECONDS = 10  # web servers' load is looked at so often
-
-
-def lasting(generator: random.Random, mean: float, spread: float) -> float:
-    """Draw a duration: log-normal, with that mean and a standard deviation of `spread` times it."""
-    variance = math.log(1 + spread**2)
-    return generator.lognormvariate(math.log(mean) - variance / 2, math.sqrt(variance)) if mean else 0.0
-
-
-class _Machines:
-    """What all simulated instances do: start, boot, end."""
-
-    def __init__(self, *, loop: Loop, assumptions: Assumptions, generator: random.Random) -> None:
-        self.loop, self.assumptions, self.generator = loop, assumptions, generator
-        self.launched: dict[str, float] = {}
-        self.instance_seconds = 0.0
-        self._ready: Callable[[str], None] = lambda _: None
-
-    def connect(self, fleet: RunningFleet) -> None:
-        """Tell this fleet from now on."""
-        self.fleet = fleet
-
-    def launch(self, instance: Instance) -> None:
-        """It costs from its launch, runs some seconds later, and can work when it has booted."""
-        self.launched[instance.id] = self.loop.now()
-        starts = lasting(self.generator, self.assumptions.launch + self.assumptions.in_service, _SPREAD)
-        boots = lasting(self.generator, self.assumptions.boot, _SPREAD)
-        self.loop.call_later(starts, lambda: self._if_there(instance.id, self.fleet.running))
-        self.loop.call_later(starts + boots, lambda: self._if_there(instance.id, self._ready))
-
-    def _if_there(self, instance: str, call: Callable[[str], None]) -> None:
-        if instance in self.launched:
-            call(instance)
-
-    def end(self, instance: Instance) -> None:
-        """It is gone at once."""
-        self._lose(instance.id)
-        self.fleet.ended(instance.id)
-
-    def fail(self, instance: str) -> None:
-        """Have it die of itself."""
-        if instance in self.launched:
-            self._lose(instance)
-            self.fleet.stopped(instance)
-
-    def fail_one(self) -> None:
-        """Have any of them die of itself."""
-        if self.launched:
-            self.fail(self.generator.choice(list(self.launched)))
-
-    def _lose(self, instance: str) -> None:
-        if instance in self.launched:
-            self.instance_seconds += self.loop.now() - self.launched.pop(instance)
-
-    def spent_instance_seconds(self) -> float:
-        """Return what all instances have cost until now."""
-        return self.instance_seconds + sum(self.loop.now() - since for since in self.launched.values())
 
 
 @dataclass
@@ -86,7 +30,7 @@ class _Worker:
     looked_at: float = 0
 
 
-class SimulatedWorkers(_Machines):
+class SimulatedWorkers(Machines):
     """Workers at a queue. A job takes `Assumptions.job` seconds, whoever else works on its instance."""
 
     def __init__(
@@ -108,7 +52,6 @@ class SimulatedWorkers(_Machines):
         self._workers: dict[str, _Worker] = {}
         self._leaving_early: set[str] = set()  # told so before they had booted
         self._jobs = 0
-        self._ready = self._begin
 
     def submit(self) -> None:
         """A job arrives."""
@@ -116,7 +59,8 @@ class SimulatedWorkers(_Machines):
         self._waiting.append((self._jobs, self.loop.now()))
         self._dispatch()
 
-    def _begin(self, instance: str) -> None:
+    def booted(self, instance: str) -> None:
+        """Ask for jobs from now on."""
         if instance in self._leaving_early:
             self.fleet.complete(instance)
             return
@@ -196,8 +140,9 @@ class SimulatedWorkers(_Machines):
             self.interrupted += len(worker.busy)
         super().end(instance)
 
-    def _lose(self, instance: str) -> None:
-        super()._lose(instance)
+    def lose(self, instance: str) -> None:
+        """Drop it, with what it was doing."""
+        super().lose(instance)
         worker = self._workers.pop(instance, None)
         for job, arrived in worker.busy.items() if worker else ():
             self._orphans[job] = arrived
@@ -244,7 +189,7 @@ class SimulatedWorkers(_Machines):
         """Nobody asks for a worker's health."""
 
 
-class SimulatedServers(_Machines):
+class SimulatedServers(Machines):
     """Web servers as a fluid: requests are spread evenly, and those beyond a server's processors fail."""
 
     def __init__(
@@ -265,8 +210,11 @@ class SimulatedServers(_Machines):
         self._booted: set[str] = set()
         self._used: dict[str, float] = {}
         self._counted = 0.0
-        self._ready = self._booted.add
         loop.call_every(_STEP_SECONDS, self._step, first=_STEP_SECONDS)
+
+    def booted(self, instance: str) -> None:
+        """Answer from now on."""
+        self._booted.add(instance)
 
     def _step(self) -> None:
         asked = self._rate(self.loop.now()) * _STEP_SECONDS
@@ -280,8 +228,9 @@ class SimulatedServers(_Machines):
         self._counted += asked
         self.failed += max(0.0, asked - served)
 
-    def _lose(self, instance: str) -> None:
-        super()._lose(instance)
+    def lose(self, instance: str) -> None:
+        """Drop it, with what it was doing."""
+        super().lose(instance)
         self._booted.discard(instance)
 
     def announce(self, instance: Instance) -> None:
