@@ -65,6 +65,23 @@ def avc_sps(width: int, height: int, vui: str = "") -> bytes:
     return b"\x67" + re.sub(rb"\x00\x00(?=[\x00-\x03])", b"\x00\x00\x03", payload)
 
 
+def hevc_sps_with_every_tool(vui: str) -> bytes:
+    """An HEVC SPS of 1920x1080 with everything before the usability information that may stand there."""
+    lists = ("0" + exp_golomb(0)) * 3 + ("1" + exp_golomb(*[3] * 16)) * 3
+    lists += ("1" + exp_golomb(*[1] * 64)) * 6 + ("1" + exp_golomb(2, *[1] * 64)) * 8
+    told = exp_golomb(1, 2) + (exp_golomb(0) + "1") * 3
+    # By its difference to the one before, four pictures: one kept, one dropped, two kept
+    by_difference = "1" + "0" + exp_golomb(5) + "1" + "00" + "01" + "1"
+    bits = "0000" + "000" + "1" + "0" * 96 + exp_golomb(0, 1, 1920, 1080) + "0"
+    bits += exp_golomb(0, 0, 4) + "1" + exp_golomb(4, 2, 0) + exp_golomb(0, 3, 0, 3, 1, 1)
+    bits += "1" + "1" + lists + "11" + "1" + "01110111" + exp_golomb(0, 2) + "1"
+    bits += exp_golomb(3) + told + by_difference + "0" + told + "1" + exp_golomb(2) + ("00000001" + "1") * 2 + "11"
+    bits += "1" + vui + "1"
+    bits += "0" * (-len(bits) % 8)
+    payload = int(bits, 2).to_bytes(len(bits) // 8)
+    return b"\x42\x01" + re.sub(rb"\x00\x00(?=[\x00-\x03])", b"\x00\x00\x03", payload)
+
+
 def avcc(*parameter_sets: bytes) -> bytes:
     units = b"".join(struct.pack(">H", len(unit)) + unit for unit in parameter_sets)
     return box(b"avcC", bytes((1, 66, 0, 40, 0xFF, 0xE0 | len(parameter_sets))), units, b"\x00")
@@ -79,6 +96,15 @@ def colr(*codes: int, full_range: int = 0) -> bytes:
     return box(b"colr", b"nclx", struct.pack(">HHHB", *codes, full_range << 7))
 
 
+def clap(width: float, height: float) -> bytes:
+    """A clean aperture in the middle, in tenths of pixels."""
+    return box(b"clap", struct.pack(">8I", round(width * 10), 10, round(height * 10), 10, 0, 1, 0, 1))
+
+
+def pasp(across: int, down: int) -> bytes:
+    return box(b"pasp", struct.pack(">II", across, down))
+
+
 def sample_entry(kind: bytes, *boxes: bytes, width: int = 0, height: int = 0) -> bytes:
     return box(kind, bytes(24), struct.pack(">HH", width, height), bytes(50), *boxes)
 
@@ -86,6 +112,7 @@ def sample_entry(kind: bytes, *boxes: bytes, width: int = 0, height: int = 0) ->
 def video(
     *,
     entry: bytes | None = None,
+    descriptions: int = 1,
     size: tuple[int, int] = (1920, 1080),
     handler: bytes = b"vide",
     timescale: int = 30_000,
@@ -97,6 +124,7 @@ def video(
     per_chunk: int | None = None,
     chunks: Collection[tuple[int, int]] = (),
     matrix: Collection[int] = UPRIGHT,
+    presentation: tuple[int, int] = (0, 0),
     edits: Collection[tuple[int, int, int]] = (),
     shifts: Collection[tuple[int, int]] = (),
     track_id: int = 1,
@@ -106,7 +134,7 @@ def video(
     entry = entry or sample_entry(b"avc1", avcc(avc_sps(*size)))
     tables = box(
         b"stbl",
-        full(b"stsd", struct.pack(">I", 1), entry),
+        full(b"stsd", struct.pack(">I", descriptions), entry * descriptions),
         table(b"stts", ">II", deltas),
         table(b"ctts", ">Ii", shifts) if shifts else b"",
         full(b"stsz", struct.pack(f">II{len(sizes)}I", 0 if sizes else sample_bytes, count, *sizes)),
@@ -115,7 +143,14 @@ def video(
     )
     return box(
         b"trak",
-        full(b"tkhd", bytes(8), struct.pack(">I", track_id), bytes(24), struct.pack(">9i", *matrix), bytes(8)),
+        full(
+            b"tkhd",
+            bytes(8),
+            struct.pack(">I", track_id),
+            bytes(24),
+            struct.pack(">9i", *matrix),
+            struct.pack(">II", *(side << 16 for side in presentation)),
+        ),
         box(b"edts", table(b"elst", ">IiI", edits)) if edits else b"",
         box(
             b"mdia",
@@ -156,8 +191,8 @@ def moof(*boxes: bytes, duration: int = 1000, sample_bytes: int = 10, track_id: 
     return box(b"moof", box(b"traf", header, *boxes) * times)
 
 
-def fragmented(*fragments: bytes) -> bytes:
-    empty = video(deltas=(), offsets=())
+def fragmented(*fragments: bytes, edits: Collection[tuple[int, int, int]] = ()) -> bytes:
+    empty = video(deltas=(), offsets=(), edits=edits)
     extends = box(b"mvex", full(b"trex", struct.pack(">IIIII", 1, 1, 0, 0, 0)))
     return FTYP + movie(empty, extends) + b"".join(fragments)
 

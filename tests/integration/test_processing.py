@@ -16,7 +16,7 @@ from PIL import Image
 from anb.mp4 import read_clip
 from anb.mp4.boxes import boxes_in, table_rows
 from anb.mp4.layout import file_boxes, read_layout
-from anb.mp4.tracks import video_track
+from anb.mp4.tracks import video_tracks
 from anb_worker import encoding, sandbox
 from anb_worker.__main__ import main
 from anb_worker.encoding import Colour
@@ -50,7 +50,7 @@ def steps(path):
     """The distinct distances in ticks between decoding times, and between showing times, of all frames."""
     with path.open("rb") as file:
         movie = boxes_in(read_layout(file, path.stat().st_size).index)
-    _, _, tables = video_track(movie)
+    tables = video_tracks(movie)[0].tables
     durations = [d for count, d in table_rows(tables[b"stts"][0], struct.Struct(">II")) for _ in range(count)]
     shifts = [s for count, s in table_rows(tables[b"ctts"][0], struct.Struct(">Ii")) for _ in range(count)]
     decoded = [sum(durations[:number]) for number in range(len(durations))]

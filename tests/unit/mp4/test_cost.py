@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 
 from anb.mp4 import UnreadableClip
+from anb.mp4.tracks import MAX_VIDEO_TRACKS
 from tests.boxes import (
     FTYP,
     MDAT,
@@ -15,6 +16,8 @@ from tests.boxes import (
     fragment,
     fragmented,
     full,
+    hevc_sps_with_every_tool,
+    hvcc,
     moof,
     movie,
     read,
@@ -32,7 +35,7 @@ def nested(depth):
 
 def many_parameter_sets():
     unit = b"\x67" + bytes(3)
-    return sample_entry(b"avc1", avcc(*[unit] * 31)) * 8
+    return sample_entry(b"avc1", avcc(*[unit] * 31))
 
 
 def with_large_tables(rows):
@@ -54,7 +57,7 @@ HURTFUL = {
     "boxes in the index": file_of(box(b"free") * 1_000_000),
     "nesting": file_of(nested(20_000)),
     "tracks": file_of(*[box(b"trak", box(b"mdia", box(b"free") * 999))] * 16),
-    "parameter sets": file_of(video(entry=many_parameter_sets())),
+    "parameter sets": file_of(video(entry=many_parameter_sets(), descriptions=8)),
     "one table": file_of(video(deltas=((1, 1000),) * 80_000, sample_bytes=0)),
     "all tables": FTYP + MDAT + movie(with_large_tables(80_000), box(b"free", bytes(12 * 1024 * 1024))),
     "fragments": fragmented(*[fragment(start=0, durations=[])] * 900),
@@ -67,6 +70,31 @@ HURTFUL = {
     "a run of many samples": fragmented(fragment(start=0, durations=[1000] * 79_000, sample_bytes=0)),
 }
 
+
+ALL_TRACKS = range(1, MAX_VIDEO_TRACKS + 1)
+
+
+def in_all_tracks(entry, **tables):
+    return [video(entry=entry, descriptions=8, track_id=number, **tables) for number in ALL_TRACKS]
+
+
+def looked_for_in_samples(**tables):
+    """Tracks whose parameter sets have to be looked for, and are nowhere."""
+    entry = sample_entry(b"avc3", avcc())
+    return (
+        FTYP + MDAT + movie(*(video(entry=entry, descriptions=8, track_id=number, **tables) for number in ALL_TRACKS))
+    )
+
+
+HURTFUL |= {
+    "parameter sets of every tool": file_of(
+        *in_all_tracks(sample_entry(b"hvc1", hvcc(*[hevc_sps_with_every_tool("0")] * 16)))
+    ),
+    "parameter sets in samples of zeros": looked_for_in_samples(sample_bytes=700, count=4, offsets=(32,)),
+    "parameter sets behind large tables": looked_for_in_samples(
+        offsets=(3,) * 79_000, chunks=[(number, 1) for number in range(1, 79_001)]
+    ),
+}
 
 MAX_LINES = 6_000_000  # of ours, some half a second of CPU; lines are counted, because seconds are the machine's
 

@@ -1,4 +1,3 @@
-import re
 from fractions import Fraction
 
 import pytest
@@ -11,7 +10,7 @@ from tests.boxes import (
     X264_1278X718_444,
     X264_1920X1080,
     avc_sps,
-    exp_golomb,
+    hevc_sps_with_every_tool,
     usability,
 )
 
@@ -74,23 +73,6 @@ def test_pixel_shape_and_colours_are_read_behind_whatever_an_encoder_writes_befo
     picture = read.coded_picture(bytes.fromhex(unit))
 
     assert (picture.pixel_shape, picture.colours) == (Fraction(4, 3), WIDE)
-
-
-def hevc_sps_with_every_tool(vui):
-    """An HEVC SPS of 1920x1080 with everything before the usability information that may stand there."""
-    lists = ("0" + exp_golomb(0)) * 3 + ("1" + exp_golomb(*[3] * 16)) * 3
-    lists += ("1" + exp_golomb(*[1] * 64)) * 6 + ("1" + exp_golomb(2, *[1] * 64)) * 8
-    told = exp_golomb(1, 2) + (exp_golomb(0) + "1") * 3
-    # By its difference to the one before, four pictures: one kept, one dropped, two kept
-    by_difference = "1" + "0" + exp_golomb(5) + "1" + "00" + "01" + "1"
-    bits = "0000" + "000" + "1" + "0" * 96 + exp_golomb(0, 1, 1920, 1080) + "0"
-    bits += exp_golomb(0, 0, 4) + "1" + exp_golomb(4, 2, 0) + exp_golomb(0, 3, 0, 3, 1, 1)
-    bits += "1" + "1" + lists + "11" + "1" + "01110111" + exp_golomb(0, 2) + "1"
-    bits += exp_golomb(3) + told + by_difference + "0" + told + "1" + exp_golomb(2) + ("00000001" + "1") * 2 + "11"
-    bits += "1" + vui + "1"
-    bits += "0" * (-len(bits) % 8)
-    payload = int(bits, 2).to_bytes(len(bits) // 8)
-    return b"\x42\x01" + re.sub(rb"\x00\x00(?=[\x00-\x03])", b"\x00\x00\x03", payload)
 
 
 def test_an_hevc_parameter_set_that_uses_every_tool_is_read_to_its_colours():

@@ -1,10 +1,66 @@
-from tests.boxes import QUARTER_TURN, file_of, read, sample_entry, video
+import pytest
+
+from anb.mp4.tracks import MAX_VIDEO_TRACKS
+from tests.boxes import (
+    QUARTER_TURN,
+    avc_sps,
+    avcc,
+    colr,
+    file_of,
+    fragment,
+    fragmented,
+    pasp,
+    read,
+    refusal_of,
+    sample_entry,
+    video,
+)
 
 
 def test_the_first_track_that_we_decode_is_taken():
     cover = video(entry=sample_entry(b"jpeg"), track_id=1)
 
     assert read(file_of(cover, video(track_id=2))).track_id == 2
+
+
+def test_of_several_tracks_the_largest_picture_counts():
+    proxy, full = video(size=(320, 180)), video(track_id=2)
+    other_order = file_of(video(), video(size=(320, 180), track_id=2))
+
+    assert (read(file_of(proxy, full)).track_id, read(file_of(proxy, full)).width) == (2, 1920)
+    assert read(other_order).track_id == 1
+
+
+def test_of_two_tracks_of_the_same_size_the_first_counts():
+    assert read(file_of(video(), video(track_id=2))).track_id == 1
+
+
+def test_the_largest_is_what_is_shown_the_largest():
+    anamorphic = sample_entry(b"avc1", avcc(avc_sps(960, 1080)), pasp(2, 1))
+
+    assert read(file_of(video(size=(1440, 1080)), video(entry=anamorphic, track_id=2))).track_id == 2
+
+
+def test_a_broken_track_does_not_spoil_a_whole_one():
+    broken = video(entry=sample_entry(b"avc1", avcc(b"\x67\x42")))
+
+    assert read(file_of(broken, video(track_id=2))).track_id == 2
+    assert read(file_of(video(), broken)).track_id == 1
+
+
+def test_a_preview_does_not_stand_in_for_a_picture_that_nobody_can_process():
+    unconvertible = sample_entry(b"avc1", avcc(avc_sps(1920, 1080)), colr(1, 1, 11))
+    preview = video(size=(320, 180), track_id=2)
+
+    assert "SMPTE 2085" in refusal_of(file_of(video(entry=unconvertible), preview))
+    assert "4096x2304" in refusal_of(file_of(video(size=(7680, 4320)), preview))
+
+
+def test_more_pictures_than_any_camera_takes_are_refused():
+    many = [video(track_id=number) for number in range(1, MAX_VIDEO_TRACKS + 2)]
+
+    assert read(file_of(*many[:-1])).track_id == 1
+    assert "demasiado grande" in refusal_of(file_of(*many))
 
 
 def test_a_quarter_turn_swaps_width_and_height():
@@ -33,3 +89,34 @@ def test_the_reordering_delay_of_b_frames_is_not_cut_away():
 
 def test_edits_cannot_show_more_than_there_is():
     assert read(file_of(video(edits=[(2000, 0, 1 << 16)] * 30))).duration_seconds == 2.0
+
+
+WHOLE = 1 << 16
+
+
+def in_fragments(*edits):
+    return fragmented(*(fragment(start=each * 30_000, durations=[1000] * 30) for each in range(3)), edits=edits)
+
+
+@pytest.mark.parametrize(
+    ("edits", "seconds"),
+    [
+        ([(700, -1, WHOLE), (0, 0, WHOLE)], 3),
+        ([(700, -1, WHOLE), (2000, 0, WHOLE)], 2),
+        ([(0, 0, WHOLE)], 3),
+        ([(0, 30_000, WHOLE)], 2),
+        ([(0, -1, WHOLE), (0, 15_000, WHOLE)], 2.5),
+    ],
+)
+def test_edits_of_fragments_count_what_the_fragments_hold(edits, seconds):
+    assert read(in_fragments(*edits)).duration_seconds == seconds
+
+
+def test_empty_edits_may_stand_anywhere_and_show_nothing():
+    edits = [(700, -1, WHOLE), (500, 0, WHOLE), (300, -1, WHOLE), (500, 30_000, WHOLE), (900, -1, WHOLE)]
+
+    assert read(file_of(video(edits=edits))).duration_seconds == 1.0
+
+
+def test_nothing_but_an_empty_edit_shows_no_video():
+    assert "no contiene video" in refusal_of(file_of(video(edits=[(700, -1, WHOLE)])))

@@ -1,12 +1,10 @@
 """How the colours of a picture are coded, in the numbers of ITU-T H.273, and which of these ways we can convert.
 
-Upload and worker both decide by `check_convertible`: what it lets through, the worker's filters turn into BT.709.
+An upload is refused for `unconvertible` colours: all others the worker's filters turn into BT.709.
 """
 
 from dataclasses import dataclass
 from typing import Final
-
-from anb.mp4.errors import UnreadableClip
 
 UNSPECIFIED: Final = 2
 PQ: Final = 16
@@ -107,15 +105,16 @@ def completed(stream: ColourDescription, container: ColourDescription) -> Colour
     )
 
 
-def check_convertible(colours: ColourDescription) -> None:
-    """Raise UnreadableClip for colours that our filters cannot convert to BT.709."""
+def unconvertible(colours: ColourDescription) -> str | None:
+    """Why our filters cannot convert these colours to BT.709, as a sentence for the sender; None if they can."""
     for what, code, convertible, names in (
         ("la matriz", colours.matrix, _CONVERTIBLE_MATRICES, MATRICES),
         ("la transferencia", colours.transfer, _CONVERTIBLE_TRANSFERS, TRANSFERS),
         ("los primarios", colours.primaries, _CONVERTIBLE_PRIMARIES, PRIMARIES),
     ):
         if code != UNSPECIFIED and code not in convertible:
-            raise UnreadableClip(
+            return (
                 f"El video codifica sus colores de una forma que no se puede convertir ({what}: {names[code]}); "
                 "expórtalo en BT.709 o en HDR con HLG o PQ."
             )
+    return None

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Final
 
 from anb.mp4.boxes import MAX_SAMPLES, U32, U64, Boxes, boxes_in, only_box, optional_box
@@ -41,6 +42,25 @@ def fragment_samples(movie: Boxes, layout: Layout, track_id: int, before: Sample
             raise UnreadableClip(TOO_COMPLEX)
         decoded_until = begin + fragment.ticks
     return total
+
+
+def fragment_places(movie: Boxes, layout: Layout, track_id: int) -> Iterator[Place]:
+    """Where the samples lie that the fragments hold of that track, in their order."""
+    if not layout.fragments:
+        return
+    defaults = _track_defaults(movie, track_id)
+    for start, boxes in _track_fragments(layout.fragments):
+        header = only_box(boxes, b"tfhd")
+        if U32.unpack_from(header, 4)[0] == track_id:
+            base, _, size = _fragment_defaults(header, defaults, start)
+            position = base
+            for trun in boxes[b"trun"]:
+                count = min(U32.unpack_from(trun, 4)[0], MAX_SAMPLES)
+                offset, columns = _read_run(trun, count)
+                position = position if offset is None else base + offset
+                for each in columns.get(_SIZES) or repeat(size, count):
+                    yield Place(position, each)
+                    position += each
 
 
 def _track_fragments(fragments: Sequence[tuple[int, memoryview]]) -> Iterator[tuple[int, Boxes]]:

@@ -11,11 +11,13 @@ from anb.mp4.parameter_sets import (
     Bits,
     CodedPicture,
     nal_unit,
+    nal_units,
     read_chroma_format,
     read_cropping,
     read_usability,
 )
 
+_SPS: Final = 7  # NAL unit type
 _PROFILES_WITH_CHROMA: Final = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
 
 
@@ -24,6 +26,14 @@ def parameter_sets(configuration: bytes) -> Iterator[bytes]:
     for _ in range(configuration[5] & 31):
         unit, position = nal_unit(configuration, position)
         yield unit
+
+
+def parameter_sets_in(sample: bytes, configuration: bytes) -> Iterator[bytes]:
+    """Those at the beginning of a sample."""
+    length_bytes = (configuration[4] & 3) + 1 if configuration else 4
+    for unit in nal_units(sample, length_bytes):
+        if unit and unit[0] & 31 == _SPS:
+            yield unit
 
 
 def coded_picture(nal: bytes) -> CodedPicture:

@@ -12,6 +12,7 @@ from anb.mp4.parameter_sets import (
     Bits,
     CodedPicture,
     nal_unit,
+    nal_units,
     read_chroma_format,
     read_cropping,
     read_usability,
@@ -31,6 +32,14 @@ def parameter_sets(configuration: bytes) -> Iterator[bytes]:
             unit, position = nal_unit(configuration, position)
             if kind == _SPS:
                 yield unit
+
+
+def parameter_sets_in(sample: bytes, configuration: bytes) -> Iterator[bytes]:
+    """Those of the base layer at the beginning of a sample."""
+    length_bytes = (configuration[21] & 3) + 1 if configuration else 4
+    for unit in nal_units(sample, length_bytes):
+        if len(unit) > 2 and unit[0] >> 1 == _SPS and not unit[1] >> 3:
+            yield unit
 
 
 def coded_picture(nal: bytes) -> CodedPicture:

@@ -1,5 +1,6 @@
 """What H.264 and HEVC share in their sequence parameter sets, which state the picture that a decoder believes."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -122,3 +123,17 @@ def nal_unit(configuration: bytes, position: int) -> tuple[bytes, int]:
     if end > len(configuration):
         raise UnreadableClip(DAMAGED)
     return configuration[start:end], end
+
+
+def nal_units(sample: bytes, length_bytes: int) -> Iterator[bytes]:
+    """The NAL units at the beginning of a sample, the last one perhaps cut short.
+
+    They stand behind their lengths, or as in a file of their own behind start codes.
+    """
+    if sample.startswith((b"\x00\x00\x00\x01", b"\x00\x00\x01")):
+        yield from sample.split(b"\x00\x00\x01")[1:]
+        return
+    while len(sample) > length_bytes:
+        length = int.from_bytes(sample[:length_bytes])
+        yield sample[length_bytes : length_bytes + length]
+        sample = sample[length_bytes + length :]

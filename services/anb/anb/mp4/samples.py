@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, islice, pairwise
+from itertools import accumulate, pairwise
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -134,12 +134,16 @@ def _check_chunks(tables: Boxes, sizes: Sequence[int], end: int) -> Place:
 def table_places(tables: Boxes) -> Iterator[Place]:
     """Where the samples lie that the tables of a track count, in their order."""
     offsets = _chunk_offsets(tables)
-    sizes = iter(_sample_sizes(only_box(tables, b"stsz")))
+    sizes = _sample_sizes(only_box(tables, b"stsz"))
+    sample = 0
     for offset, count in zip(offsets, _samples_per_chunk(tables, len(offsets)), strict=False):
         position = offset
-        for size in islice(sizes, count):
+        for size in sizes[sample : sample + count]:
             yield Place(position, size)
             position += size
+        sample += count
+        if sample >= len(sizes):
+            return
 
 
 def _chunk_offsets(tables: Boxes) -> Sequence[int]:

@@ -1,7 +1,8 @@
 """The video track: which one it is, how it is turned, and how much its edit list shows."""
 
 import struct
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from anb.mp4.boxes import U32, Boxes, boxes_in, only_box, optional_box, read_timescale, table_rows
 from anb.mp4.errors import NO_VIDEO, TOO_COMPLEX, UnreadableClip
@@ -9,29 +10,50 @@ from anb.mp4.pictures import CODECS
 from anb.mp4.samples import Samples
 
 MAX_TRACKS: Final = 16
+MAX_VIDEO_TRACKS: Final = 8  # a camera has its own and a proxy, or one for each lens
 MAX_EDITS: Final = 100
 
 _MATRIX: Final = struct.Struct(">iixxxxii")
 
 
-def video_track(movie: Boxes) -> tuple[Boxes, Boxes, Boxes]:
-    """The boxes in trak, mdia and stbl of the first track that we decode; without one, of the first video."""
-    found = []
+class Track(NamedTuple):
+    """The boxes in trak, mdia and stbl, the tkhd box and the number of a track."""
+
+    boxes: Boxes
+    media: Boxes
+    tables: Boxes
+    header: memoryview
+    track_id: int
+
+
+def video_tracks(movie: Boxes) -> Sequence[Track]:
+    """The tracks that we decode, at least one; without any, the first other video."""
+    decodable: list[Track] = []
+    others: list[Track] = []
     for trak in movie[b"trak"]:
-        track = boxes_in(trak)
-        media = boxes_in(only_box(track, b"mdia"))
+        boxes = boxes_in(trak)
+        media = boxes_in(only_box(boxes, b"mdia"))
         if bytes(only_box(media, b"hdlr")[8:12]) == b"vide":
             tables = boxes_in(only_box(boxes_in(only_box(media, b"minf")), b"stbl"))
-            if _codec_name(tables) in CODECS:
-                return track, media, tables
-            found.append((track, media, tables))
-    if not found:
+            header = only_box(boxes, b"tkhd")
+            track_id = U32.unpack_from(header, 20 if header[0] == 1 else 12)[0]
+            track = Track(boxes, media, tables, header, track_id)
+            (decodable if _codec_name(tables) in CODECS else others).append(track)
+    if len(decodable) > MAX_VIDEO_TRACKS:
+        raise UnreadableClip(TOO_COMPLEX)
+    if not decodable and not others:
         raise UnreadableClip(NO_VIDEO)
-    return found[0]
+    return decodable or others[:1]
 
 
 def _codec_name(tables: Boxes) -> bytes:
     return bytes(only_box(tables, b"stsd")[12:16])
+
+
+def presentation_size(header: memoryview) -> tuple[int, int]:
+    """Width and height in a tkhd box, whole pixels."""
+    width, height = struct.unpack_from(">II", header, 88 if header[0] == 1 else 76)
+    return width >> 16, height >> 16
 
 
 def lies_on_its_side(header: memoryview) -> bool:
