@@ -36,8 +36,8 @@ def exclusive() -> Iterator[None]:
         yield
 
 
-def check_tools(path: str = PATH, program: Path = PROGRAM) -> None:
-    """Raise Missing when Node.js or the command line is missing."""
+def check_tools(path: str = PATH, program: Path = PROGRAM) -> int:
+    """Return Node.js's major version; raise Missing when it or the command line is missing."""
     node = shutil.which("node", path=path)
     if node is None:
         raise Missing(f"Node.js is missing: install Node.js {OLDEST_NODE} or newer and put it on PATH.")
@@ -47,6 +47,7 @@ def check_tools(path: str = PATH, program: Path = PROGRAM) -> None:
         raise Missing(f"Node.js is {version or 'broken'}: install Node.js {OLDEST_NODE} or newer.")
     if not program.exists():
         raise Missing("The CDK command line is not installed: run npm ci.")
+    return int(major)
 
 
 def synthesise(settings: Mapping[str, str], *, region: str) -> None:

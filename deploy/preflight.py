@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from botocore.exceptions import ClientError
 
-from deploy import buckets, cdk, cloudformation
+from deploy import buckets, cdk, cloudformation, versions
 from deploy.account import Account, check_rights, is_denied, open_account
 from deploy.errors import CannotDeploy, Missing, WrongSettings
 from stacks.profiles import Profile, ProfileError, choose
@@ -92,7 +93,9 @@ def run_all_checks(settings: Mapping[str, str], say: Callable[[str], None]) -> T
     The synthesis comes last, since it takes longest: it finds missing artefacts and broken rules.
     """
     profile_of(settings)
-    cdk.check_tools()
+    node = cdk.check_tools()
+    for warning in versions.warnings(versions.table(), datetime.now(UTC).date(), node=node):
+        say(warning)
     target = find_target(settings)
     for note in check(target):
         say(note)

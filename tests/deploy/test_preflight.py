@@ -3,6 +3,7 @@
 import io
 import stat
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import boto3
@@ -10,7 +11,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError, ProfileNotFound
 from botocore.stub import ANY, Stubber
 
-from deploy import cdk, cloudformation, preflight
+from deploy import cdk, cloudformation, preflight, versions
 from deploy.__main__ import main
 from deploy.account import PROBES, Account, check_rights, open_account
 from deploy.bootstrap import bootstrap
@@ -332,6 +333,23 @@ def test_the_command_line_is_missing(tmp_path):
 
     with pytest.raises(CannotDeploy, match=r"^The CDK command line is not installed: run npm ci"):
         cdk.check_tools(str(tmp_path), tmp_path / "cdk")
+
+
+def test_the_preflight_warns_of_a_version_that_ends_before_it_asks_anybody(monkeypatch, capsys):
+    row = versions.Version(
+        what="support of it",
+        name="mysql 8.4",
+        ends=date(2020, 1, 31),
+        verified=True,
+        source="https://x",
+        then="Raise it",
+    )
+    monkeypatch.setattr(versions, "table", lambda: [row])
+    monkeypatch.setattr(cdk, "check_tools", lambda: 24)
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+
+    assert main(["preflight"]) == 3
+    assert capsys.readouterr().out == "Support of it, mysql 8.4, ended on 2020-01-31. Raise it. See https://x.\n"
 
 
 @pytest.mark.parametrize(
