@@ -5,45 +5,23 @@ import struct
 import subprocess
 import sys
 from fractions import Fraction
-from functools import partial
 from itertools import pairwise
 
-import imageio_ffmpeg
 import numpy as np
 import pytest
 from PIL import Image
 
-from anb.mp4 import read_clip
 from anb.mp4.boxes import boxes_in, table_rows
 from anb.mp4.layout import file_boxes, read_layout
 from anb.mp4.tracks import video_tracks
-from anb_worker import encoding, sandbox
+from anb_worker import encoding
 from anb_worker.__main__ import main
-from anb_worker.encoding import Colour
 from anb_worker.failures import Cancelled, Unprocessable
-from anb_worker.processing import BRANDING, _colour, process
+from anb_worker.processing import BRANDING
 from demo.samples import make_sample
+from tests.media import BUMPER_FRAMES, FIRST_BODY_FRAME, Run, ffmpeg, picture, read
 
-BUMPER_FRAMES = round(encoding.BUMPER_SECONDS * encoding.FRAME_RATE)
 LOGO = (slice(20, 98), slice(1110, 1260))  # rows and columns of the 150x78 watermark
-FIRST_BODY_FRAME = BUMPER_FRAMES
-
-
-def ffmpeg(*arguments):
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-y", *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True, timeout=60)
-
-
-def read(path):
-    with path.open("rb") as file:
-        return read_clip(file, size_bytes=path.stat().st_size)
-
-
-def picture(path, frame):
-    """One frame as an array of rows, columns and RGB."""
-    select = f"select=eq(n\\,{frame})"
-    raw = ffmpeg("-i", path, "-vf", select, "-frames:v", 1, "-f", "rawvideo", "-pix_fmt", "rgb24", "-").stdout
-    return np.frombuffer(raw, np.uint8).reshape(encoding.HEIGHT, encoding.WIDTH, 3).astype(int)
 
 
 def steps(path):
@@ -61,24 +39,6 @@ def steps(path):
 def is_black(part):
     """Whether it is, but for what the encoder spills over from the picture beside it."""
     return part.max() <= 40 and part.mean() < 0.5
-
-
-class Run:
-    """Processes a file; the result is in `output` and `thumbnail`."""
-
-    def __init__(self, folder):
-        self.output, self.thumbnail, self.scratch = (folder / name for name in ("out.mp4", "out.jpg", "scratch"))
-        self.scratch.mkdir()
-
-    def __call__(self, source, *, progress=lambda _: None, cancelled=lambda: False):
-        return process(
-            source,
-            self.output,
-            thumbnail=self.thumbnail,
-            scratch=self.scratch,
-            progress=progress,
-            cancelled=cancelled,
-        )
 
 
 @pytest.fixture
@@ -191,29 +151,6 @@ def test_a_clip_turned_by_its_metadata_is_shown_upright(run, tmp_path):
     frame = picture(run.output, FIRST_BODY_FRAME + 10)
     assert is_black(frame[:, :434])
     assert frame[:, 438:-438].mean() > 40
-
-
-BT601 = ("-colorspace", "smpte170m")
-BT709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
-
-
-@pytest.mark.parametrize(
-    ("shape", "colour"),
-    [
-        ({"codec": "hevc", "hdr": True}, Colour.HDR),
-        ({"width": 1280, "height": 720}, Colour.BT709),
-        ({"width": 720, "height": 1280}, Colour.BT709),
-        ({"width": 1280, "height": 720, "options": BT709}, Colour.TAGGED),
-        ({"width": 1280, "height": 720, "options": BT601}, Colour.TAGGED),
-        ({"options": ()}, Colour.TAGGED),
-    ],
-    ids=["HDR", "HD without tags", "portrait without tags", "BT.709", "BT.601", "small without tags"],
-)
-def test_the_coding_of_the_colours_is_recognised(tmp_path, shape, colour):
-    shape = {"width": 320, "height": 180, "seconds": 0.2, "audio": False} | shape
-    source = make_sample(tmp_path / encoding.SOURCE, **shape)
-
-    assert _colour(partial(sandbox.run, folder=tmp_path), read(source)) is colour
 
 
 def test_an_untagged_hd_clip_keeps_its_colours(run, tmp_path):

@@ -7,9 +7,9 @@ that needs no quoting in a filter graph.
 """
 
 from dataclasses import dataclass
-from enum import Enum, auto
 
 from anb.mp4 import MAX_PIXELS, MAX_TRACKS
+from anb_worker.colours import Coding, to_bt709
 
 WIDTH, HEIGHT = 1280, 720
 FRAME_RATE = 30  # frames per second, constant
@@ -64,14 +64,6 @@ def encoder_flags(quality: Quality) -> tuple[str, ...]:
 ENCODER_FLAGS = encoder_flags(QUALITY)
 
 
-class Colour(Enum):
-    """How the colours of a source are coded; what we make is BT.709."""
-
-    TAGGED = auto()  # the frames say how
-    BT709 = auto()  # they do not, and players take HD for this
-    HDR = auto()
-
-
 # The thread counts do not follow the machine: memory would, and the address space is bounded
 _QUIET = ("-hide_banner", "-nostdin", "-nostats", "-y", "-filter_complex_threads", "2")
 _REPORTING = ("-v", "error", "-progress", "pipe:1", "-stats_period", "0.5")
@@ -82,11 +74,6 @@ _DISTRUSTED_SOURCE = (
     *("-export_side_data", "enhancements"),  # keeps the LCEVC decoder out: CVE-2026-125262
     *("-threads", "2", "-an", "-sn", "-dn", "-t", str(BODY_SECONDS), "-i", f"file:{SOURCE}"),
 )
-_TO_BT709 = ":out_color_matrix=bt709:out_range=tv"
-_TONES_TO_BT709 = (
-    ",zscale=t=linear:npl=203,format=gbrpf32le,zscale=p=bt709,tonemap=tonemap=mobius:desat=0"
-    ",zscale=t=bt709:m=bt709:r=tv"
-)
 _TO_THE_GRID = (
     # Parts follow each other by their length in rounded milliseconds, up to five ticks off
     f"setts=pts=round(PTS/{FRAME_TICKS})*{FRAME_TICKS}"
@@ -95,16 +82,19 @@ _TO_THE_GRID = (
 )
 
 
-def inspection() -> tuple[str, ...]:
-    """Print what the decoder says about each stream to stderr; ends in an error for want of an output."""
-    return (*_QUIET, "-v", "info", *_DISTRUSTED_SOURCE)
+def inspection(*, track_id: int) -> tuple[str, ...]:
+    """Report the first frame that can be decoded to stderr."""
+    return (
+        *(*_QUIET, "-v", "info", *_DISTRUSTED_SOURCE, "-filter_complex", f"[0:i:{track_id}]showinfo[frame]"),
+        *("-map", "[frame]", "-frames:v", "1", "-f", "null", "-"),
+    )
 
 
-def body(*, track_id: int, colour: Colour, quality: Quality) -> tuple[str, ...]:
+def body(*, track_id: int, coding: Coding, quality: Quality) -> tuple[str, ...]:
     """Encode at most BODY_SECONDS of the source to BODY, and a picture of its first second to THUMBNAIL."""
     return (
         *(*_QUIET, *_REPORTING, *_DISTRUSTED_SOURCE, "-filter_complex"),
-        _body_graph(track_id, colour, quality.scaler),
+        _body_graph(track_id, coding, quality.scaler),
         *("-map", "[video]", *encoder_flags(quality), "-frames:v", str(BODY_FRAMES), "-f", "mp4", f"file:{BODY}"),
         # Not at a constant rate, which would give the first picture twice instead of both
         *("-map", "[thumbnail]", "-map_metadata", "-1", "-fps_mode", "passthrough", "-update", "1"),
@@ -126,17 +116,16 @@ def parts() -> str:
     return "".join(f"file '{name}'\n" for name in (INTRO, BODY, OUTRO))
 
 
-def _body_graph(track_id: int, colour: Colour, scaler: str) -> str:
-    # Without a tag the scaler would suppose BT.601: another green, and twice the work
-    assumed = "setparams=colorspace=bt709," if colour is Colour.BT709 else ""
-    to_bt709 = _TONES_TO_BT709 if colour is Colour.HDR else _TO_BT709
+def _body_graph(track_id: int, coding: Coding, scaler: str) -> str:
+    scaling = (
+        f"scale=w={WIDTH}:h={HEIGHT}:force_original_aspect_ratio=decrease:force_divisible_by=2"
+        f":reset_sar=1:flags={scaler}"
+    )
     return (
         # As an input the logo would vanish when the resolution changes in mid-stream
         f"movie=filename={LOGO}:f=png_pipe,format=yuva420p[logo];"
         # Dropping frames before the scaler makes 60 fps cheaper; the cut in frames holds for a variable rate
-        f"[0:i:{track_id}]fps={FRAME_RATE},trim=end_frame={BODY_FRAMES},{assumed}"
-        f"scale=w={WIDTH}:h={HEIGHT}:force_original_aspect_ratio=decrease:force_divisible_by=2"
-        f":reset_sar=1:flags={scaler}{to_bt709},format=yuv420p,"
+        f"[0:i:{track_id}]fps={FRAME_RATE},trim=end_frame={BODY_FRAMES},{to_bt709(coding, scaling)},"
         f"pad={WIDTH}:{HEIGHT}:(ow-iw)/2:(oh-ih)/2,setsar=1[fitted];"
         f"[fitted][logo]overlay=W-w-{LOGO_MARGIN}:{LOGO_MARGIN}:format=yuv420,"
         f"{COLOUR_FILTER},split[video][copy];"

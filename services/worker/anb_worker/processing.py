@@ -17,9 +17,11 @@ from anb import mp4
 from anb.errors import Invalid
 from anb.mp4 import Clip
 from anb_worker import encoding, sandbox
-from anb_worker.encoding import QUALITY, Colour, Quality
+from anb_worker.colours import TONES, Coding, read_coding
+from anb_worker.encoding import QUALITY, Quality
 from anb_worker.failures import Crashed, Unprocessable
 from anb_worker.sandbox import Limits
+from anb_worker.tone_mapping import lookup_table
 
 Run = partial[sandbox.Ended]  # of the sandbox, in the folder of the clip
 
@@ -27,8 +29,6 @@ log = logging.getLogger(__name__)
 
 BRANDING: Final = Path(__file__).parent / "branding"
 
-_HDR_TRANSFERS: Final = ("smpte2084", "arib-std-b67")  # PQ and HLG, as ffmpeg calls them
-_MATRIX: Final = re.compile(r"\b(?:bt709|bt470bg|smpte170m|smpte240m|fcc|gbr|(?!unknown)\w+(?=/\w+/))")
 _REPORTING_COMPONENT: Final = re.compile(r"\[(\w[\w,#:/-]*) @ 0x[0-9a-f]+\]")
 _UNDECODABLE: Final = "El video está dañado: no se pudo decodificar."
 # ffmpeg exits with the low byte of the negative errno: these speak of the machine and not of the file
@@ -98,8 +98,11 @@ def encode_body(
     clip = _read_source(source)
     _prepare_folder(folder, source=source, branding=branding)
     expected = max(1, min(encoding.BODY_FRAMES, round(clip.duration_seconds * encoding.FRAME_RATE)))
+    coding = _coding(run, clip)
+    if coding.is_hdr:
+        (folder / TONES).write_text(lookup_table(coding.transfer))
     ended = run(
-        _ffmpeg(encoding.body(track_id=clip.track_id, colour=_colour(run, clip), quality=quality)),
+        _ffmpeg(encoding.body(track_id=clip.track_id, coding=coding, quality=quality)),
         on_frame=lambda frame: progress(min(frame / expected, 1.0)),
     )
     _raise_for_exit_code(ended)
@@ -129,17 +132,11 @@ def _prepare_folder(folder: Path, *, source: Path, branding: Path) -> None:
     (folder / encoding.PARTS).write_text(encoding.parts())
 
 
-def _colour(run: Run, clip: Clip) -> Colour:
-    """How the decoder says that the track is coded; the container's own tag may say otherwise."""
-    ended = run(_ffmpeg(encoding.inspection()))
-    # As in: Stream #0:0[0x1](und): Video: hevc (Main 10), yuv420p10le(tv, bt2020nc/bt2020/arib-std-b67)
-    stream = rf"Stream #0:\d+\[{clip.track_id:#x}\][^|]*Video:[^|]*?, \w+\(([^)|]*)\)"
-    found = re.search(stream, ended.errors)
-    tags = found[1] if found else ""
-    if any(transfer in tags for transfer in _HDR_TRANSFERS):
-        return Colour.HDR
+def _coding(run: Run, clip: Clip) -> Coding:
+    """How the frames say that they are coded; the file's own tag may say otherwise."""
+    ended = run(_ffmpeg(encoding.inspection(track_id=clip.track_id)))
     is_hd = max(clip.width, clip.height) >= encoding.WIDTH or min(clip.width, clip.height) >= encoding.HEIGHT
-    return Colour.BT709 if is_hd and not _MATRIX.search(tags) else Colour.TAGGED
+    return read_coding(ended.errors, is_hd=is_hd)
 
 
 def _frames_of(body: Path) -> int:

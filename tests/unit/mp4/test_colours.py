@@ -73,7 +73,9 @@ def test_a_colour_profile_says_nothing_that_we_read():
 
 
 def test_colours_that_the_worker_converts_are_accepted():
-    for wanted in itertools.product([1, 2, 9, 12], [1, 2, 13, 14, 16, 18], [0, 1, 2, 4, 5, 6, 7, 9]):
+    for wanted in itertools.product(
+        [1, 2, 9, 10, 12], [1, 2, 8, 10, 13, 14, 16, 18], [0, 1, 2, 4, 5, 8, 9, 10, 12, 14]
+    ):
         assert codes(file_with(stream=wanted)) == wanted
         assert codes(file_with(container=wanted)) == wanted
 
@@ -81,14 +83,11 @@ def test_colours_that_the_worker_converts_are_accepted():
 @pytest.mark.parametrize(
     ("wanted", "named"),
     [
-        ((1, 1, 8), "la matriz: YCgCo"),
-        ((9, 16, 14), "la matriz: ICtCp"),
-        ((9, 14, 10), "la matriz: BT.2020 de luminancia constante"),
-        ((1, 9, 1), "la transferencia: logarítmica"),
-        ((1, 10, 1), "la transferencia: logarítmica"),
-        ((1, 8, 1), "la transferencia: lineal"),
+        ((9, 16, 11), "la matriz: SMPTE 2085"),
+        ((9, 16, 15), "la matriz: IPT-PQ-C2"),
+        ((1, 1, 16), "la matriz: YCgCo-Re"),
+        ((1, 1, 17), "la matriz: YCgCo-Ro"),
         ((12, 17, 1), "la transferencia: SMPTE 428"),
-        ((10, 1, 1), "los primarios: SMPTE 428"),
     ],
 )
 @pytest.mark.parametrize("who", ["stream", "container"])

@@ -60,9 +60,9 @@ MATRICES: Final = {
     17: "YCgCo-Ro",
 }
 
-_CONVERTIBLE_PRIMARIES: Final = frozenset(PRIMARIES) - {10}
-_CONVERTIBLE_TRANSFERS: Final = frozenset({1, 4, 5, 6, 7, 11, 13, 14, 15, PQ, HLG})
-_CONVERTIBLE_MATRICES: Final = frozenset({0, 1, 4, 5, 6, 7, 9})
+_CONVERTIBLE_PRIMARIES: Final = frozenset(PRIMARIES)
+_CONVERTIBLE_TRANSFERS: Final = frozenset(TRANSFERS) - {17}
+_CONVERTIBLE_MATRICES: Final = frozenset(MATRICES) - {11, 15, 16, 17}
 
 
 @dataclass(frozen=True, kw_only=True)
