@@ -52,7 +52,8 @@ def compose(app: cdk.App, profile: Profile, sources: Sources) -> None:
         "cost-centre": "anb-rising-stars",
     }
     for key, value in tags.items():
-        cdk.Tags.of(app).add(key, value)
+        # CloudFront changes nothing about a VPC origin in use, not even its tags
+        cdk.Tags.of(app).add(key, value, exclude_resource_types=["AWS::CloudFront::VpcOrigin"])
 
 
 def chosen(app: cdk.App) -> Profile:

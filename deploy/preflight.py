@@ -9,6 +9,8 @@ from botocore.exceptions import ClientError
 from deploy import buckets, cdk, cloudformation, versions
 from deploy.account import Account, check_rights, is_denied, open_account
 from deploy.errors import CannotDeploy, Missing, WrongSettings
+from stacks import cloudfront
+from stacks.network import ZONES
 from stacks.profiles import Profile, ProfileError, choose
 from stacks.rules.assembly import Assembly
 from stacks.rules.changes import refusals
@@ -55,6 +57,8 @@ def check(target: Target) -> list[str]:
         check_borrowed(target.account, target.profile.borrowed_instance_profile)
     check_bootstrapped(target)
     check_media_bucket(target)
+    if target.profile.cloudfront:
+        check_cloudfront(target.account)
     return cloudformation.check_deployable(cloudformation.existing(target.account))
 
 
@@ -85,6 +89,26 @@ def check_media_bucket(target: Target) -> None:
     bucket = target.profile.media_bucket
     if bucket and not buckets.is_ours(target.account, bucket, number=target.number, setting="mediaBucket"):
         raise Missing(f"There is no bucket {bucket}: create it, or leave mediaBucket out to get a new one.")
+
+
+def check_cloudfront(account: Account) -> None:
+    """Raise CannotDeploy when CloudFront comes from other addresses than we know, or not into a zone of ours."""
+    ec2, region, named = account.client("ec2"), account.region, cloudfront.PREFIX_LIST
+    lists = ec2.describe_managed_prefix_lists(Filters=[{"Name": "prefix-list-name", "Values": [named]}])
+    found = [it["PrefixListId"] for it in lists["PrefixLists"]]
+    known = cloudfront.PREFIX_LISTS[region]
+    if found != [known]:
+        raise CannotDeploy(
+            f"{named} is {' and '.join(found) or 'unknown'} in {region}, and {known} in stacks/cloudfront.py: "
+            "put right what is written there."
+        )
+    zones = ec2.describe_availability_zones(Filters=[{"Name": "zone-type", "Values": ["availability-zone"]}])
+    for zone in sorted(zones["AvailabilityZones"], key=lambda zone: str(zone["ZoneName"]))[:ZONES]:
+        if zone["ZoneId"] in cloudfront.UNREACHED_ZONES:
+            raise CannotDeploy(
+                f"CloudFront does not reach into {zone['ZoneName']}, which is {zone['ZoneId']} in this account, and "
+                f"the network takes the first {ZONES} zones: deploy to another region, such as region=us-east-2."
+            )
 
 
 def run_all_checks(settings: Mapping[str, str], say: Callable[[str], None]) -> Target:

@@ -39,7 +39,12 @@ class MediaStack(cdk.Stack):
             termination_protection=profile.keeps_data,
             **settings,
         )
-        self.videos = self._chosen(_videos(self, profile, network.logs), profile.media_bucket)
+        own = _videos(self, profile, network.logs)
+        if profile.cloudfront:
+            self._let_cloudfront_read(own)
+        self.videos = self._chosen(own, profile.media_bucket)
+        # A bucket that was named has a policy of its owner's: its links are signed
+        self.is_published = profile.cloudfront and profile.media_bucket is None
         self.jobs = JobQueue(self, "Jobs")
         cdk.CfnOutput(self, "Bucket", value=self.videos.bucket_name, description="Where the videos are")
         cdk.CfnOutput(self, "Queue", value=self.jobs.queue.queue_url, description="The job queue")
@@ -54,10 +59,27 @@ class MediaStack(cdk.Stack):
         self.export_value(own.bucket_arn)
         return s3.Bucket.from_bucket_name(self, "Named", named) if named else own
 
+    def _let_cloudfront_read(self, bucket: s3.Bucket) -> None:
+        """Let our distributions read what is published.
+
+        Every result and picture is: their keys hold ids that nobody guesses until a list shows them to everybody. Any
+        distribution of the account, since ours comes after this stack and knows the bucket.
+        """
+        distributions = self.format_arn(service="cloudfront", region="", resource="distribution", resource_name="*")
+        bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudfront.amazonaws.com")],
+                actions=["s3:GetObject"],
+                resources=[bucket.arn_for_objects(key) for key in (RESULTS, PICTURES)],
+                conditions={"StringLike": {"AWS:SourceArn": distributions}},
+            )
+        )
+
     def grant_web(self, role: iam.IRole) -> None:
         """Allow what the API does: sign forms and links, copy what was posted, delete videos, enqueue jobs."""
         everything = [INCOMING, SOURCES, RESULTS, PICTURES]
-        self._grant(role, reads=everything, writes=[INCOMING, SOURCES], deletes=everything)
+        reads = [INCOMING, SOURCES] if self.is_published else everything
+        self._grant(role, reads=reads, writes=[INCOMING, SOURCES], deletes=everything)
         self.jobs.queue.grant(role, *ENQUEUE)
 
     def grant_worker(self, role: iam.IRole) -> None:

@@ -7,6 +7,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from stacks import cloudfront
 from stacks.constructs.buckets import log_bucket
 from stacks.profiles import Profile
 from stacks.settings import StackSettings
@@ -38,18 +39,27 @@ class NetworkStack(cdk.Stack):
         if profile.flow_logs:
             self.vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_s3(self.logs, "vpc"))
 
-        self.balancer_group = self._group("BalancerGroup", "The load balancer: open to the internet")
+        who = "reached by CloudFront alone" if profile.cloudfront else "open to the internet"
+        self.balancer_group = self._group("BalancerGroup", f"The load balancer: {who}")
         self.web_group = self._group("WebGroup", "Web instances: reached by the load balancer alone")
         self.worker_group = self._group("WorkerGroup", "Workers: reached by nobody")
         self.database_group = self._group("DatabaseGroup", "The database: reached by the fleets alone")
-        self._connect(secure=profile.certificate_arn is not None)
+        self._let_in(profile)
+        self._connect()
 
     def _group(self, id_: str, description: str) -> ec2.SecurityGroup:
         return ec2.SecurityGroup(self, id_, vpc=self.vpc, description=description, allow_all_outbound=False)
 
-    def _connect(self, *, secure: bool) -> None:
-        for port in (HTTP, HTTPS) if secure else (HTTP,):
+    def _let_in(self, profile: Profile) -> None:
+        if profile.cloudfront:
+            peer = ec2.Peer.prefix_list(cloudfront.PREFIX_LISTS[profile.region])
+            # One port: the list counts for 55 of the 60 rules that a group may have
+            self.balancer_group.add_ingress_rule(peer, HTTP, "from CloudFront")
+            return
+        for port in (HTTP, HTTPS) if profile.certificate_arn else (HTTP,):
             self.balancer_group.add_ingress_rule(ec2.Peer.any_ipv4(), port, "from the internet")
+
+    def _connect(self) -> None:
         self.web_group.connections.allow_from(self.balancer_group, HTTP, "requests")
         for fleet in (self.web_group, self.worker_group):
             self.database_group.connections.allow_from(fleet, MYSQL, "queries")

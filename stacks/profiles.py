@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from stacks import connections
+from stacks import cloudfront, connections
 from stacks.instance_types import least_memory_mib, vcpus
 
 LAB_REGIONS = ("us-east-1", "us-west-2")
@@ -67,7 +67,8 @@ class Profile:
 
     `borrowed_role` and `borrowed_instance_profile` are used where no role may be created; without them each fleet
     gets a role of its own. `asset_bucket` is where the CLI uploads with its own credentials; without it the
-    account has been bootstrapped with roles. `keeps_data` protects whatever cannot be made again.
+    account has been bootstrapped with roles. `keeps_data` protects whatever cannot be made again. `cloudfront` puts
+    CloudFront in front, and the load balancer where nobody else reaches it.
     """
 
     name: str
@@ -85,10 +86,12 @@ class Profile:
     log_days: int
     lab_limits: bool
     offers_budgets: bool
+    cloudfront: bool
     worker_processes: int | None = None
     flow_logs: bool = True
     firewall: bool = False
     certificate_arn: str | None = None
+    domain_name: str | None = None
     cors_origins: str = ""
     media_bucket: str | None = None
     database_snapshot: str | None = None
@@ -108,9 +111,7 @@ class Profile:
             gib = self.database.storage_gib
             _require("databaseGiB", gib, "a number from 20 to 100", gib <= LAB_LARGEST_VOLUME_GIB)
         self._check_fleets()
-        if self.certificate_arn:
-            allowed = f"the ARN of an ACM certificate in {self.region}"
-            _require("certificateArn", self.certificate_arn, allowed, f":{self.region}:" in self.certificate_arn)
+        self._check_entrance()
         self._check_budget()
         if self.asset_bucket is None:
             return
@@ -132,6 +133,29 @@ class Profile:
                 )
         if self.budget_usd and not self.budget_mail:
             raise ProfileError("budgetUsd does nothing without budgetMail, the address that is warned: give both.")
+
+    def _check_entrance(self) -> None:
+        region = cloudfront.HOME_REGION if self.cloudfront else self.region
+        if self.cloudfront:
+            allowed = f"where CloudFront reaches into a VPC: {', '.join(cloudfront.PREFIX_LISTS)}"
+            _require("region", self.region, allowed, self.region in cloudfront.PREFIX_LISTS)
+        if self.certificate_arn:
+            allowed = f"the ARN of an ACM certificate in {region}"
+            _require("certificateArn", self.certificate_arn, allowed, f":{region}:" in self.certificate_arn)
+        if self.domain_name and not self.cloudfront:
+            raise ProfileError("domainName is for the production profile alone: a lab's site has no name of its own.")
+        if self.firewall and self.cloudfront and self.region != cloudfront.HOME_REGION:
+            raise ProfileError(
+                f"firewall is for {cloudfront.HOME_REGION} alone, where CloudFront's access lists are: a stack of "
+                f"{self.region} cannot make one there."
+            )
+
+    def check_domain(self) -> None:
+        """Raise ProfileError for half of a domain."""
+        if self.cloudfront and bool(self.certificate_arn) != bool(self.domain_name):
+            raise ProfileError(
+                "certificateArn and domainName belong together: a certificate, and the site's name that it is for."
+            )
 
     @property
     def processes_per_worker(self) -> int:
@@ -197,6 +221,7 @@ ACADEMY = Profile(
     log_days=7,
     lab_limits=True,
     offers_budgets=False,
+    cloudfront=False,
 )
 
 PRODUCTION = Profile(
@@ -217,6 +242,7 @@ PRODUCTION = Profile(
     log_days=90,
     lab_limits=False,
     offers_budgets=True,
+    cloudfront=True,
 )
 
 PROFILES = {profile.name: profile for profile in (ACADEMY, PRODUCTION)}
@@ -235,6 +261,7 @@ def choose(name: str, overrides: Mapping[str, Any]) -> Profile:
         if key in overrides:
             profile = override.apply(profile, key, str(overrides[key]))
     profile.check_fit()
+    profile.check_domain()
     return profile
 
 
@@ -321,6 +348,11 @@ OVERRIDES: dict[str, Override] = {
         allowed="the ARN of an ACM certificate",
         pattern=re.compile(r"arn:aws:acm:[a-z0-9-]+:\d{12}:certificate/[0-9a-f-]+"),
         put=_field("certificate_arn"),
+    ),
+    "domainName": Override(
+        allowed="a host's name such as anb.example.org",
+        pattern=re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"),
+        put=_field("domain_name"),
     ),
     "corsOrigins": Override(
         allowed="origins such as https://app.example.org, with commas between them",

@@ -1,5 +1,6 @@
 """The API's load balancer and its instances in two zones, and how many of them there are."""
 
+from dataclasses import dataclass
 from typing import Unpack
 
 import aws_cdk as cdk
@@ -7,11 +8,13 @@ from aws_cdk import aws_autoscaling as autoscaling
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
 from stacks.constructs.artefacts import Artefact, Sources
+from stacks.constructs.distribution import Distribution
 from stacks.constructs.firewall import firewall
 from stacks.constructs.fleet import GRACE, Fleet
 from stacks.media import MediaStack
@@ -39,6 +42,16 @@ REQUESTS_PER_MINUTE = 1500
 CPU_PERCENT = 60
 
 
+@dataclass(frozen=True, kw_only=True)
+class Entrance:
+    """Where the site is, where everybody reads published videos (or nowhere), and how an instance learns who asks."""
+
+    url: str
+    media_url: str = ""
+    client_header: str = "X-Forwarded-For"
+    scheme_variable: str = "http_x_forwarded_proto"
+
+
 class WebStack(cdk.Stack):
     """What the internet reaches."""
 
@@ -61,6 +74,8 @@ class WebStack(cdk.Stack):
             description="Signs the API's tokens",
             generate_secret_string=secretsmanager.SecretStringGenerator(password_length=64, exclude_punctuation=True),
         )
+        self.balancer = self._balancer(profile, network)
+        entrance = self._distributed(profile, media) if profile.cloudfront else self._direct(profile)
         artefact = Artefact(self, "Artefact", sources.artefacts / "web.zip")
         self.fleet = Fleet(
             self,
@@ -83,10 +98,10 @@ class WebStack(cdk.Stack):
                 "PORT": str(PORT),
                 "MEMORY_MIB": str(profile.web_mib),
                 "TRUSTED_NETWORKS": network.vpc.vpc_cidr_block,
-                "CLIENT_HEADER": "X-Forwarded-For",
-                "SCHEME_VARIABLE": "http_x_forwarded_proto",
+                "CLIENT_HEADER": entrance.client_header,
+                "SCHEME_VARIABLE": entrance.scheme_variable,
                 "CORS_ORIGINS": profile.cors_origins,
-                "MEDIA_URL": "",
+                "MEDIA_URL": entrance.media_url,
             },
         )
         artefact.grant_read(self.fleet.role)
@@ -96,21 +111,43 @@ class WebStack(cdk.Stack):
         media.grant_web(self.fleet.role)
 
         self.targets = self._targets(network)
-        self.balancer = self._balancer(profile, network)
-        self._listen(profile.certificate_arn)
+        self._listen(None if profile.cloudfront else profile.certificate_arn)
         self._scale()
-        if profile.firewall:
-            self._protect()
-        scheme = "https" if profile.certificate_arn else "http"
-        address = f"{scheme}://{self.balancer.load_balancer_dns_name}"
-        cdk.CfnOutput(self, "Url", value=address, description="The site and its API")
+        cdk.CfnOutput(self, "Url", value=entrance.url, description="The site and its API")
 
-    def _protect(self) -> None:
-        wafv2.CfnWebACLAssociation(
+    def _direct(self, profile: Profile) -> Entrance:
+        """Let viewers come to the load balancer."""
+        if profile.firewall:
+            wafv2.CfnWebACLAssociation(
+                self,
+                "FirewallAssociation",
+                resource_arn=self.balancer.load_balancer_arn,
+                web_acl_arn=firewall(self, "Firewall", for_cloudfront=False).attr_arn,
+            )
+        scheme = "https" if profile.certificate_arn else "http"
+        return Entrance(url=f"{scheme}://{self.balancer.load_balancer_dns_name}")
+
+    def _distributed(self, profile: Profile, media: MediaStack) -> Entrance:
+        """Let viewers come to CloudFront."""
+        # By its name: the bucket's own stack cannot know a distribution that comes after it
+        published = s3.Bucket.from_bucket_name(self, "Published", media.videos.bucket_name)
+        site = Distribution(
             self,
-            "FirewallAssociation",
-            resource_arn=self.balancer.load_balancer_arn,
-            web_acl_arn=firewall(self, "Firewall").attr_arn,
+            "Site",
+            profile=profile,
+            balancer=self.balancer,
+            published=published if media.is_published else None,
+            firewall_arn=firewall(self, "Firewall", for_cloudfront=True).attr_arn if profile.firewall else None,
+        )
+        name = site.distribution.domain_name
+        cdk.CfnOutput(
+            self, "DistributionName", value=name, description="What a domain of yours is an alias (CNAME) of"
+        )
+        return Entrance(
+            url=site.url,
+            media_url=site.url if media.is_published else "",
+            client_header="CloudFront-Viewer-Address",
+            scheme_variable="http_cloudfront_forwarded_proto",
         )
 
     def _targets(self, network: NetworkStack) -> elb.ApplicationTargetGroup:
@@ -137,8 +174,10 @@ class WebStack(cdk.Stack):
             self,
             "Balancer",
             vpc=network.vpc,
-            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
-            internet_facing=True,
+            vpc_subnets=network.fleet_subnets
+            if profile.cloudfront
+            else ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
+            internet_facing=not profile.cloudfront,
             security_group=network.balancer_group,
             drop_invalid_header_fields=True,
             idle_timeout=IDLE,

@@ -15,8 +15,11 @@ _BODY_RULES = (
 )
 
 
-def firewall(scope: Construct, id_: str) -> wafv2.CfnWebACL:
-    """Return an access list with AWS's common rules and a rate for each address."""
+def firewall(scope: Construct, id_: str, *, for_cloudfront: bool) -> wafv2.CfnWebACL:
+    """Return an access list with AWS's common rules and a rate for each address.
+
+    It stands before a distribution, or before what the region has.
+    """
     acl = wafv2.CfnWebACL
     common = acl.ManagedRuleGroupStatementProperty(
         vendor_name="AWS",
@@ -30,7 +33,7 @@ def firewall(scope: Construct, id_: str) -> wafv2.CfnWebACL:
     return acl(
         scope,
         id_,
-        scope="REGIONAL",
+        scope="CLOUDFRONT" if for_cloudfront else "REGIONAL",
         default_action=acl.DefaultActionProperty(allow={}),
         visibility_config=_metrics("Firewall"),
         rules=[

@@ -41,6 +41,7 @@ def acknowledgements(profile: Profile) -> list[Acknowledged]:
         *([] if profile.keeps_data else [_unprotected()]),
         *([_copied()] if profile.database_snapshot else []),
         *([] if profile.flow_logs else [_unrecorded()]),
+        *(_distributed(profile) if profile.cloudfront else [_public()]),
         *(_own_roles(profile) if profile.borrowed_role is None else []),
     ]
 
@@ -50,11 +51,6 @@ def _everywhere() -> Iterator[Acknowledged]:
         "AnbNetwork/Logs/Resource",
         "S1",
         "It holds access logs. Logging who reads logs into the same bucket would grow without end.",
-    )
-    yield Acknowledged(
-        "AnbNetwork/BalancerGroup/Resource",
-        "EC23",
-        "The load balancer serves the public: anybody may reach its ports 80 and 443, and nothing else here.",
     )
     yield Acknowledged(
         "AnbData/Secret/Resource",
@@ -111,6 +107,39 @@ def _unrecorded() -> Acknowledged:
         "VPC7",
         "flowLogs=false is for accounts that refuse flow logs; the balancer's and the bucket's access logs stay.",
     )
+
+
+def _public() -> Acknowledged:
+    return Acknowledged(
+        "AnbNetwork/BalancerGroup/Resource",
+        "EC23",
+        "The load balancer serves the public: anybody may reach its ports 80 and 443, and nothing else here.",
+    )
+
+
+def _distributed(profile: Profile) -> Iterator[Acknowledged]:
+    distribution = "AnbWeb/Site/Distribution/Resource"
+    yield Acknowledged(distribution, "CFR1", "Anybody in the world may watch and vote.")
+    yield Acknowledged(
+        distribution,
+        "CFR3",
+        "The balancer and nginx log each request that reaches the site, the latter with its viewer; what caches "
+        "answer is public. CloudFront's own log needs a bucket with access lists, which ours have not.",
+    )
+    if not profile.certificate_arn:
+        yield Acknowledged(
+            distribution,
+            "CFR4",
+            "CloudFront's own certificate comes with the versions of TLS that it has. A domain of one's own "
+            "(certificateArn, domainName) has 1.2 and later.",
+        )
+    if not profile.firewall:
+        yield Acknowledged(
+            distribution,
+            "CFR2",
+            "An access list costs by the month and by request: firewall=true adds it. nginx and the API limit each "
+            "address by themselves.",
+        )
 
 
 def _own_roles(profile: Profile) -> Iterator[Acknowledged]:

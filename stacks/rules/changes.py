@@ -13,7 +13,7 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from stacks.rules.assembly import Assembly, Finding, Resource, Template
 
-DATABASE = "AWS::RDS::DBInstance"
+DATABASE, VPC_ORIGIN = "AWS::RDS::DBInstance", "AWS::CloudFront::VpcOrigin"
 # Whoever replaces one of these loses what is in it, or signs everybody out
 STATEFUL = (DATABASE, "AWS::S3::Bucket", "AWS::SecretsManager::Secret", "AWS::SQS::Queue", "AWS::Logs::LogGroup")
 # Schemas also know properties that replace under conditions; of those, these do whenever they change:
@@ -37,6 +37,9 @@ def refusals(before: Assembly, after: Assembly) -> Iterator[Finding]:
             continue
         if (old.stack, old.logical_id) in replaced:
             yield from _replacement(old, new)
+        # https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_UpdateVpcOrigin.html
+        if old.type == VPC_ORIGIN and _is_changed(old, new, replaced):
+            yield _finding("Attached", old, "CloudFront changes no VPC origin while a distribution uses it")
         if old.type == DATABASE and _gib(new) < _gib(old):
             yield _finding("Shrunk", old, f"a database's disk cannot shrink from {_gib(old)} to {_gib(new)} GiB")
 
@@ -87,6 +90,10 @@ def _is_replaced(old: Resource, new: Resource, replaced: set[tuple[str, str]]) -
         if value != _at(new.properties, path) or _mentions(value, old.stack, replaced):
             return True
     return False
+
+
+def _is_changed(old: Resource, new: Resource, replaced: set[tuple[str, str]]) -> bool:
+    return old.properties != new.properties or _mentions(old.properties, old.stack, replaced)
 
 
 @cache

@@ -9,6 +9,7 @@ import jsii
 from stacks.profiles import Profile
 from stacks.rules.acknowledgements import acknowledge
 from stacks.rules.assembly import Assembly, Finding, Rule, stack_of
+from stacks.rules.edge import EDGE_RULES
 from stacks.rules.lab import LAB_RULES
 from stacks.rules.promises import PROMISES
 
@@ -21,7 +22,7 @@ def attach_rules(app: cdk.App, profile: Profile) -> None:
 
 def rules_for(profile: Profile) -> tuple[Rule, ...]:
     """Return the rules that the profile's account is held to."""
-    return PROMISES + (LAB_RULES if profile.lab_limits else ())
+    return PROMISES + (LAB_RULES if profile.lab_limits else ()) + (EDGE_RULES if profile.cloudfront else ())
 
 
 def check(assembly: Assembly, rules: tuple[Rule, ...]) -> list[Finding]:

@@ -13,12 +13,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack.app import main
-from ministack.services import autoscaling, ec2, rds, s3
+from ministack.services import autoscaling, cloudfront, ec2, rds, s3
 from ministack.services.cloudformation import _exports, _stacks, handlers, provisioners, stacks
 
 Properties = dict[str, Any]
 HANDLERS = provisioners._RESOURCE_HANDLERS
 DEFAULT_MINORS = {"8.4": "8.4.7"}
+VPC_ORIGINS: dict[str, Properties] = {}
 
 
 def rule_handlers(direction: str) -> dict[str, Any]:
@@ -102,6 +103,37 @@ def close_default_group(_logical_id: str, properties: Properties, _stack: str) -
 def associate_firewall(_logical_id: str, properties: Properties, _stack: str) -> tuple[str, Properties]:
     """Note which access list stands before which balancer; no request passes either."""
     return f"{properties['ResourceArn']}|{properties['WebACLArn']}", {}
+
+
+def create_vpc_origin(_logical_id: str, properties: Properties, _stack: str) -> tuple[str, Properties]:
+    """Note what a distribution may reach in a network."""
+    id_ = f"vo_{uuid.uuid4().hex[:20]}"
+    VPC_ORIGINS[id_] = properties["VpcOriginEndpointConfig"]
+    return id_, {"Id": id_}
+
+
+def update_vpc_origin(physical_id: str, _old: Properties, new: Properties, *_: Any) -> tuple[str, Properties]:
+    """Change it, unless a distribution uses it."""
+    refuse_in_use(physical_id)
+    VPC_ORIGINS[physical_id] = new["VpcOriginEndpointConfig"]
+    return physical_id, {"Id": physical_id}
+
+
+def delete_vpc_origin(physical_id: str, _properties: Properties) -> None:
+    """Forget it, unless a distribution uses it."""
+    refuse_in_use(physical_id)
+    VPC_ORIGINS.pop(physical_id, None)
+
+
+def refuse_in_use(vpc_origin: str) -> None:
+    """Raise what CloudFront answers to any change of a VPC origin that a distribution uses, be it of a tag."""
+    if any(vpc_origin in distribution["config_xml"] for distribution in cloudfront._distributions.values()):
+        raise ValueError("The specified VPC origin is currently associated with one or more distributions.")
+
+
+def with_cloudfronts_addresses(id_of: Callable[[str], str]) -> Callable[[str], str]:
+    """Have AWS's own list of CloudFront's addresses under the id that it has in our region."""
+    return lambda name: "pl-3b927c52" if name == "com.amazonaws.global.cloudfront.origin-facing" else id_of(name)
 
 
 def with_addresses(change: Callable[..., tuple[str, Properties]]) -> Callable[..., tuple[str, Properties]]:
@@ -241,6 +273,11 @@ HANDLERS["AWS::EC2::EIP"] = {"create": create_address, "delete": delete_address}
 HANDLERS["AWS::EC2::NatGateway"] = {"create": create_nat_gateway, "delete": delete_nat_gateway}
 HANDLERS["Custom::VpcRestrictDefaultSG"] = {"create": close_default_group, "delete": lambda _id, _properties: None}
 HANDLERS["AWS::WAFv2::WebACLAssociation"] = {"create": associate_firewall, "delete": lambda _id, _properties: None}
+HANDLERS["AWS::CloudFront::VpcOrigin"] = {
+    "create": create_vpc_origin,
+    "update": update_vpc_origin,
+    "delete": delete_vpc_origin,
+}
 for change in ("create", "update"):
     HANDLERS["AWS::EC2::VPC"][change] = with_addresses(HANDLERS["AWS::EC2::VPC"][change])
 HANDLERS["AWS::AutoScaling::AutoScalingGroup"]["create"] = with_instances(
@@ -251,6 +288,7 @@ HANDLERS["AWS::S3::Bucket"]["delete"] = only_if_empty(HANDLERS["AWS::S3::Bucket"
 HANDLERS["AWS::RDS::DBInstance"]["create"] = with_minor_versions(HANDLERS["AWS::RDS::DBInstance"]["create"])
 HANDLERS["AWS::RDS::DBInstance"]["update"] = with_raised_versions(HANDLERS["AWS::RDS::DBInstance"]["update"])
 provisioners._cw_metric_alarm_record = with_metric_math(provisioners._cw_metric_alarm_record)
+ec2._aws_pl_id_from_name = with_cloudfronts_addresses(ec2._aws_pl_id_from_name)
 stacks._resolve_stack_outputs = holding_exports_in_use(stacks._resolve_stack_outputs)
 
 if __name__ == "__main__":

@@ -220,6 +220,37 @@ def test_a_production_account_that_is_not_bootstrapped(aws, account):
         preflight.check_bootstrapped(Target(profile=PRODUCTION, account=account, number=NUMBER))
 
 
+def cloudfront_is(aws, *, lists=("pl-3b927c52",), zones=("use1-az1", "use1-az2", "use1-az3")):
+    asked = {"Filters": [{"Name": "prefix-list-name", "Values": ["com.amazonaws.global.cloudfront.origin-facing"]}]}
+    found = [{"PrefixListId": id_} for id_ in lists]
+    aws.answer("ec2", "describe_managed_prefix_lists", {"PrefixLists": found}, asked)
+    named = [{"ZoneName": f"us-east-1{letter}", "ZoneId": id_} for letter, id_ in zip("abc", zones, strict=True)]
+    no_local_zones = {"Filters": [{"Name": "zone-type", "Values": ["availability-zone"]}]}
+    aws.answer("ec2", "describe_availability_zones", {"AvailabilityZones": named[::-1]}, no_local_zones)
+
+
+def test_cloudfront_reaches_into_the_zones_that_the_network_takes(aws, account):
+    cloudfront_is(aws)
+
+    preflight.check_cloudfront(account)
+
+
+def test_a_zone_that_cloudfront_does_not_reach(aws, account):
+    cloudfront_is(aws, zones=("use1-az1", "use1-az3", "use1-az2"))
+
+    sentence = "^CloudFront does not reach into us-east-1b, which is use1-az3 in this account, .*region=us-east-2.$"
+    with pytest.raises(CannotDeploy, match=sentence):
+        preflight.check_cloudfront(account)
+
+
+@pytest.mark.parametrize(("lists", "found"), [((), "unknown"), (("pl-0123abcd",), "pl-0123abcd")])
+def test_cloudfront_comes_from_other_addresses_than_ours(aws, account, lists, found):
+    cloudfront_is(aws, lists=lists)
+
+    with pytest.raises(CannotDeploy, match=f"origin-facing is {found} in us-east-1, and pl-3b927c52 in stacks/"):
+        preflight.check_cloudfront(account)
+
+
 def test_a_bucket_name_that_somebody_else_has(aws, lab):
     aws.refuse("s3", "head_bucket", "403", status=403)
 

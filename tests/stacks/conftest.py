@@ -120,6 +120,7 @@ def production(synthesise: Callable[[Profile], Synthesis]) -> Synthesis:
         replace(
             PRODUCTION,
             certificate_arn=CERTIFICATE,
+            domain_name="anb.example.org",
             cors_origins="https://app.example.org,https://test.example.org",
             firewall=True,
             alarm_mail="ops@example.org",

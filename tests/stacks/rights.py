@@ -19,6 +19,7 @@ from tests import aws_calls
 
 SIMULATE = Path(__file__).with_name("simulate.mjs")
 ACCOUNT = "123456789012"
+DISTRIBUTION = f"arn:aws:cloudfront::{ACCOUNT}:distribution/E1A2B3C4D5E6F7"
 STRANGER = "somebody-elses"
 
 Statement = Mapping[str, Any]
@@ -53,11 +54,20 @@ class Request:
     is_secure: bool = True
     tls_version: str = "1.2"
     namespace: str = "ANB"
+    distribution: str | None = None
+    """For which CloudFront asks, instead of an instance."""
+
+    @property
+    def principal(self) -> str:
+        """Who asks."""
+        role = f"arn:aws:sts::{ACCOUNT}:assumed-role/AnbWeb-FleetRole/i-0123456789abcdef0"
+        return "cloudfront.amazonaws.com" if self.distribution else role
 
     @property
     def context(self) -> dict[str, str]:
         """What conditions ask."""
         return {
+            **({"aws:SourceArn": self.distribution} if self.distribution else {}),
             "aws:SecureTransport": str(self.is_secure).lower(),
             "s3:TlsVersion": self.tls_version,
             "cloudwatch:namespace": self.namespace,
@@ -93,8 +103,13 @@ class Account:
 
     def requests(self, caller: str) -> set[Request]:
         """Return what the caller's calls, which tests have written down, ask of AWS."""
-        calls = (call for call in aws_calls.read() if call.caller == caller)
+        calls = (call for call in aws_calls.read() if call.caller == caller and not self._is_served(call))
         return {request for call in calls for request in self._asked(call)}
+
+    def served(self) -> set[Request]:
+        """Return what CloudFront asks of the bucket, and the API signs a link for where there is no CloudFront."""
+        targets = {call.target for call in aws_calls.read() if self._is_served(call)}
+        return {Request("s3:GetObject", self._videos(target), distribution=DISTRIBUTION) for target in targets}
 
     def boot_requests(self, fleet: str) -> set[Request]:
         """Return what user data, log agent and the look-up of secrets ask of AWS on a fleet's instances."""
@@ -140,6 +155,13 @@ class Account:
             case list():
                 return [self.value(stack, value) for value in given]
         return given
+
+    def _is_served(self, call: aws_calls.AwsCall) -> bool:
+        distributions = self.assembly.resources("AWS::CloudFront::Distribution")
+        if not any("S3OriginConfig" in str(distribution.properties) for distribution in distributions):
+            return False
+        reads_for_others = (call.caller, call.operation) == ("web", "s3:GetObject")
+        return reads_for_others and call.target.startswith(("processed/", "thumbnails/"))
 
     def _statements(self, policy: Resource) -> list[Statement]:
         statements: list[Statement] = self.value(policy.stack, policy.properties["PolicyDocument"]["Statement"])
@@ -223,7 +245,7 @@ def _simulation(
     own = resource_policies.get(request.owner)
     return {
         "request": {
-            "principal": f"arn:aws:sts::{ACCOUNT}:assumed-role/AnbWeb-FleetRole/i-0123456789abcdef0",
+            "principal": request.principal,
             "action": request.action,
             "resource": {"resource": request.resource, "accountId": ACCOUNT},
             "contextVariables": request.context,

@@ -1,6 +1,7 @@
 """Every setting can be turned on, changed and turned off on a living system, or is refused by name."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from functools import cache
 from itertools import combinations, pairwise
 from typing import Any
@@ -23,6 +24,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "databaseGiB": ("30", "40"),
     "mediaBucket": ("ana-videos", "luis-videos"),
     "certificateArn": (f"{CERTIFICATE}0", f"{CERTIFICATE}1"),
+    "domainName": ("anb.example.org", "test.example.org"),
     "corsOrigins": ("https://app.example.org", "https://test.example.org"),
     "firewall": ("true",),
     "flowLogs": ("false",),
@@ -30,11 +32,12 @@ VALUES: dict[str, tuple[str, ...]] = {
     "budgetMail": ("ana@example.org", "luis@example.org"),
     "budgetUsd": ("100", "300"),
 }
-# What a setting does nothing without, and is refused without
-NEEDED = {"budgetUsd": {"budgetMail": "ana@example.org"}}
+# What a setting does nothing without, and is refused without; of CloudFront's certificate that is true as well
+NEEDED = {"budgetUsd": {"budgetMail": "ana@example.org"}, "domainName": {"certificateArn": f"{CERTIFICATE}0"}}
+NEEDED_IN_PRODUCTION = NEEDED | {"certificateArn": {"domainName": "anb.example.org"}}
 # They say where another system is, or what a new database is made of
 OF_ANOTHER_SYSTEM = {"region", "assetBucket", "databaseSnapshot"}
-PRODUCTION_ALONE = {"budgetMail", "budgetUsd"}
+PRODUCTION_ALONE = {"budgetMail", "budgetUsd", "domainName"}
 CHANGES = [
     pytest.param(profile, key, id=f"{profile}-{key}")
     for profile in ("academy", "production")
@@ -53,12 +56,13 @@ def templates(write: Callable[..., Assembly]) -> Templates:
     def written(profile: str, settings: frozenset[tuple[str, str]]) -> Assembly:
         return write(choose(profile, dict(settings)))
 
-    return lambda profile, **settings: written(profile, frozenset(complete(settings).items()))
+    return lambda profile, **settings: written(profile, frozenset(complete(profile, settings).items()))
 
 
-def complete(settings: dict[str, str]) -> dict[str, str]:
+def complete(profile: str, settings: dict[str, str]) -> dict[str, str]:
     """Return the settings with what they need."""
-    return {key: value for needs in settings for key, value in NEEDED.get(needs, {}).items()} | settings
+    needed = NEEDED_IN_PRODUCTION if profile == "production" else NEEDED
+    return {key: value for needs in settings for key, value in needed.get(needs, {}).items()} | settings
 
 
 def changed_stacks(before: Assembly, after: Assembly) -> set[str]:
@@ -118,12 +122,27 @@ def test_a_snapshot_does_not_replace_a_living_database(templates: Templates, pro
     assert any("has a name of its own (DBInstanceIdentifier)" in sentence for sentence in found)
 
 
+def damaged(assembly: Assembly, stack: str, type_: str) -> dict[str, Any]:
+    """Return the properties of a resource of a copy's, to be changed."""
+    found: dict[str, Any] = assembly.only(stack, type_).definition["Properties"]
+    return found
+
+
+def test_what_a_distribution_reaches_stays_as_it_is(templates: Templates) -> None:
+    before, tagged, rebuilt = (deepcopy(templates("production")) for _ in range(3))
+    damaged(tagged, "AnbWeb", "AWS::CloudFront::VpcOrigin")["Tags"] = [{"Key": "owner", "Value": "ana"}]
+    damaged(rebuilt, "AnbWeb", "AWS::ElasticLoadBalancingV2::LoadBalancer")["Scheme"] = "internet-facing"
+
+    for after in (tagged, rebuilt):
+        assert any("CloudFront changes no VPC origin" in sentence for sentence in in_the_way(before, after))
+
+
 def test_a_profile_does_not_become_another(templates: Templates) -> None:
     assert in_the_way(templates("academy"), templates("production")) != []
 
 
 @pytest.mark.parametrize(("profile", "key"), CHANGES)
 def test_a_setting_breaks_no_rule(synthesise: Callable[[Profile], Any], profile: str, key: str) -> None:
-    report = synthesise(choose(profile, complete({key: VALUES[key][0]}))).report
+    report = synthesise(choose(profile, complete(profile, {key: VALUES[key][0]}))).report
 
     assert [found for plugin in report["pluginReports"] for found in plugin["violations"]] == []

@@ -50,9 +50,10 @@ def test_production_keeps_these_findings(production):
         [
             ("AnbData/Database/Resource", "RDS11"),
             ("AnbData/Secret/Resource", "SMG4"),
-            ("AnbNetwork/BalancerGroup/Resource", "EC23"),
             ("AnbNetwork/Logs/Resource", "S1"),
             ("AnbWeb/Fleet/Group/ASG", "AS3"),
+            ("AnbWeb/Site/Distribution/Resource", "CFR1"),
+            ("AnbWeb/Site/Distribution/Resource", "CFR3"),
             ("AnbWeb/TokenSecret/Resource", "SMG4"),
             ("AnbWorker/Fleet/Group/ASG", "AS3"),
             *((f"{stack}/Fleet/Role/Resource", "IAM4") for stack in ("AnbWeb", "AnbWorker")),

@@ -7,7 +7,8 @@ import pytest
 
 from stacks.profiles import ACADEMY, NONE, OVERRIDES, PRODUCTION, FleetSize, ProfileError, choose
 
-CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/0a1b2c3d-0000-1111-2222-333344445555"
+CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d-0000-1111-2222-333344445555"
+EUROPEAN = CERTIFICATE.replace("us-east-1", "eu-west-1")
 
 
 @pytest.mark.parametrize("profile", [ACADEMY, PRODUCTION])
@@ -19,7 +20,7 @@ def test_whatever_a_person_must_choose_can_be_overridden():
     chosen = choose(
         "production",
         {
-            "region": "eu-west-1",
+            "region": "us-east-1",
             "owner": "Grupo 12",
             "instanceType": "m7i-flex.large",
             "web": "2-2",
@@ -30,6 +31,7 @@ def test_whatever_a_person_must_choose_can_be_overridden():
             "databaseSnapshot": "rds:anb-database-2026-11-23",
             "mediaBucket": "anb-videos",
             "certificateArn": CERTIFICATE,
+            "domainName": "anb.example.org",
             "corsOrigins": "https://app.example.org,http://localhost:5173",
             "firewall": "true",
             "flowLogs": "false",
@@ -39,11 +41,12 @@ def test_whatever_a_person_must_choose_can_be_overridden():
         },
     )
 
-    assert (chosen.region, chosen.owner, chosen.instance_type) == ("eu-west-1", "Grupo 12", "m7i-flex.large")
+    assert (chosen.region, chosen.owner, chosen.instance_type) == ("us-east-1", "Grupo 12", "m7i-flex.large")
     assert (chosen.web, chosen.workers) == (FleetSize(at_least=2, at_most=2), FleetSize(at_least=1, at_most=2))
     assert (chosen.database.instance_class, chosen.database.storage_gib) == ("db.r6g.large", 500)
     assert (chosen.database_snapshot, chosen.media_bucket) == ("rds:anb-database-2026-11-23", "anb-videos")
-    assert (chosen.certificate_arn, chosen.firewall, chosen.flow_logs) == (CERTIFICATE, True, False)
+    assert (chosen.certificate_arn, chosen.domain_name) == (CERTIFICATE, "anb.example.org")
+    assert (chosen.firewall, chosen.flow_logs) == (True, False)
     assert chosen.cors_origins == "https://app.example.org,http://localhost:5173"
     assert (chosen.alarm_mail, chosen.budget_mail, chosen.budget_usd) == ("ops@example.org", "money@example.org", 75)
 
@@ -109,11 +112,23 @@ REFUSED: list[tuple[str, dict[str, object], str]] = [
     ("academy", {"mediaBucket": "My_Bucket"}, "mediaBucket must be 3 to 63 lower-case letters, digits and hyphens"),
     ("academy", {"assetBucket": "a"}, "assetBucket must be 3 to 63 lower-case letters, digits and hyphens"),
     ("production", {"certificateArn": "arn:aws:iam::1:x"}, "certificateArn must be the ARN of an ACM certificate"),
+    ("academy", {"certificateArn": EUROPEAN}, "certificateArn must be the ARN of an ACM certificate in us-east-1"),
     (
         "production",
-        {"certificateArn": CERTIFICATE},
+        {"region": "eu-west-1", "certificateArn": EUROPEAN, "domainName": "anb.example.org"},
         "certificateArn must be the ARN of an ACM certificate in us-east-1",
     ),
+    ("production", {"certificateArn": CERTIFICATE}, "certificateArn and domainName belong together"),
+    ("production", {"domainName": "anb.example.org"}, "certificateArn and domainName belong together"),
+    ("production", {"domainName": "https://anb.example.org"}, "domainName must be a host's name such as"),
+    ("production", {"domainName": "ANB"}, "domainName must be a host's name such as"),
+    ("academy", {"domainName": "anb.example.org"}, "domainName is for the production profile alone"),
+    (
+        "production",
+        {"region": "me-central-1"},
+        "region must be where CloudFront reaches into a VPC: ap-northeast-1, ",
+    ),
+    ("production", {"region": "eu-west-1", "firewall": "true"}, "firewall is for us-east-1 alone"),
     ("academy", {"corsOrigins": "*"}, "corsOrigins must be origins such as https://app.example.org, with commas"),
     ("academy", {"corsOrigins": "https://a.org/, b.org"}, "corsOrigins must be origins such as"),
     ("academy", {"corsOrigins": ""}, "corsOrigins must be origins such as"),
@@ -146,7 +161,8 @@ def test_every_override_has_a_test_that_has_it_refused():
 
 
 def test_the_order_of_the_settings_does_not_matter():
-    asked = {"certificateArn": CERTIFICATE, "budgetUsd": 75, "budgetMail": "money@example.org", "region": "eu-west-1"}
+    asked: dict[str, object] = {"domainName": "anb.example.org", "certificateArn": CERTIFICATE, "region": "eu-west-1"}
+    asked |= {"budgetUsd": 75, "budgetMail": "money@example.org"}
 
     assert choose("production", asked) == choose("production", dict(reversed(asked.items())))
 

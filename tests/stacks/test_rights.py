@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deploy import cdk
-from tests.stacks.rights import Account, Request, allowed, strangers, without_one
+from tests.stacks.rights import ACCOUNT, DISTRIBUTION, Account, Request, allowed, strangers, without_one
 
 FLEETS = {"AnbWeb": "web", "AnbWorker": "worker"}
 # An operator, whom only what buckets and queues say themselves can hold back
@@ -41,7 +41,8 @@ def refused(account: Account, fleet: str, rights: list[Any]) -> list[Request]:
 def never_made(account: Account, fleet: str) -> list[Request]:
     """What others do, and what a fleet does itself to things that are not ours."""
     own = set(made(account, fleet))
-    others = account.requests("ops").union(*(made(account, other) for other in FLEETS)) - own
+    for_viewers = {replace(request, distribution=None) for request in account.served()}
+    others = account.requests("ops").union(for_viewers, *(made(account, other) for other in FLEETS)) - own
     return sorted(others | {strangers(request) for request in own}, key=str)
 
 
@@ -92,8 +93,36 @@ def test_buckets_and_queues_need_every_statement_against_calls_that_others_can_r
     assert not any(allowed(cases, policies))
     for owner in {request.owner for request in readable}:
         for statement in policies[owner]:
+            if statement["Effect"] == "Allow":
+                continue  # of others, such as CloudFront
             rest = [other for other in policies[owner] if other is not statement]
             assert any(allowed(cases, {**policies, owner: rest})), statement
+
+
+def test_cloudfront_reads_what_is_published(account):
+    published = [(request, ()) for request in account.served()]
+
+    assert {request.resource.split("/")[1] for request, _ in published} == {"processed", "thumbnails"}
+    assert all(allowed(published, account.resource_policies()))
+
+
+def test_cloudfront_does_nothing_else_with_the_bucket(account):
+    everything = {request for caller in ("web", "worker", "ops") for request in account.requests(caller)}
+    asked = {replace(it, distribution=DISTRIBUTION) for it in everything if it.action.startswith("s3:")}
+    others = [(request, ()) for request in asked - account.served()]
+
+    assert {"uploads", "incoming"} <= {
+        request.resource.split("/")[1] for request, _ in others if "/" in request.resource
+    }
+    assert not any(allowed(others, account.resource_policies()))
+
+
+@pytest.mark.parametrize("distribution", [DISTRIBUTION.replace(ACCOUNT, "210987654321"), None])
+def test_nobody_elses_distribution_reads_what_is_published(account, distribution):
+    foreign = [(replace(request, distribution=distribution), ()) for request in account.served()]
+
+    assert foreign
+    assert not any(allowed(foreign, account.resource_policies()))
 
 
 @pytest.mark.parametrize("fleet", FLEETS)

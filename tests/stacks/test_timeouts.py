@@ -9,6 +9,7 @@ import pytest
 
 from anb import aws
 from anb_web import bulkheads, gunicorn_conf
+from stacks.constructs.distribution import ANSWER, KEPT
 from stacks.constructs.fleet import BOOT_AT_MOST, GRACE, LONGEST_START
 from stacks.web import CHECK_INTERVAL, CHECK_TIMEOUT, MAX_FAILED_CHECKS
 
@@ -18,6 +19,8 @@ BOOT = (ROOT / "userdata/boot.sh").read_text(encoding="utf-8")
 DATABASE = (ROOT / "userdata/database.sh").read_text(encoding="utf-8")
 WEB_UNIT = (ROOT / "userdata/units/web/anb-web.service").read_text(encoding="utf-8")
 USUAL_BOOT = 120
+# https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html
+CLOUDFRONTS_QUOTA = 120
 
 
 def number(pattern, text):
@@ -49,7 +52,7 @@ def test_whoever_keeps_a_connection_closes_it_before_the_one_behind_does(synthes
     to_the_balancer = number(r"^    keepalive_timeout (\d+)s;", NGINX)
     to_the_api = number(r"keepalive_timeout (\d+)s;", block("upstream api"))
 
-    assert idle_seconds(synthesis) < to_the_balancer
+    assert KEPT.to_seconds() < idle_seconds(synthesis) < to_the_balancer
     assert to_the_api < gunicorn_conf.keepalive
 
 
@@ -58,7 +61,16 @@ def test_whoever_waits_for_an_answer_waits_longer_than_the_one_behind(synthesis,
     connect, read = (number(rf"^        proxy_{name}_timeout (\d+)s;", NGINX) for name in ("connect", "read"))
 
     assert application_seconds() < read
-    assert connect + read < idle_seconds(synthesis)
+    assert connect + read < idle_seconds(synthesis) < ANSWER.to_seconds() <= CLOUDFRONTS_QUOTA
+
+
+def test_cloudfront_waits_as_long_as_that(production):
+    (distribution,) = production.assembly.resources("AWS::CloudFront::Distribution")
+    origins = distribution.properties["DistributionConfig"]["Origins"]
+    (waits,) = [origin["VpcOriginConfig"] for origin in origins if "VpcOriginConfig" in origin]
+
+    assert waits["OriginKeepaliveTimeout"] == KEPT.to_seconds()
+    assert waits["OriginReadTimeout"] == ANSWER.to_seconds()
 
 
 def application_seconds():

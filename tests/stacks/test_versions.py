@@ -57,6 +57,13 @@ def test_the_balancers_tls_policy(write, names):
     assert policies <= names
 
 
+def test_cloudfronts_tls_policy(production, names):
+    [distribution] = production.assembly.resources("AWS::CloudFront::Distribution")
+    config = distribution.properties["DistributionConfig"]
+
+    assert config["ViewerCertificate"]["MinimumProtocolVersion"] in names
+
+
 def test_the_instances_system(names):
     [system] = re.findall(r"/(al\d+)-ami-", IMAGE)
 

@@ -1,16 +1,20 @@
 """The load balancer and the API's instances."""
 
 import json
+from dataclasses import replace
 
 import pytest
+
+from stacks.profiles import ACADEMY
+from tests.stacks.conftest import CERTIFICATE
 
 
 def only(synthesis, type_):
     return synthesis.assembly.only("AnbWeb", type_)
 
 
-def listeners(synthesis):
-    found = synthesis.assembly.resources("AWS::ElasticLoadBalancingV2::Listener")
+def listeners(assembly):
+    found = assembly.resources("AWS::ElasticLoadBalancingV2::Listener")
     return {it.properties["Port"]: it.properties for it in found}
 
 
@@ -21,27 +25,44 @@ def test_there_are_up_to_three_instances(request, which, least):
     assert (group["MinSize"], group["MaxSize"]) == (least, "3")
 
 
-def test_the_load_balancer_faces_the_internet(synthesis):
+def test_the_load_balancer_faces_the_internet(academy):
+    assert only(academy, "AWS::ElasticLoadBalancingV2::LoadBalancer").properties["Scheme"] == "internet-facing"
+
+
+def test_the_load_balancer_stands_in_two_zones_and_logs_requests(synthesis):
     balancer = only(synthesis, "AWS::ElasticLoadBalancingV2::LoadBalancer").properties
 
-    assert balancer["Scheme"] == "internet-facing"
     assert len(balancer["Subnets"]) == 2
     attributes = {attribute["Key"]: attribute["Value"] for attribute in balancer["LoadBalancerAttributes"]}
     assert attributes["routing.http.drop_invalid_header_fields.enabled"] == "true"
     assert attributes["access_logs.s3.enabled"] == "true"
 
 
-def test_without_a_certificate_it_speaks_http(academy):
-    assert [action["Type"] for action in listeners(academy)[80]["DefaultActions"]] == ["forward"]
-    assert 443 not in listeners(academy)
+def test_without_a_certificate_of_its_own_it_speaks_http(synthesis):
+    found = listeners(synthesis.assembly)
+
+    assert [action["Type"] for action in found[80]["DefaultActions"]] == ["forward"]
+    assert 443 not in found
 
 
-def test_with_a_certificate_http_leads_to_https(production):
-    (redirect,) = listeners(production)[80]["DefaultActions"]
+@pytest.fixture(scope="module")
+def secured(write):
+    return write(replace(ACADEMY, certificate_arn=CERTIFICATE))
+
+
+def test_with_a_certificate_the_labs_http_leads_to_https(secured):
+    (redirect,) = listeners(secured)[80]["DefaultActions"]
 
     assert redirect["RedirectConfig"] == {"Port": "443", "Protocol": "HTTPS", "StatusCode": "HTTP_301"}
-    assert listeners(production)[443]["Certificates"] == [{"CertificateArn": production.profile.certificate_arn}]
-    assert "TLS13" in listeners(production)[443]["SslPolicy"]
+    assert listeners(secured)[443]["Certificates"] == [{"CertificateArn": CERTIFICATE}]
+    assert "TLS13" in listeners(secured)[443]["SslPolicy"]
+
+
+def test_with_a_certificate_the_internet_reaches_both_ports(secured):
+    groups = secured.resources("AWS::EC2::SecurityGroup")
+    rules = [rule for group in groups for rule in group.properties.get("SecurityGroupIngress", [])]
+
+    assert sorted((rule["CidrIp"], rule["FromPort"]) for rule in rules) == [("0.0.0.0/0", 80), ("0.0.0.0/0", 443)]
 
 
 def test_an_instance_is_drained_for_longer_than_the_longest_request(synthesis):
@@ -93,5 +114,12 @@ def test_the_firewall_counts_what_looks_into_videos(academy, production):
     common = rules[1]["Statement"]["ManagedRuleGroupStatement"]
 
     assert {o["Name"] for o in common["RuleActionOverrides"]} >= {"SizeRestrictions_BODY", "CrossSiteScripting_BODY"}
-    assert only(production, "AWS::WAFv2::WebACLAssociation")
     assert not list(academy.assembly.resources("AWS::WAFv2::WebACL"))
+
+
+def test_the_labs_firewall_stands_before_the_load_balancer(write):
+    assembly = write(replace(ACADEMY, firewall=True))
+    association = assembly.only("AnbWeb", "AWS::WAFv2::WebACLAssociation").properties
+
+    assert assembly.only("AnbWeb", "AWS::WAFv2::WebACL").properties["Scope"] == "REGIONAL"
+    assert assembly.follow("AnbWeb", association["ResourceArn"]).logical_id.startswith("Balancer")
