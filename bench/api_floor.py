@@ -1,8 +1,8 @@
 """The least that the same answers cost: what api_cost.py divides the API's cost by.
 
 `constant` is a bare Flask handler that returns a constant body. `handler` is a WSGI application without a
-framework that verifies the same token, runs the same SQL on pooled PyMySQL connections that wait no longer, counts
-its votes as often, signs the same links and sends the same headers. The file is also gunicorn's configuration for
+framework that verifies the same token, runs the same SQL on pooled PyMySQL connections that wait no longer, signs
+the same links and sends the same headers; nobody counts its votes. The file is also gunicorn's configuration for
 them: the API's own, without the periodic tasks.
 """
 
@@ -10,10 +10,7 @@ import hashlib
 import json
 import os
 import queue
-import random
 import re
-import threading
-import time
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
@@ -27,8 +24,6 @@ from sqlalchemy.engine import make_url
 
 from anb import aws
 from anb.storage import S3Storage, processed_key, source_key
-from anb.timings import Timings
-from anb.voting import TALLY_BATCH
 from anb_web import middleware
 from anb_web.gunicorn_conf import bind, control_socket_disable, keepalive, loglevel, threads, worker_class, workers
 
@@ -74,7 +69,6 @@ class Handler:
                     init_command="SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
                 )
             )
-        threading.Thread(target=self._count_votes, daemon=True).start()
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         found = _PATH.fullmatch(environ["PATH_INFO"])
@@ -144,41 +138,6 @@ class Handler:
             cursor.execute("INSERT INTO votes (video_id, user_id) VALUES (%s, %s)", (video_id.hex, user_id))
             cursor.execute("INSERT INTO uncounted_votes (video_id) VALUES (%s)", (video_id.hex,))
         return {"message": "Voto registrado exitosamente."}
-
-    def _count_votes(self) -> None:
-        while True:
-            time.sleep(Timings().tally_interval_seconds * random.uniform(0.5, 1))  # noqa: S311 as the API does
-            while self._tally() == TALLY_BATCH:
-                pass
-
-    def _tally(self) -> int:
-        """Do what voting.tally does."""
-        with self._cursor() as cursor:
-            cursor.execute(
-                "SELECT id, video_id FROM uncounted_votes ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED", (TALLY_BATCH,)
-            )
-            if not (votes := cursor.fetchall()):
-                return 0
-            vote_ids, video_ids = zip(*votes, strict=True)
-            cursor.execute("SELECT user_id FROM videos WHERE id IN %s ORDER BY id FOR UPDATE", (set(video_ids),))
-            players = {player for (player,) in cursor.fetchall()}
-            cursor.execute(
-                "SELECT user_id FROM standings WHERE user_id IN %s ORDER BY user_id FOR UPDATE", (players,)
-            )
-            cursor.execute(
-                "UPDATE videos, (SELECT video_id, count(*) AS votes FROM uncounted_votes WHERE id IN %s"
-                " GROUP BY video_id) AS counted SET videos.votes = videos.votes + counted.votes"
-                " WHERE videos.id = counted.video_id",
-                (vote_ids,),
-            )
-            cursor.execute(
-                "UPDATE standings, (SELECT user_id, count(*) AS votes FROM videos JOIN uncounted_votes"
-                " ON uncounted_votes.video_id = videos.id WHERE uncounted_votes.id IN %s GROUP BY user_id) AS counted"
-                " SET standings.votes = standings.votes + counted.votes WHERE standings.user_id = counted.user_id",
-                (vote_ids,),
-            )
-            cursor.execute("DELETE FROM uncounted_votes WHERE id IN %s", (vote_ids,))
-        return len(votes)
 
 
 def handler() -> Handler:
