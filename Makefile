@@ -7,6 +7,7 @@ EMULATOR := .venv-emulator/.installed
 BIN := .venv/bin
 export PORT ?= 8080
 SETTINGS ?=
+CLIPS ?=
 # The environment's own Node.js comes first; the CLI shall neither nag nor report
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export CDK_DISABLE_CLI_TELEMETRY := true
@@ -124,6 +125,10 @@ bench-worker: setup ## measure the worker's CPU and memory against bare ffmpeg
 .PHONY: bench-throughput
 bench-throughput: setup ## measure what never losing anything costs the workers
 	$(BIN)/python -m bench throughput
+
+.PHONY: bench-quality
+bench-quality: setup ## compare settings of the encoder on drawn clips, or on those of a folder: CLIPS=folder
+	$(BIN)/python -m bench quality $(CLIPS)
 
 .PHONY: bench-api
 bench-api: setup ## measure what the API's requests cost against the least that they could

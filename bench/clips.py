@@ -19,6 +19,11 @@ class Clip:
     sample: Mapping[str, Any]  # what `make_sample` takes
     same_work: bool = True
 
+    @property
+    def is_uhd(self) -> bool:
+        """Whether every second of it takes long."""
+        return self.sample.get("width") == UHD["width"]
+
     def file(self) -> Path:
         """Return the file, which is made on first use."""
         path = KEPT / f"{self.title.replace(', ', '-').replace(' ', '-')}.mp4"

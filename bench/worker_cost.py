@@ -15,11 +15,11 @@ from pathlib import Path
 import click
 import imageio_ffmpeg
 
-from anb_worker.encoding import BODY_SECONDS, ENCODER_FLAGS, FRAME_RATE, HEIGHT, WIDTH
+from anb_worker.encoding import BODY_SECONDS, ENCODER_FLAGS, FRAME_RATE, HEIGHT, QUALITY, WIDTH
+from bench import processes
 from bench.clips import CLIPS, Clip
 from bench.figures import Rounds
 from bench.report import CannotMeasure, Report, table
-from local import processes
 
 MAX_RATIO, MAX_MEGABYTES = 1.05, 600  # what we promise ourselves
 SAMPLING_SECONDS = 0.05
@@ -111,7 +111,8 @@ def _bare(source: Path, folder: Path) -> list[str]:
     # Asked for a colour space, ffmpeg would convert an untagged clip to it, which costs as much as the scaling
     colours = ENCODER_FLAGS.index("-color_range")
     flags = (*ENCODER_FLAGS[:colours], "-r", str(FRAME_RATE))
-    fit = f"scale={WIDTH}:{HEIGHT}:force_original_aspect_ratio=decrease,pad={WIDTH}:{HEIGHT}:-1:-1"
+    scale = f"scale={WIDTH}:{HEIGHT}:flags={QUALITY.scaler}:force_original_aspect_ratio=decrease"
+    fit = f"{scale},pad={WIDTH}:{HEIGHT}:-1:-1"
     words = ["-v", "error", "-nostdin", "-y", "-t", str(BODY_SECONDS), "-i", str(source), "-an", "-vf", fit]
     return [imageio_ffmpeg.get_ffmpeg_exe(), *words, *flags, str(folder / "bare.mp4")]
 
