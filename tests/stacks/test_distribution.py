@@ -18,6 +18,8 @@ ALL_VIEWER_AND_CLOUDFRONT_HEADERS = "33f36d7e-f396-46d9-90e0-52428a34d9dc"
 # https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html
 CACHING_DISABLED, CACHING_OPTIMIZED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad", "658327ea-f89d-4fab-a63d-7e88639e58f6"
 USE_ORIGIN_CACHE_CONTROL = "83da9c7e-98b4-4e11-a168-04f0df8e2c65"
+# https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-response-headers-policies.html
+SIMPLE_CORS = "60669652-455b-4ae9-85a4-c4c02393f86c"
 WEB = "AnbWeb"
 
 
@@ -134,6 +136,10 @@ def test_instances_believe_cloudfront_about_who_asks(plain, academy):
     assert the_labs in user_data(academy.assembly)
 
 
+def test_viewers_may_come_by_every_version_of_http(plain):
+    assert config(plain)["HttpVersion"] == "http2and3"
+
+
 def test_a_viewer_has_one_address_that_the_api_can_count(plain):
     assert config(plain)["IPV6Enabled"] is False
 
@@ -170,6 +176,12 @@ def test_results_and_pictures_come_from_the_bucket_and_are_kept(plain):
         assert plain.follow(WEB, origin["DomainName"]["Fn::Join"][1][0]) == plain.only("AnbMedia", "AWS::S3::Bucket")
         access = plain.follow(WEB, origin["OriginAccessControlId"]).properties["OriginAccessControlConfig"]
         assert (access["SigningBehavior"], access["OriginAccessControlOriginType"]) == ("always", "s3")
+
+
+def test_pages_of_any_site_may_show_what_is_published_as_they_may_from_the_bucket_itself(plain):
+    for keys in (RESULTS, PICTURES):
+        assert behaviors(plain)[keys]["ResponseHeadersPolicyId"] == SIMPLE_CORS
+        assert behaviors(plain)[keys]["Compress"] is False  # they are compressed as they are
 
 
 def test_links_lead_to_where_the_site_is(plain, production, academy):
