@@ -21,14 +21,13 @@ import requests
 from flask import Flask
 
 from anb_web import tokens
-from bench import processes
 from bench.clips import free_box
 from bench.figures import Rounds, percentile
 from bench.report import CannotMeasure, Report, table
 from bench.system import account, fill, video_id
 from bench.wire import Request
 from demo.samples import make_sample
-from local import applications, console, loopback
+from local import applications, console, loopback, processes
 from local.supervisor import Service, Supervisor
 from local.system import System, running_system
 

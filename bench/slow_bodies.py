@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anb_web.bodies import WINDOW_SECONDS
-from bench import processes, wire
+from bench import wire
 from bench.system import account, log_in
 from demo.client import Client
+from local import processes
 
 ADDRESSES, CONNECTIONS_PER_ADDRESS = 10, 16
 AT_ONCE_BYTES = 4_000_000  # of the 100 MB that each declares

@@ -16,10 +16,10 @@ import click
 import imageio_ffmpeg
 
 from anb_worker.encoding import BODY_SECONDS, ENCODER_FLAGS, FRAME_RATE, HEIGHT, QUALITY, WIDTH
-from bench import processes
 from bench.clips import CLIPS, Clip
 from bench.figures import Rounds
 from bench.report import CannotMeasure, Report, table
+from local import processes
 
 MAX_RATIO, MAX_MEGABYTES = 1.05, 600  # what we promise ourselves
 SAMPLING_SECONDS = 0.05

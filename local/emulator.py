@@ -86,6 +86,13 @@ class Emulator:
             connection.getresponse().read()
         self.create_resources()
 
+    def messages(self) -> tuple[int, int]:
+        """Return how many messages wait in the queue, and how many have been received and not deleted."""
+        found = _sqs(self.endpoint).get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["All"])[
+            "Attributes"
+        ]
+        return int(found["ApproximateNumberOfMessages"]), int(found["ApproximateNumberOfMessagesNotVisible"])
+
     def create_resources(self) -> None:
         """Bucket and queues, whatever is there already."""
         self._create_bucket(_s3(self.endpoint))

@@ -1,0 +1,88 @@
+"""The whole system of a profile's templates, acting over real processes: both fleets, the load balancer, people."""
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.supervisor import Write
+from twin.assumptions import Assumptions
+from twin.fleet import RunningFleet
+from twin.loop import Loop, RealClock
+from twin.network import LoadBalancer
+from twin.processes import Parts, ProcessServers, ProcessWorkers, running_parts
+from twin.templates import Fleet
+
+IDLE_SECONDS = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What a story can watch and disturb."""
+
+    loop: Loop
+    parts: Parts
+    balancer: LoadBalancer
+    web: RunningFleet
+    workers: RunningFleet
+    servers: ProcessServers
+    encoders: ProcessWorkers
+
+    def statuses(self) -> Mapping[str, int]:
+        """Return how many videos there are in each state."""
+        with self.parts.database.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT status, COUNT(*) FROM anb.videos GROUP BY status")
+            return dict(cursor.fetchall())
+
+
+@contextmanager
+def running_world(
+    folder: Path,
+    fleets: Mapping[str, Fleet],
+    *,
+    speed: float,
+    processes: int,
+    assumptions: Assumptions,
+    write: Write,
+    seed: int = 1,
+) -> Iterator[World]:
+    """The system, with both groups at their least, until the block ends; raises CannotRun.
+
+    The block has to run the loop.
+    """
+    web, workers = fleets["AnbWeb"], fleets["AnbWorker"]
+    generator = random.Random(seed)  # noqa: S311 a draw that can be repeated
+    with running_parts(folder, zones=web.zones, speed=speed, job_seconds=assumptions.job, write=write) as parts:
+        assert web.targets is not None  # noqa: S101 what AnbWeb is
+        balancer = LoadBalancer(
+            parts.state,
+            idle_seconds=IDLE_SECONDS,
+            draining_seconds=web.targets.draining_seconds,
+            speed=speed,
+            write=write,
+        )
+        balancer.start()
+        loop = Loop(RealClock(speed=speed))
+        servers = ProcessServers(parts, loop=loop, assumptions=assumptions, generator=generator, balancer=balancer)
+        encoders = ProcessWorkers(parts, loop=loop, assumptions=assumptions, generator=generator, processes=processes)
+        running = [
+            RunningFleet(fleet, loop=loop, driver=driver, assumptions=assumptions, generator=generator)
+            for fleet, driver in ((web, servers), (workers, encoders))
+        ]
+        try:
+            for fleet in running:
+                fleet.start()
+            yield World(
+                loop=loop,
+                parts=parts,
+                balancer=balancer,
+                web=running[0],
+                workers=running[1],
+                servers=servers,
+                encoders=encoders,
+            )
+        finally:
+            servers.close()
+            encoders.close()
+            balancer.stop()
