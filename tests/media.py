@@ -1,5 +1,6 @@
 """Small videos, what the media step makes of them, and the pixels in it."""
 
+import struct
 import subprocess
 
 import imageio_ffmpeg
@@ -46,3 +47,36 @@ class Run:
             progress=progress,
             cancelled=cancelled,
         )
+
+
+def append_box(path, inside, kind, payload):
+    """Put a box at the end of another one, to which `inside` leads, in a file whose index comes last."""
+    data, at, starts = bytearray(path.read_bytes()), 0, []
+    for name in inside:
+        at = data.index(name.encode(), at) - 4
+        starts.append(at)
+        at += 8
+    added = struct.pack(">I4s", 8 + len(payload), kind) + payload
+    end = starts[-1] + struct.unpack_from(">I", data, starts[-1])[0]
+    for start in starts:
+        struct.pack_into(">I", data, start, struct.unpack_from(">I", data, start)[0] + len(added))
+    data[end:end] = added
+    path.write_bytes(data)
+
+
+def with_edits(path, *edits):
+    """Give the first track an edit list: seconds that are shown, and from when on; None shows nothing."""
+    data = path.read_bytes().replace(b"edts", b"free", 1)
+    path.write_bytes(data)
+    movie_clock, media_clock = (
+        struct.unpack_from(">I", data, data.index(kind) + 16)[0] for kind in (b"mvhd", b"mdhd")
+    )
+    rows = b"".join(
+        struct.pack(
+            ">IiI", round(seconds * movie_clock), -1 if start is None else round(start * media_clock), 1 << 16
+        )
+        for seconds, start in edits
+    )
+    edit_list = struct.pack(">I4sII", 16 + len(rows), b"elst", 0, len(edits)) + rows
+    append_box(path, ("moov", "trak"), b"edts", edit_list)
+    return path

@@ -6,9 +6,11 @@ File names are fixed and relative: ffmpeg runs inside a folder where everything 
 that needs no quoting in a filter graph.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from anb.mp4 import MAX_PIXELS, MAX_TRACKS
+from anb.mp4 import MAX_PIXELS, MAX_TRACKS, Edit
+from anb_worker import edits
 from anb_worker.colours import Coding, to_bt709
 
 WIDTH, HEIGHT = 1280, 720
@@ -79,8 +81,10 @@ _DISTRUSTED_SOURCE = (
     *(*_LOCAL_FILES_ONLY, "-f", "mov", "-codec_whitelist", "h264,hevc"),
     *("-max_pixels", str(MAX_PIXELS), "-max_streams", str(MAX_TRACKS)),
     *("-export_side_data", "enhancements"),  # keeps the LCEVC decoder out: CVE-2026-125262
-    *("-threads", "2", "-an", "-sn", "-dn", "-t", str(BODY_SECONDS), "-i", f"file:{SOURCE}"),
+    *("-threads", "2", "-an", "-sn", "-dn"),
 )
+# Frames that are not flagged as interlaced pass through untouched, at no cost
+DEINTERLACING = "bwdif=mode=send_frame:deint=interlaced"
 _TO_THE_GRID = (
     # Parts follow each other by their length in rounded milliseconds, up to five ticks off
     f"setts=pts=round(PTS/{FRAME_TICKS})*{FRAME_TICKS}"
@@ -89,19 +93,40 @@ _TO_THE_GRID = (
 )
 
 
-def inspection(*, track_id: int) -> tuple[str, ...]:
-    """Report the first frame that can be decoded to stderr."""
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Which pictures of SOURCE the body shows."""
+
+    track_id: int
+    edits: Sequence[Edit]
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What opens it."""
+        return (*_DISTRUSTED_SOURCE, *edits.input_options(self.edits), "-i", f"file:{SOURCE}")
+
+    def pictures(self, *, from_seconds: float) -> str:
+        """Return the filters that give them, the one at `from_seconds` first."""
+        return f"[0:i:{self.track_id}]{edits.chain(self.edits, from_seconds=from_seconds)}"
+
+
+def inspection(source: Source) -> tuple[str, ...]:
+    """Report the first picture of the body to stderr."""
     return (
-        *(*_QUIET, "-v", "info", *_DISTRUSTED_SOURCE, "-filter_complex", f"[0:i:{track_id}]showinfo[frame]"),
-        *("-map", "[frame]", "-frames:v", "1", "-f", "null", "-"),
+        *(*_QUIET, "-v", "info", *source.arguments),
+        *("-filter_complex", f"{source.pictures(from_seconds=0)},showinfo[picture]"),
+        *("-map", "[picture]", "-frames:v", "1", "-f", "null", "-"),
     )
 
 
-def body(*, track_id: int, coding: Coding, quality: Quality) -> tuple[str, ...]:
-    """Encode at most BODY_SECONDS of the source to BODY, and a picture of its first second to THUMBNAIL."""
+def body(source: Source, *, from_seconds: float, coding: Coding, quality: Quality) -> tuple[str, ...]:
+    """Encode at most BODY_SECONDS of the source to BODY, and a picture of its first second to THUMBNAIL.
+
+    `from_seconds` and `coding` are the first picture's time and its colours.
+    """
     return (
-        *(*_QUIET, *_REPORTING, *_DISTRUSTED_SOURCE, "-filter_complex"),
-        _body_graph(track_id, coding, quality.scaler),
+        *(*_QUIET, *_REPORTING, *source.arguments, "-filter_complex"),
+        _body_graph(source.pictures(from_seconds=from_seconds), coding, quality.scaler),
         *("-map", "[video]", *encoder_flags(quality), "-frames:v", str(BODY_FRAMES), "-f", "mp4", f"file:{BODY}"),
         # Not at a constant rate, which would give the first picture twice instead of both
         *("-map", "[thumbnail]", "-map_metadata", "-1", "-fps_mode", "passthrough", "-update", "1"),
@@ -123,7 +148,7 @@ def parts() -> str:
     return "".join(f"file '{name}'\n" for name in (INTRO, BODY, OUTRO))
 
 
-def _body_graph(track_id: int, coding: Coding, scaler: str) -> str:
+def _body_graph(pictures: str, coding: Coding, scaler: str) -> str:
     scaling = (
         f"scale=w={WIDTH}:h={HEIGHT}:force_original_aspect_ratio=decrease:force_divisible_by=2"
         f":reset_sar=1:flags={scaler}"
@@ -132,7 +157,7 @@ def _body_graph(track_id: int, coding: Coding, scaler: str) -> str:
         # As an input the logo would vanish when the resolution changes in mid-stream
         f"movie=filename={LOGO}:f=png_pipe,format=yuva420p[logo];"
         # Dropping frames before the scaler makes 60 fps cheaper; the cut in frames holds for a variable rate
-        f"[0:i:{track_id}]fps={FRAME_RATE},trim=end_frame={BODY_FRAMES},{to_bt709(coding, scaling)},"
+        f"{pictures},{DEINTERLACING},fps={FRAME_RATE},trim=end_frame={BODY_FRAMES},{to_bt709(coding, scaling)},"
         f"pad={WIDTH}:{HEIGHT}:(ow-iw)/2:(oh-ih)/2,setsar=1[fitted];"
         f"[fitted][logo]overlay=W-w-{LOGO_MARGIN}:{LOGO_MARGIN}:format=yuv420,"
         f"{COLOUR_FILTER},split[video][copy];"

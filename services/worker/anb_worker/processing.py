@@ -18,7 +18,7 @@ from anb.errors import Invalid
 from anb.mp4 import Clip
 from anb_worker import encoding, sandbox
 from anb_worker.colours import TONES, Coding, read_coding
-from anb_worker.encoding import QUALITY, Quality
+from anb_worker.encoding import QUALITY, Quality, Source
 from anb_worker.failures import Crashed, Unprocessable
 from anb_worker.sandbox import Limits
 from anb_worker.tone_mapping import lookup_table
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 BRANDING: Final = Path(__file__).parent / "branding"
 
+_TIME: Final = re.compile(r" pts_time:(-?[0-9.]+)")
 _REPORTING_COMPONENT: Final = re.compile(r"\[(\w[\w,#:/-]*) @ 0x[0-9a-f]+\]")
 _UNDECODABLE: Final = "El video está dañado: no se pudo decodificar."
 # ffmpeg exits with the low byte of the negative errno: these speak of the machine and not of the file
@@ -98,11 +99,12 @@ def encode_body(
     clip = _read_source(source)
     _prepare_folder(folder, source=source, branding=branding)
     expected = max(1, min(encoding.BODY_FRAMES, round(clip.duration_seconds * encoding.FRAME_RATE)))
-    coding = _coding(run, clip)
+    shown = Source(track_id=clip.track_id, edits=clip.edits)
+    from_seconds, coding = _inspect(run, clip, shown)
     if coding.is_hdr:
         (folder / TONES).write_text(lookup_table(coding.transfer))
     ended = run(
-        _ffmpeg(encoding.body(track_id=clip.track_id, coding=coding, quality=quality)),
+        _ffmpeg(encoding.body(shown, from_seconds=from_seconds, coding=coding, quality=quality)),
         on_frame=lambda frame: progress(min(frame / expected, 1.0)),
     )
     _raise_for_exit_code(ended)
@@ -132,11 +134,12 @@ def _prepare_folder(folder: Path, *, source: Path, branding: Path) -> None:
     (folder / encoding.PARTS).write_text(encoding.parts())
 
 
-def _coding(run: Run, clip: Clip) -> Coding:
-    """How the frames say that they are coded; the file's own tag may say otherwise."""
-    ended = run(_ffmpeg(encoding.inspection(track_id=clip.track_id)))
+def _inspect(run: Run, clip: Clip, source: Source) -> tuple[float, Coding]:
+    """When the first picture is shown, in seconds, and how it is coded; the file's own tag may say otherwise."""
+    ended = run(_ffmpeg(encoding.inspection(source)))
+    shown = _TIME.search(ended.errors)
     is_hd = max(clip.width, clip.height) >= encoding.WIDTH or min(clip.width, clip.height) >= encoding.HEIGHT
-    return read_coding(ended.errors, is_hd=is_hd)
+    return float(shown[1]) if shown else 0.0, read_coding(ended.errors, is_hd=is_hd)
 
 
 def _frames_of(body: Path) -> int:

@@ -22,6 +22,6 @@ from anb.mp4.clip import Clip, read_clip
 from anb.mp4.colours import ColourDescription
 from anb.mp4.errors import UnreadableClip
 from anb.mp4.pictures import MAX_PIXELS
-from anb.mp4.tracks import MAX_TRACKS
+from anb.mp4.tracks import MAX_TRACKS, Edit
 
-__all__ = ["MAX_PIXELS", "MAX_TRACKS", "Clip", "ColourDescription", "UnreadableClip", "read_clip"]
+__all__ = ["MAX_PIXELS", "MAX_TRACKS", "Clip", "ColourDescription", "Edit", "UnreadableClip", "read_clip"]

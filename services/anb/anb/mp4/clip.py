@@ -1,7 +1,7 @@
 """A clip, as the index of its file has it."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
@@ -16,9 +16,11 @@ from anb.mp4.pictures import Codec, Picture, pixels, smallest_picture
 from anb.mp4.samples import Place, check_pace, table_places, table_samples
 from anb.mp4.tracks import (
     MAX_TRACKS,
+    Edit,
     Track,
     lies_on_its_side,
     presentation_size,
+    read_edits,
     shown_seconds,
     video_tracks,
 )
@@ -36,6 +38,7 @@ class Clip:
     `width` and `height` are pixels as shown: cropped, stretched and turned. `duration_seconds` is what the edit list
     shows of the samples that exist. `configuration` is the decoder's set-up (the avcC or hvcC box). `colours`
     are as the stream says, or the file where the stream says nothing; the worker can convert them.
+    `edits` are what the edit list shows, none where there is no list.
     """
 
     width: int
@@ -48,6 +51,7 @@ class Clip:
     index_first: bool
     configuration: bytes
     colours: ColourDescription = NOTHING_SAID
+    edits: Sequence[Edit] = ()
 
 
 def read_clip(file: BinaryIO, *, size_bytes: int) -> Clip:
@@ -73,11 +77,12 @@ def _clip(file: BinaryIO, layout: Layout) -> Clip:
     timescale = read_timescale(only_box(track.media, b"mdhd"))
     check_pace(samples, timescale)
     _check_is_not_filled_up(file, layout, samples.final_place)
+    edits = read_edits(track.boxes, movie, timescale)
     is_turned = lies_on_its_side(track.header)
     return Clip(
         width=picture.height if is_turned else picture.width,
         height=picture.width if is_turned else picture.height,
-        duration_seconds=shown_seconds(track.boxes, movie, samples, timescale),
+        duration_seconds=shown_seconds(edits, samples, timescale),
         codec=picture.codec,
         frames=samples.count,
         track_id=track.track_id,
@@ -85,6 +90,7 @@ def _clip(file: BinaryIO, layout: Layout) -> Clip:
         index_first=layout.index_first,
         configuration=picture.configuration,
         colours=picture.colours,
+        edits=edits,
     )
 
 

@@ -1,5 +1,6 @@
 """The video track: which one it is, how it is turned, and how much its edit list shows."""
 
+import math
 import struct
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -62,22 +63,40 @@ def lies_on_its_side(header: memoryview) -> bool:
     return bool(abs(turned) > abs(across))
 
 
-def shown_seconds(track: Boxes, movie: Boxes, samples: Samples, timescale: int) -> float:
-    """How much of the samples the edit list shows; an edit cannot show what is not there."""
-    available = samples.ticks / timescale
+class Edit(NamedTuple):
+    """A stretch of a track's own time that is shown; `end_seconds` is infinite where it lasts to the end."""
+
+    start_seconds: float
+    end_seconds: float
+
+
+def read_edits(track: Boxes, movie: Boxes, timescale: int) -> Sequence[Edit]:
+    """What the edit list shows, one after the other; empty without a list, which shows everything."""
     edits = boxes_in(only_box(track, b"edts")) if b"edts" in track else {}
     edit_list = optional_box(edits, b"elst")
     if edit_list is None or U32.unpack_from(edit_list, 4)[0] == 0:
-        return available
+        return ()
     row = struct.Struct(">QqI" if edit_list[0] == 1 else ">IiI")
     movie_clock = read_timescale(only_box(movie, b"mvhd"))
-    shown = 0.0
+    shown = []
     for number, (length, media_time, _) in enumerate(table_rows(edit_list, row)):
         if number >= MAX_EDITS:
             raise UnreadableClip(TOO_COMPLEX)
         if media_time >= 0:  # -1 is an empty edit: it delays the first frame
-            left = max(0.0, available + (samples.delay - media_time) / timescale)
-            shown += min(length / movie_clock, left) if length else left
+            start = media_time / timescale
+            shown.append(Edit(start, start + length / movie_clock if length else math.inf))
+    if not shown:
+        raise UnreadableClip(NO_VIDEO)
+    return shown
+
+
+def shown_seconds(edits: Sequence[Edit], samples: Samples, timescale: int) -> float:
+    """How much of the samples the edits show; an edit cannot show what is not there."""
+    available = samples.ticks / timescale
+    if not edits:
+        return available
+    end = available + samples.delay / timescale
+    shown = sum(max(0.0, min(edit.end_seconds, end) - edit.start_seconds) for edit in edits)
     if shown <= 0:
         raise UnreadableClip(NO_VIDEO)
     return min(shown, available)

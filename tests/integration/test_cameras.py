@@ -1,0 +1,187 @@
+"""Files as cameras and editors write them: what of them is shown, and how, measured in what the real ffmpeg makes."""
+
+import numpy as np
+import pytest
+
+from anb_worker import encoding
+from tests.media import (
+    BUMPER_FRAMES,
+    FIRST_BODY_FRAME,
+    Run,
+    append_box,
+    ffmpeg,
+    picture,
+    read,
+    with_edits,
+)
+
+ENCODER = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "8", "-pix_fmt", "yuv420p", "-g", "15")
+B_FRAMES = (*ENCODER, "-preset", "veryfast", "-bf", "2")
+FRAGMENTS = ("-movflags", "frag_keyframe+empty_moov+default_base_moof")
+SOUND = ("-f", "lavfi", "-i", "sine=d=3", "-c:a", "alac")  # AAC would begin before the picture
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path)
+
+
+def drawn(path, source, *words):
+    """A file with the pictures of an ffmpeg source, and what other inputs bring."""
+    ffmpeg("-f", "lavfi", "-i", source, *words, path)
+    return path
+
+
+# --- edit lists ---------------------------------------------------------------------------------------------------
+
+NUMBERED = "color=s=320x180:r=30:d=3,format=yuv420p,geq=lum=20+2*N:cb=128:cr=128"
+
+
+def numbers(path):
+    """The number of each picture of the body in the source, which its grey tells."""
+    raw = ffmpeg(
+        "-i", path, "-vf", "crop=64:64:200:300,scale=1:1:flags=area", "-pix_fmt", "gray", "-f", "rawvideo", "-"
+    )
+    return [round((16 + grey * 219 / 255 - 20) / 2) for grey in raw.stdout[BUMPER_FRAMES:-BUMPER_FRAMES]]
+
+
+@pytest.mark.parametrize(
+    ("edits", "shown"),
+    [
+        ([(1.5, None), (3, 0)], [*range(90)]),
+        ([(1.5, None), (0, 0)], [*range(90)]),
+        ([(0, 0)], [*range(90)]),
+        ([(0, 1)], [*range(30, 90)]),
+        ([(1, 1)], [*range(30, 60)]),
+        ([(1, None), (1, 1)], [*range(30, 60)]),
+        ([(1, 0), (1, None), (1, 2)], [*range(30), *range(60, 90)]),
+        ([(0.5, 0.5), (0, 2)], [*range(15, 30), *range(60, 90)]),
+    ],
+    ids=[
+        *("an empty edit", "an empty edit and one of no length", "no length", "no length, later"),
+        *("a middle", "an empty edit and a middle", "a gap", "two parts, the last of no length"),
+    ],
+)
+@pytest.mark.parametrize("how", [ENCODER, (*ENCODER, *FRAGMENTS)], ids=["whole", "in fragments"])
+def test_the_body_shows_what_the_edit_list_shows_and_begins_with_it(run, tmp_path, how, edits, shown):
+    source = with_edits(drawn(tmp_path / "in.mp4", NUMBERED, *SOUND, "-map", "0", "-map", "1", *how), *edits)
+
+    run(source)
+
+    assert numbers(run.output) == shown
+
+
+def test_b_frames_are_cut_to_the_picture(run, tmp_path):
+    source = drawn(tmp_path / "in.mp4", NUMBERED, *B_FRAMES)
+    delay = 2 / 30
+
+    run(with_edits(source, (1, 1 + delay)))
+
+    assert numbers(run.output) == [*range(30, 60)]
+
+
+def test_an_edit_that_shows_something_twice_is_played_twice(run, tmp_path):
+    source = with_edits(drawn(tmp_path / "in.mp4", NUMBERED, *ENCODER), (1, 1), (1, 0.5))
+
+    run(source)
+
+    assert numbers(run.output) == [*range(30, 60), *range(15, 45)]
+
+
+def test_a_late_start_is_looked_up(run, tmp_path):
+    source = drawn(
+        tmp_path / "in.mp4", NUMBERED.replace("d=3", "d=12").replace("20+2*N", "20+2*mod(N\\,90)"), *ENCODER
+    )
+
+    run(with_edits(source, (1, 9)))
+
+    assert numbers(run.output) == [*range(30)]
+
+
+def test_thirty_seconds_are_shown_after_an_empty_edit(run, tmp_path):
+    source = drawn(tmp_path / "in.mp4", "testsrc2=s=160x90:r=10:d=32", *ENCODER)
+
+    result = run(with_edits(source, (2, None), (32, 0)))
+
+    assert result.frames == encoding.BODY_FRAMES + 2 * BUMPER_FRAMES
+    first, later = (picture(run.output, FIRST_BODY_FRAME + number) for number in (0, 6))
+    assert abs(first - later).mean() > 0.5
+
+
+# --- fields -------------------------------------------------------------------------------------------------------
+
+MOVING_BAR = "color=s=320x180:r=60:d=1,format=yuv420p,geq=lum='16+200*between(X-5*N\\,0\\,40)':cb=128:cr=128"
+
+
+def interlaced(path, order):
+    parity = {"tff": "top", "bff": "bottom"}[order]
+    weave = f"{MOVING_BAR},tinterlace=interleave_{parity},fieldorder={order},format=yuv420p"
+    return drawn(path, weave, *ENCODER, "-flags", "+ilme+ildct", "-x264-params", f"{order}=1")
+
+
+def combs(frame):
+    """How much neighbouring lines of the picture differ, in steps of 255."""
+    return abs(np.diff(frame[100:-100, :1000, 1], axis=0)).mean()
+
+
+def places(path):
+    """Where the bar begins in the pictures of the body."""
+    return [int((picture(path, FIRST_BODY_FRAME + number)[360, :, 1] > 100).argmax()) for number in (5, 6, 7, 8)]
+
+
+@pytest.mark.parametrize("order", ["tff", "bff"])
+def test_interlaced_pictures_are_deinterlaced_though_the_file_does_not_say_so(run, tmp_path, order):
+    source = interlaced(tmp_path / "in.mp4", order)
+    assert b"fiel" not in source.read_bytes()
+
+    run(source)
+
+    assert combs(picture(run.output, FIRST_BODY_FRAME + 6)) < 0.5
+    # The bar moves by ten of 320 pixels from one frame to the next
+    assert np.diff(places(run.output)) == pytest.approx(40, abs=4)
+
+
+def test_progressive_pictures_are_untouched_before_they_are_scaled(tmp_path):
+    source = drawn(tmp_path / "in.mp4", "testsrc2=s=320x180:r=30:d=1", *ENCODER)
+
+    untouched, passed = (
+        ffmpeg("-i", source, "-vf", filters, "-f", "rawvideo", "-").stdout
+        for filters in ("null", encoding.DEINTERLACING)
+    )
+
+    assert untouched == passed
+
+
+# --- shapes -------------------------------------------------------------------------------------------------------
+
+
+def test_pixels_that_are_not_square_are_shown_in_their_shape(run, tmp_path):
+    source = drawn(tmp_path / "in.mp4", "color=white:s=320x360:r=10:d=0.5", *ENCODER, "-aspect", "16:9")
+
+    run(source)
+
+    assert picture(run.output, FIRST_BODY_FRAME + 3)[150:, 20:-20].min() > 200
+
+
+def test_what_lies_outside_the_clean_aperture_is_not_shown(run, tmp_path):
+    frame = "color=red:s=640x480:r=10:d=0.5,drawbox=x=160:y=150:w=320:h=180:color=lime:t=fill"
+    source = drawn(tmp_path / "in.mp4", frame, *ENCODER)
+    aperture = np.array([320, 1, 180, 1, 0, 1, 0, 1], ">u4").tobytes()
+    append_box(source, ("moov", "trak", "mdia", "minf", "stbl", "stsd", "avc1"), b"clap", aperture)
+
+    run(source)
+
+    shown = picture(run.output, FIRST_BODY_FRAME + 3)[150:-8, 8:-8]
+    assert shown[..., 0].max() < 80
+    assert shown[..., 1].min() > 200
+    assert (read(source).width, read(source).height) == (320, 180)
+
+
+def test_of_a_proxy_and_the_whole_picture_the_whole_one_is_shown(run, tmp_path):
+    proxy = ("-f", "lavfi", "-i", "color=red:s=160x90:r=10:d=0.5")
+    source = tmp_path / "in.mp4"
+    drawn(source, "color=lime:s=640x360:r=10:d=0.5", *proxy, "-map", "1", "-map", "0", *ENCODER)
+
+    run(source)
+
+    assert picture(run.output, FIRST_BODY_FRAME + 3)[150:, :, 1].min() > 200
