@@ -65,7 +65,13 @@ class WorkerStack(cdk.Stack):
         ffmpeg.grant_read(self.fleet.role)
         media.grant_worker(self.fleet.role)
         self._let_workers_end_themselves()
-        self.scaling = BacklogScaling(self, "Scaling", group=self.fleet.group, queue=media.jobs.queue)
+        self.scaling = BacklogScaling(
+            self,
+            "Scaling",
+            group=self.fleet.group,
+            queue=media.jobs.queue,
+            processes=profile.processes_per_worker,
+        )
 
     def _let_workers_end_themselves(self) -> None:
         """Wait for a worker before its instance ends; it watches its own metadata, so no role notifies anybody."""

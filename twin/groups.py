@@ -107,15 +107,15 @@ class Step:
 class StepPolicy:
     """Adjusts the size by how far the metric is beyond the threshold."""
 
-    ADJUSTMENTS: ClassVar = ("ChangeInCapacity", "PercentChangeInCapacity", "ExactCapacity")
+    ADJUSTMENTS: ClassVar = ("ChangeInCapacity", "PercentChangeInCapacity")
 
     warm_up_seconds: int
     adjustment: str
     steps: tuple[Step, ...]
     least_magnitude: int = 1
 
-    def proposed(self, capacity: int, difference: float) -> int | None:
-        """Return the size from a capacity of warm instances, or None where no step fits.
+    def change(self, capacity: int, difference: float) -> int:
+        """Return by how many a capacity of warm instances changes, 0 where no step fits.
 
         Bounds are relative to the threshold: above it the lower one is part of the step, below it the upper one.
         Percentages round down from 1 up, up to 1 below, and alike towards zero when negative; a least magnitude
@@ -123,15 +123,13 @@ class StepPolicy:
         """
         step = next((step for step in self.steps if _holds(step, difference)), None)
         if step is None:
-            return None
-        if self.adjustment == "ExactCapacity":
-            return step.adjustment
+            return 0
         change = step.adjustment
         if self.adjustment == "PercentChangeInCapacity":
             change = _rounded(capacity * step.adjustment / 100)
             if change and abs(change) < self.least_magnitude:
                 change = self.least_magnitude if change > 0 else -self.least_magnitude
-        return capacity + change
+        return change
 
 
 def _holds(step: Step, difference: float) -> bool:
@@ -322,29 +320,27 @@ class Group:
     def _asked(self, request: Request, now: float, agree: Callable[[str], bool]) -> int | None:
         policy = self._policies[request.alarm.policy]
         warm = [it for it in self.active() if it.is_warm(now, policy.warm_up_seconds)]
-        is_warming = len(warm) < len(self.active())
         if isinstance(policy, TrackingPolicy):
             out = request.alarm.comparison.startswith("Greater")
-            wanted = self._tracked(policy, request, len(warm), out=out)
             if not out and not agree(request.alarm.policy):
                 return None
+            wanted = self._tracked(policy, request, len(warm), out=out)
         else:
-            wanted = policy.proposed(len(warm), request.value - request.alarm.threshold)
-        if wanted is None or (wanted < self.desired and is_warming):
-            # AS ec2-auto-scaling-default-instance-warmup.html: no scale-in before the warm-up has ended
-            return None
-        if request.alarm.comparison.startswith("Greater"):
+            change = policy.change(len(warm), request.value - request.alarm.threshold)
+            out, wanted = change > 0, len(warm) + change
+        if out:
             return max(self.desired, wanted)
-        return min(self.desired, max(wanted, self._size.least))
+        # AS ec2-auto-scaling-default-instance-warmup.html: no scale-in before every warm-up has ended
+        return min(self.desired, max(wanted, self._size.least)) if len(warm) == len(self.active()) else None
 
-    def _tracked(self, policy: TrackingPolicy, request: Request, warm: int, *, out: bool) -> int | None:
+    def _tracked(self, policy: TrackingPolicy, request: Request, warm: int, *, out: bool) -> int:
         """Out in proportion, rounded up; in little by little: as assumed one at a time.
 
         AS as-scaling-target-tracking.html; a target of 10 at 15 with 2 instances asks for 3.
         """
         share = warm * request.value / policy.target
         if out:
-            return math.ceil(share - 1e-9) if warm else None
+            return math.ceil(share - 1e-9)
         return math.floor(share) if self._assumptions.shrinks_proportionally else self.desired - 1
 
     def active(self) -> list[Instance]:

@@ -45,7 +45,7 @@ class SimulatedWorkers(Machines):
         super().__init__(loop=loop, assumptions=assumptions, generator=generator)
         self.took_seconds: list[tuple[float, float]] = []
         """When each job arrived, and how long it took until it was processed."""
-        self.interrupted = 0
+        self.interrupted = self.chosen_busy = 0
         self._processes, self._visibility_seconds = processes, visibility_seconds
         self._waiting: deque[tuple[int, float]] = deque()
         self._orphans: dict[int, float] = {}
@@ -124,6 +124,7 @@ class SimulatedWorkers(Machines):
             self._leaving_early.add(instance)
             return
         worker.is_leaving = True
+        self.chosen_busy += bool(worker.busy)
         if not worker.busy:
             self.fleet.complete(instance)
         else:
@@ -264,20 +265,21 @@ def run_workers(
     *,
     arrivals: Iterable[float],
     seconds: float,
-    processes: int,
     assumptions: Assumptions = Assumptions(),
     seed: int = 1,
     failures_every_seconds: float = math.inf,
 ) -> tuple[RunningFleet, SimulatedWorkers]:
-    """Return a worker fleet and its workers after so many seconds with a job at each of the arrivals."""
+    """Return a worker fleet and its workers after so many seconds with a job at each of the arrivals.
+
+    An instance has a worker for each processor.
+    """
     loop, generator = Loop(SimulatedClock()), random.Random(seed)  # noqa: S311 a draw that can be repeated
-    visibility = fleet.visibility_seconds or 0
     workers = SimulatedWorkers(
         loop=loop,
         assumptions=assumptions,
         generator=generator,
-        processes=processes,
-        visibility_seconds=visibility,
+        processes=fleet.processors,
+        visibility_seconds=fleet.visibility_seconds or 0,
     )
     running = RunningFleet(fleet, loop=loop, driver=workers, assumptions=assumptions, generator=generator)
     for at in arrivals:
@@ -289,17 +291,15 @@ def run_workers(
     return running, workers
 
 
-def run_servers(
+def compose_servers(
     fleet: Fleet,
     *,
     rate: Callable[[float], float],
-    seconds: float,
     cpu_seconds: float,
-    processors: int,
     assumptions: Assumptions = Assumptions(),
     seed: int = 1,
-) -> tuple[RunningFleet, SimulatedServers]:
-    """Return a web fleet and its servers after so many seconds of that rate of requests."""
+) -> tuple[Loop, RunningFleet, SimulatedServers]:
+    """Return a web fleet at its start with that rate of requests, and the loop that runs it."""
     loop, generator = Loop(SimulatedClock()), random.Random(seed)  # noqa: S311 a draw that can be repeated
     servers = SimulatedServers(
         loop=loop,
@@ -307,9 +307,8 @@ def run_servers(
         generator=generator,
         rate=rate,
         cpu_seconds=cpu_seconds,
-        processors=processors,
+        processors=fleet.processors,
     )
     running = RunningFleet(fleet, loop=loop, driver=servers, assumptions=assumptions, generator=generator)
     running.start()
-    loop.run(seconds)
-    return running, servers
+    return loop, running, servers

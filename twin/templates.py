@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stacks.instance_types import vcpus
 from stacks.rules.assembly import Assembly, Resource
 from twin.alarms import COMPARISONS, Alarm, Measure, Missing
 from twin.balancer import Targets
@@ -88,6 +89,7 @@ class Fleet:
     targets: Targets | None
     policies: Mapping[str, Policy]
     alarms: Sequence[Alarm]
+    processors: int
     visibility_seconds: int | None
     """Of the queue that the fleet scales on, if it scales on one."""
 
@@ -108,7 +110,7 @@ def _fleet(assembly: Assembly, group: Resource) -> Fleet:
     warm_up = int(is_.get("DefaultInstanceWarmup", 300))  # the default cooldown, where there is no warm-up
     policies = {it.logical_id: _policy(assembly, it, warm_up) for it in _of_group(assembly, group, POLICY)}
     alarms = [alarm for it in assembly.resources(ALARM) if (alarm := _alarm(assembly, it, policies))]
-    _check_detailed(assembly, group)
+    launch = _launch(assembly, group)
     queues = {it.logical_id: it for it in _queues(assembly, group)}
     if len(queues) > 1:
         raise Refused(f"{_where(group)}: scales on more than one queue: {', '.join(queues)}")
@@ -128,6 +130,7 @@ def _fleet(assembly: Assembly, group: Resource) -> Fleet:
         targets=_targets(assembly, group),
         policies=policies,
         alarms=alarms,
+        processors=vcpus(launch["InstanceType"]) or 1,
         visibility_seconds=next((int(it.properties.get("VisibilityTimeout", 30)) for it in queues.values()), None),
     )
 
@@ -293,6 +296,11 @@ def _targets(assembly: Assembly, group: Resource) -> Targets | None:
             raise Refused(f"{_where(group)}: its TargetGroupARNs lead to no target group")
         is_ = _properties(targets)
         attributes = {it["Key"]: str(it["Value"]) for it in is_.get("TargetGroupAttributes", [])}
+        for threshold in ("HealthyThresholdCount", "UnhealthyThresholdCount"):
+            if not 2 <= int(is_.get(threshold, 2)) <= 10:
+                raise Refused(
+                    f"{_where(targets)}: {threshold} {is_[threshold]}: it is 2 to 10, one check is no opinion"
+                )
         unknown = [
             f"{key} = {it}" for key, it in attributes.items() if key != _DRAINING and _ATTRIBUTES.get(key) != it
         ]
@@ -308,13 +316,15 @@ def _targets(assembly: Assembly, group: Resource) -> Targets | None:
     return None
 
 
-def _check_detailed(assembly: Assembly, group: Resource) -> None:
-    """CPU is reported once a minute only with detailed monitoring."""
+def _launch(assembly: Assembly, group: Resource) -> Mapping[str, Any]:
+    """Return what instances are launched with; CPU is reported once a minute only with detailed monitoring."""
     template = assembly.follow(group.stack, group.properties.get("LaunchTemplate", {}).get("LaunchTemplateId"))
-    if template is None or not template.properties["LaunchTemplateData"].get("Monitoring", {}).get("Enabled"):
+    data: Mapping[str, Any] = template.properties["LaunchTemplateData"] if template else {}
+    if not data.get("Monitoring", {}).get("Enabled"):
         raise Refused(
             f"{_where(group)}: its LaunchTemplate has no detailed monitoring, so that CPU comes every 5 min"
         )
+    return data
 
 
 def _protects(assembly: Assembly, group: Resource) -> bool:

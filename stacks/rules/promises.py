@@ -137,11 +137,9 @@ def backlog(assembly: Assembly) -> Found:
     for resource, used in scaling:
         if IN_FLIGHT not in used:
             yield resource, "a received message is still work: what scales on the queue counts jobs in flight too"
-    kinds = {resource.type for resource, _ in scaling}
-    for missing in sorted({POLICY, ALARM} - kinds):
-        stacks = {group.stack for group in assembly.resources(GROUP)}
-        for stack in stacks - {targets.stack for targets in assembly.resources(TARGETS)}:
-            yield stack, f"workers scale on the queue: there is no {missing} that does"
+    groups, reached = ({resource.stack for resource in assembly.resources(type_)} for type_ in (GROUP, TARGETS))
+    for stack in groups - reached - {resource.stack for resource, _ in scaling}:
+        yield stack, "workers scale on the queue: nothing here does"
 
 
 def instance_signals(assembly: Assembly) -> Found:

@@ -141,14 +141,12 @@ def test_the_web_scales_on_requests_and_on_cpu(deployed, groups):
     assert metrics == {"ALBRequestCountPerTarget", "ASGAverageCPUUtilization"}
 
 
-def test_workers_scale_on_jobs_for_each_instance_and_rest_when_idle(deployed, groups):
+def test_workers_scale_on_jobs_for_each_instance_both_ways(deployed, groups):
     found = policies(deployed, groups["worker"])
 
-    tracked = [policy["TargetTrackingConfiguration"] for policy in found if "TargetTrackingConfiguration" in policy]
-    metrics = tracked[0]["CustomizedMetricSpecification"]["Metrics"]
-    result = [metric["Expression"] for metric in metrics if metric.get("ReturnData")]
-    assert result == ["(visible + FILL(inflight, 0)) / IF(capacity < 1, 1, capacity)"]
-    assert sorted(policy["PolicyType"] for policy in found) == ["StepScaling", "StepScaling", "TargetTrackingScaling"]
+    assert [policy["PolicyType"] for policy in found] == ["StepScaling", "StepScaling"]
+    steps = [step["ScalingAdjustment"] for policy in found for step in policy["StepAdjustments"]]
+    assert sorted(steps) == [-1, 1, 2]
 
 
 def test_a_worker_is_waited_for_before_it_ends(deployed):

@@ -209,19 +209,19 @@ def a_grace_that_a_slow_boot_outlasts(a: Assembly) -> None:
     group(a, "AnbWeb")["HealthCheckGracePeriod"] = 300
 
 
-@breaks("Backlog")
-def metric_without_jobs_in_flight(a: Assembly) -> None:
-    policy = properties(a, "AnbWorker", "AWS::AutoScaling::ScalingPolicy")
-    metrics = policy["TargetTrackingConfiguration"]["CustomizedMetricSpecification"]["Metrics"]
+def without_jobs_in_flight(a: Assembly, place: int) -> None:
+    metrics = properties(a, "AnbWorker", "AWS::CloudWatch::Alarm", place)["Metrics"]
     metrics[:] = [metric for metric in metrics if metric["Id"] != "inflight"]
 
 
 @breaks("Backlog")
+def workers_start_whatever_is_in_flight(a: Assembly) -> None:
+    without_jobs_in_flight(a, 0)
+
+
+@breaks("Backlog")
 def workers_end_while_jobs_are_in_flight(a: Assembly) -> None:
-    for alarm in a.resources("AWS::CloudWatch::Alarm"):
-        if alarm.stack == "AnbWorker" and "Metrics" in alarm.properties:
-            metrics = alarm.definition["Properties"]["Metrics"]
-            metrics[:] = [metric for metric in metrics if metric["Id"] != "inflight"]
+    without_jobs_in_flight(a, 1)
 
 
 @breaks("Backlog")

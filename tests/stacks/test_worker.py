@@ -40,51 +40,59 @@ def test_there_are_one_to_three_workers_in_two_zones(synthesis):
     assert len(made_of["VPCZoneIdentifier"]) == 2
 
 
-def test_workers_follow_the_backlog_of_each_instance(synthesis):
-    tracking = policies(synthesis)["ScalingBacklog"]["TargetTrackingConfiguration"]
-    metrics = {it["Id"]: it for it in tracking["CustomizedMetricSpecification"]["Metrics"]}
-    measured = {id_: it["MetricStat"]["Metric"]["MetricName"] for id_, it in metrics.items() if "MetricStat" in it}
+JOBS = "(visible + IF(visible >= 0, inflight, 0))"
 
-    assert measured == {
+
+def measured(alarm):
+    """Return the expression that an alarm looks at, and the metrics that it names."""
+    (returned,) = [it["Expression"] for it in alarm["Metrics"] if it.get("ReturnData", True)]
+    names = {it["Id"]: it["MetricStat"]["Metric"]["MetricName"] for it in alarm["Metrics"] if "MetricStat" in it}
+    return returned, names
+
+
+def test_workers_follow_the_jobs_of_each_instance(synthesis):
+    behind, more = alarms(synthesis)["ScalingBehind"], policies(synthesis)["ScalingMore"]
+    expression, measures = measured(behind)
+
+    assert measures == {
         "visible": "ApproximateNumberOfMessagesVisible",
         "inflight": "ApproximateNumberOfMessagesNotVisible",
         "capacity": "GroupInServiceInstances",
     }
-    assert metrics["backlog"]["Expression"] == "(visible + FILL(inflight, 0)) / IF(capacity < 1, 1, capacity)"
-    assert [id_ for id_, it in metrics.items() if it["ReturnData"]] == ["backlog"]
-    assert tracking["TargetValue"] == 3
-    assert tracking["DisableScaleIn"] is True
+    assert expression == f"{JOBS} / (IF(capacity < 1, 1, capacity) * IF(visible >= 0, 1, 1))"
+    assert (behind["ComparisonOperator"], behind["Threshold"]) == ("GreaterThanOrEqualToThreshold", 22)
+    assert (behind["EvaluationPeriods"], behind["DatapointsToAlarm"]) == (3, 1)
+    assert [
+        (step["MetricIntervalLowerBound"], step.get("MetricIntervalUpperBound"), step["ScalingAdjustment"])
+        for step in more["StepAdjustments"]
+    ] == [(0, 12, 1), (12, None, 2)]
+
+
+def test_workers_end_one_by_one_while_the_others_could_do_what_there_is(synthesis):
+    spare = alarms(synthesis)["ScalingSpare"]
+    steps = {id_: it.get("StepAdjustments", []) for id_, it in policies(synthesis).items()}
+
+    assert [id_ for id_, its in steps.items() if any(it["ScalingAdjustment"] < 0 for it in its)] == ["ScalingFewer"]
+    assert steps["ScalingFewer"] == [{"MetricIntervalUpperBound": 0, "ScalingAdjustment": -1}]
+    assert measured(spare)[0] == f"{JOBS} / ((capacity - 1) * IF(visible >= 0, 1, 1))"
+    assert (spare["ComparisonOperator"], spare["Threshold"]) == ("LessThanThreshold", 3)
+    assert (spare["EvaluationPeriods"], spare["DatapointsToAlarm"]) == (5, 5)
+    assert spare["TreatMissingData"] == "missing"
+
+
+def test_more_workers_on_an_instance_have_more_jobs_of_their_own(write):
+    double = write(replace(ACADEMY, instance_type="t3.medium", worker_processes=4))
+    thresholds = {
+        it.properties["Threshold"] for it in double.resources("AWS::CloudWatch::Alarm") if it.stack == "AnbWorker"
+    }
+
+    assert thresholds == {44, 6}
 
 
 def test_what_the_policy_measures_is_published(synthesis):
     (collected,) = group(synthesis, "AnbWorker").properties["MetricsCollection"]
 
     assert collected == {"Granularity": "1Minute"}  # all of them
-
-
-def test_an_old_job_hurries_the_fleet(synthesis):
-    alarm, boost = alarms(synthesis)["ScalingOldestWaits"], policies(synthesis)["ScalingBoost"]
-
-    assert (alarm["MetricName"], alarm["Threshold"]) == ("ApproximateAgeOfOldestMessage", 60)
-    assert (alarm["Period"], alarm["EvaluationPeriods"]) == (60, 1)
-    assert [
-        (step["MetricIntervalLowerBound"], step.get("MetricIntervalUpperBound"), step["ScalingAdjustment"])
-        for step in boost["StepAdjustments"]
-    ] == [(0, 60, 1), (60, None, 2)]
-
-
-def test_only_an_idle_fleet_shrinks(synthesis):
-    alarm, rest = alarms(synthesis)["ScalingIdle"], policies(synthesis)["ScalingRest"]
-    steps = {id_: it.get("StepAdjustments", []) for id_, it in policies(synthesis).items()}
-
-    assert [id_ for id_, its in steps.items() if any(step["ScalingAdjustment"] < 0 for step in its)] == [
-        "ScalingRest"
-    ]
-    assert rest["StepAdjustments"] == [{"MetricIntervalUpperBound": 0, "ScalingAdjustment": -1}]
-    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
-    assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (5, 5)
-    assert alarm["TreatMissingData"] == "notBreaching"
-    assert "visible + FILL(inflight, 0)" in json.dumps(alarm["Metrics"])
 
 
 def test_a_worker_is_waited_for_without_a_role(synthesis):

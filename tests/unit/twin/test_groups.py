@@ -88,11 +88,11 @@ def test_only_the_difference_starts_while_instances_warm_up():
     assert sizes == [11, 11, 13]
 
 
-@pytest.mark.parametrize(("capacity", "percent", "size"), [(4, 25, 6), (4, -25, 2), (10, 5, 12), (1, 10, 3)])
-def test_a_least_magnitude_is_kept(capacity, percent, size):
+@pytest.mark.parametrize(("capacity", "percent", "change"), [(4, 25, 2), (4, -25, -2), (10, 5, 2), (1, 10, 2)])
+def test_a_least_magnitude_is_kept(capacity, percent, change):
     policy = StepPolicy(warm_up_seconds=0, adjustment=PERCENT, steps=(Step(None, None, percent),), least_magnitude=2)
 
-    assert policy.proposed(capacity, 1.0) == size
+    assert policy.change(capacity, 1.0) == change
 
 
 def test_a_boost_is_one_for_a_minute_of_age_and_all_there_is_for_two():
@@ -105,7 +105,7 @@ def test_a_boost_is_one_for_a_minute_of_age_and_all_there_is_for_two():
         sizes.append(group.desired)
 
     assert sizes == [2, 3, 3]
-    assert boost.proposed(1, -1) is None
+    assert boost.change(1, -1) == 0
 
 
 def test_tracking_grows_in_proportion_and_shrinks_by_one():
@@ -125,7 +125,7 @@ def test_tracking_grows_in_proportion_and_shrinks_by_one():
 
 
 def test_of_several_wishes_at_once_the_largest_wins():
-    rest = StepPolicy(warm_up_seconds=0, adjustment="ExactCapacity", steps=(Step(None, None, 1),))
+    rest = StepPolicy(warm_up_seconds=0, adjustment="ChangeInCapacity", steps=(Step(None, None, -3),))
     group = make_group(desired=4, track=TRACKING, rest=rest)
     alarms = [
         Alarm(name=name, policy=name, measure=MEASURE, comparison=sign, threshold=10, periods=1, datapoints=1)
