@@ -27,6 +27,7 @@ Run = partial[sandbox.Ended]  # of the sandbox, in the folder of the clip
 
 log = logging.getLogger(__name__)
 
+_MENDED: Final = "mended.mp4"
 BRANDING: Final = Path(__file__).parent / "branding"
 
 _TIME: Final = re.compile(r" pts_time:(-?[0-9.]+)")
@@ -97,7 +98,7 @@ def encode_body(
     `run` is the sandbox's in that folder. Raises what `process` does.
     """
     clip = _read_source(source)
-    _prepare_folder(folder, source=source, branding=branding)
+    _prepare_folder(folder, source=source, clip=clip, branding=branding)
     expected = max(1, min(encoding.BODY_FRAMES, round(clip.duration_seconds * encoding.FRAME_RATE)))
     shown = Source(track_id=clip.track_id, edits=clip.edits)
     from_seconds, coding = _inspect(run, clip, shown)
@@ -125,13 +126,27 @@ def _read(path: Path) -> Clip:
         return mp4.read_clip(file, size_bytes=path.stat().st_size)
 
 
-def _prepare_folder(folder: Path, *, source: Path, branding: Path) -> None:
+def _prepare_folder(folder: Path, *, source: Path, clip: Clip, branding: Path) -> None:
     """Give everything that ffmpeg reads the name under which it looks for it."""
-    inputs = {encoding.SOURCE: source}
+    inputs = {encoding.SOURCE: _mended(source, clip, folder / _MENDED)}
     inputs |= {name: branding / name for name in (encoding.LOGO, encoding.INTRO, encoding.OUTRO)}
     for name, path in inputs.items():
         (folder / name).symlink_to(path.resolve(strict=True))
     (folder / encoding.PARTS).write_text(encoding.parts())
+
+
+def _mended(source: Path, clip: Clip, copy: Path) -> Path:
+    """Return the source, or a copy of it where decoders would not understand its samples."""
+    with source.open("rb") as file:
+        corrections = list(mp4.corrections(file, clip, size_bytes=source.stat().st_size))
+    if not corrections:
+        return source
+    shutil.copyfile(source, copy)
+    with copy.open("r+b") as file:
+        for position, data in corrections:
+            file.seek(position)
+            file.write(data)
+    return copy
 
 
 def _inspect(run: Run, clip: Clip, source: Source) -> tuple[float, Coding]:

@@ -1,7 +1,10 @@
+import io
 import struct
 
 import pytest
 
+from anb.mp4 import corrections
+from anb.mp4.parameter_sets import nal_units
 from tests.boxes import (
     FTYP,
     QUARTER_TURN,
@@ -194,6 +197,29 @@ def test_the_smallest_picture_counts_of_those_in_samples_too():
     first = with_lengths(SPS, avc_sps(320, 180), SLICE)
 
     assert size_of(in_samples(first, entry=sample_entry(b"avc3", avcc()))) == (320, 180)
+
+
+@pytest.mark.parametrize("more", [b"", b"\xfd\xf8\xf8\x00"], ids=["plain", "a high profile"])
+def test_a_configuration_in_a_sample_is_found_and_made_into_what_decoders_understand(more):
+    configuration = bytes((1, 66, 0, 40, 0xFF, 0xE1)) + units_of(SPS) + b"\x01" + units_of(b"\x68\xee") + more
+    data = in_samples(configuration + with_lengths(SLICE), entry=sample_entry(b"avc3", avcc()))
+
+    assert size_of(data) == (1920, 1080)
+    [(position, correction)] = corrections(io.BytesIO(data), read(data), size_bytes=len(data))
+    assert data[position:].startswith(configuration + with_lengths(SLICE))
+    assert len(correction) == len(configuration)
+    sps, pps = nal_units(correction, 4)
+    assert (sps, pps.rstrip(b"\x00")) == (SPS, b"\x68\xee")
+
+
+def units_of(unit):
+    return struct.pack(">H", len(unit)) + unit
+
+
+def test_nothing_is_made_of_a_file_whose_configuration_is_where_it_belongs():
+    data = file_of(video())
+
+    assert list(corrections(io.BytesIO(data), read(data), size_bytes=len(data))) == []
 
 
 def test_fragments_may_have_the_parameter_sets_in_their_samples():

@@ -1,6 +1,5 @@
 """The parameter sets in an avcC box (ISO/IEC 14496-15) and the picture in each (ITU-T H.264, 7.3.2.1.1)."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
 from typing import Final
@@ -10,6 +9,7 @@ from anb.mp4.parameter_sets import (
     SUBSAMPLING,
     Bits,
     CodedPicture,
+    mended,
     nal_unit,
     nal_units,
     read_chroma_format,
@@ -18,22 +18,48 @@ from anb.mp4.parameter_sets import (
 )
 
 _SPS: Final = 7  # NAL unit type
+_HEADER_BYTES: Final = 5  # of an avcC box, before its parameter sets
+_RESERVED_ONES: Final = b"\xfc"
 _PROFILES_WITH_CHROMA: Final = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
 
 
-def parameter_sets(configuration: bytes) -> Iterator[bytes]:
-    position = 6
+def parameter_sets(configuration: bytes) -> list[bytes]:
+    position, found = 6, []
     for _ in range(configuration[5] & 31):
         unit, position = nal_unit(configuration, position)
-        yield unit
+        found.append(unit)
+    return found
 
 
-def parameter_sets_in(sample: bytes, configuration: bytes) -> Iterator[bytes]:
-    """Those at the beginning of a sample."""
-    length_bytes = (configuration[4] & 3) + 1 if configuration else 4
-    for unit in nal_units(sample, length_bytes):
-        if unit and unit[0] & 31 == _SPS:
-            yield unit
+def units(configuration: bytes) -> tuple[list[bytes], int]:
+    """All NAL units in the content of an avcC box, and where it ends."""
+    position, found = 5, []
+    for mask in (31, 255):  # how many SPS there are, and then PPS
+        count, position = configuration[position] & mask, position + 1
+        for _ in range(count):
+            unit, position = nal_unit(configuration, position)
+            found.append(unit)
+    # Some profiles have four more bytes, which begin with ones; a sample's length never does
+    has_more = configuration[position : position + 1] >= _RESERVED_ONES
+    return found, position + 4 * has_more
+
+
+def parameter_sets_in(sample: bytes, configuration: bytes) -> list[bytes]:
+    """Those at the beginning of a sample, be they in a configuration that has been put there."""
+    length = length_bytes(configuration)
+    if begins_with_configuration(sample, configuration):
+        return parameter_sets(sample) if mended(*units(sample), length) else []
+    return [unit for unit in nal_units(sample, length) if unit and unit[0] & 31 == _SPS]
+
+
+def length_bytes(configuration: bytes) -> int:
+    """How many bytes the length has that stands before each unit of a sample."""
+    return (configuration[4] & 3) + 1 if configuration else 4
+
+
+def begins_with_configuration(sample: bytes, configuration: bytes) -> bool:
+    """Whether a sample begins like the avcC box, which as a length would be longer than any sample."""
+    return len(configuration) > _HEADER_BYTES and sample.startswith(configuration[:_HEADER_BYTES])
 
 
 def coded_picture(nal: bytes) -> CodedPicture:

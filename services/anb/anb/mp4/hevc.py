@@ -1,6 +1,5 @@
 """The parameter sets in an hvcC box (ISO/IEC 14496-15) and the picture in each (ITU-T H.265, 7.3.2.2.1)."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
 from typing import Final
@@ -11,6 +10,7 @@ from anb.mp4.parameter_sets import (
     SUBSAMPLING,
     Bits,
     CodedPicture,
+    mended,
     nal_unit,
     nal_units,
     read_chroma_format,
@@ -19,27 +19,48 @@ from anb.mp4.parameter_sets import (
 )
 
 _SPS: Final = 33  # NAL unit type
+_HEADER_BYTES: Final = 22  # of an hvcC box, before its parameter sets
 _MAX_PICTURE_SETS: Final = 64
 _MAX_PICTURES_IN_SET: Final = 16
 
 
-def parameter_sets(configuration: bytes) -> Iterator[bytes]:
-    position = 23
-    for _ in range(configuration[22]):
-        kind, count = configuration[position] & 63, U16.unpack_from(configuration, position + 1)[0]
+def parameter_sets(configuration: bytes) -> list[bytes]:
+    return [unit for unit in units(configuration)[0] if _is_sps(unit)]
+
+
+def units(configuration: bytes) -> tuple[list[bytes], int]:
+    """All NAL units in the content of an hvcC box, and where it ends."""
+    position, found = _HEADER_BYTES + 1, []
+    for _ in range(configuration[_HEADER_BYTES]):
+        count = U16.unpack_from(configuration, position + 1)[0]
         position += 3
         for _ in range(count):
             unit, position = nal_unit(configuration, position)
-            if kind == _SPS:
-                yield unit
+            found.append(unit)
+    return found, position
 
 
-def parameter_sets_in(sample: bytes, configuration: bytes) -> Iterator[bytes]:
-    """Those of the base layer at the beginning of a sample."""
-    length_bytes = (configuration[21] & 3) + 1 if configuration else 4
-    for unit in nal_units(sample, length_bytes):
-        if len(unit) > 2 and unit[0] >> 1 == _SPS and not unit[1] >> 3:
-            yield unit
+def parameter_sets_in(sample: bytes, configuration: bytes) -> list[bytes]:
+    """Those at the beginning of a sample, be they in a configuration that has been put there."""
+    length = length_bytes(configuration)
+    if begins_with_configuration(sample, configuration):
+        return parameter_sets(sample) if mended(*units(sample), length) else []
+    return [unit for unit in nal_units(sample, length) if _is_sps(unit)]
+
+
+def length_bytes(configuration: bytes) -> int:
+    """How many bytes the length has that stands before each unit of a sample."""
+    return (configuration[21] & 3) + 1 if configuration else 4
+
+
+def begins_with_configuration(sample: bytes, configuration: bytes) -> bool:
+    """Whether a sample begins like the hvcC box, which as a length would be longer than any sample."""
+    return len(configuration) > _HEADER_BYTES and sample.startswith(configuration[:_HEADER_BYTES])
+
+
+def _is_sps(unit: bytes) -> bool:
+    """Whether it is one, of the base layer."""
+    return len(unit) > 2 and unit[0] >> 1 == _SPS and not (unit[0] & 1 or unit[1] >> 3)
 
 
 def coded_picture(nal: bytes) -> CodedPicture:

@@ -1,6 +1,6 @@
 """What H.264 and HEVC share in their sequence parameter sets, which state the picture that a decoder believes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -137,3 +137,15 @@ def nal_units(sample: bytes, length_bytes: int) -> Iterator[bytes]:
         length = int.from_bytes(sample[:length_bytes])
         yield sample[length_bytes : length_bytes + length]
         sample = sample[length_bytes + length :]
+
+
+def mended(units: Sequence[bytes], size_bytes: int, length_bytes: int) -> bytes | None:
+    """The units of a configuration as a sample has them, in so many bytes; None where they do not fit.
+
+    Decoders skip zeros behind the last one.
+    """
+    filling = size_bytes - sum(length_bytes + len(unit) for unit in units)
+    if not units or filling < 0:
+        return None
+    filled = (*units[:-1], units[-1] + bytes(filling))
+    return b"".join(len(unit).to_bytes(length_bytes) + unit for unit in filled)

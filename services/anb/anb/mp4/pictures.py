@@ -26,7 +26,7 @@ CODECS: Final[dict[bytes, Codec]] = {
     **dict.fromkeys((b"avc1", b"avc3"), "h264"),
     **dict.fromkeys((b"hvc1", b"hev1", b"dvh1", b"dvhe"), "hevc"),
 }
-_READERS: Final[dict[Codec, ModuleType]] = {"h264": h264, "hevc": hevc}
+READERS: Final[dict[Codec, ModuleType]] = {"h264": h264, "hevc": hevc}
 _STILL_PICTURES: Final = frozenset({b"jpeg", b"mjpg", b"mjp2", b"png ", b"gif "})
 _ENCRYPTED_ENTRIES: Final = frozenset({b"encv", b"drmi"})
 _VISUAL_SAMPLE_ENTRY_BYTES: Final = 78  # its fields before the boxes inside
@@ -123,7 +123,7 @@ def _unsupported(kind: bytes) -> str:
 
 def _coded_pictures(codec: Codec, configuration: bytes, first_samples: FirstSamples) -> Sequence[CodedPicture]:
     """What the parameter sets in the configuration say, or else those in the first samples."""
-    reader = _READERS[codec]
+    reader = READERS[codec]
     units = list(reader.parameter_sets(configuration)) if configuration else []
     if not units:
         units = [unit for sample in first_samples() for unit in reader.parameter_sets_in(sample, configuration)]
