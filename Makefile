@@ -72,6 +72,14 @@ faults: setup ## kill, cut, freeze and repeat everything, and count what was los
 faults-mutations: setup ## show that the faults would notice: break the code in six ways
 	$(BIN)/python -m tests.faults --mutations
 
+.PHONY: test-accepted
+test-accepted: setup ## process what uploads accept, hundreds of arrangements of it: long
+	$(BIN)/pytest --hypothesis-profile thorough tests/integration/test_accepted_is_processed.py
+
+.PHONY: fuzz-mp4
+fuzz-mp4: $(VENV) ## let the parser look at mutated files for ten minutes
+	$(BIN)/python -m tests.mutations 600
+
 .PHONY: preflight
 preflight: artefacts $(NODE) ## say what would be in the way of a deployment
 	@$(BIN)/python -m deploy preflight $(SETTINGS)

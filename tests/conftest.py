@@ -15,6 +15,7 @@ from local.system import running_database, running_emulator
 
 # How long an example takes says more of the machine than of the code; mp4/test_cost.py counts lines instead
 settings.register_profile("any machine", deadline=None)
+settings.register_profile("thorough", deadline=None, max_examples=2000)
 settings.load_profile("any machine")
 
 
