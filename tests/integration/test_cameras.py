@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from anb_worker import encoding
 from tests.media import (
@@ -185,3 +186,52 @@ def test_of_a_proxy_and_the_whole_picture_the_whole_one_is_shown(run, tmp_path):
     run(source)
 
     assert picture(run.output, FIRST_BODY_FRAME + 3)[150:, :, 1].min() > 200
+
+
+# --- watermark ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "place"),
+    [
+        ("640x360", (1280, 720)),
+        ("360x640", (404, 720)),
+        ("480x480", (720, 720)),
+        ("640x480", (960, 720)),
+        ("840x360", (1280, 548)),
+        ("192x720", (192, 720)),
+    ],
+)
+def test_the_watermark_lies_on_the_picture_whatever_its_shape(run, tmp_path, size, place):
+    source = drawn(tmp_path / "in.mp4", f"color=0x00C000:s={size}:r=10:d=0.5", *ENCODER)
+    width, height = place
+    left, top = (1280 - width) // 2, (720 - height) // 2
+
+    run(source)
+
+    frame = picture(run.output, FIRST_BODY_FRAME + 3)
+    shown = frame[top : top + height, left : left + width].copy()
+    corner = shown[20:98, -170:-20]
+    assert abs(corner - shown[-50, 20]).max(axis=2).mean() > 60
+    frame[max(0, top - 2) : top + height + 2, max(0, left - 2) : left + width + 2] = 0
+    assert frame.max() <= 40
+
+
+# --- thumbnails ---------------------------------------------------------------------------------------------------
+
+
+def test_the_thumbnail_is_neither_black_nor_faded_nor_frozen(run, tmp_path):
+    fade = "testsrc2=s=320x180:r=30:d=4.5,fade=in:d=1.5,tpad=start_duration=1.5:start_mode=add"
+    frozen = f"{fade},setpts=PTS-STARTPTS,tpad=stop_duration=1:stop_mode=clone"
+    source = drawn(tmp_path / "in.mp4", frozen, *ENCODER)
+
+    run(source)
+
+    with Image.open(run.thumbnail) as image:
+        chosen = np.asarray(image.convert("RGB")).astype(int)
+    halves = {
+        number: picture(run.output, FIRST_BODY_FRAME + number).reshape(360, 2, 640, 2, 3).mean(axis=(1, 3))
+        for number in range(0, 210, 15)
+    }
+    best = min(halves, key=lambda number: abs(halves[number] - chosen).mean())
+    assert 75 <= best < 180

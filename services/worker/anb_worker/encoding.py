@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from anb.mp4 import MAX_PIXELS, MAX_TRACKS, Edit
 from anb_worker import edits
 from anb_worker.colours import Coding, to_bt709
+from anb_worker.thumbnails import LOOKS_HEIGHT, LOOKS_WIDTH, STEP_FRAMES
 
 WIDTH, HEIGHT = 1280, 720
 FRAME_RATE = 30  # frames per second, constant
@@ -19,10 +20,11 @@ BODY_SECONDS = 30  # the longest body; the cut is made in frames
 BODY_FRAMES = BODY_SECONDS * FRAME_RATE
 BUMPER_SECONDS = 2.5  # each of the two
 MAX_SECONDS = 35  # body and both bumpers
-LOGO_MARGIN = 20  # pixels between the watermark and the top right corner
+LOGO_MARGIN = 20  # pixels between the watermark and the top right corner of the picture
 THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT = 640, 360
 
 SOURCE, LOGO, BODY, THUMBNAIL = "source.mp4", "logo.png", "body.mp4", "thumbnail.jpg"
+CANDIDATES, LOOKS = "candidate-%d.jpg", "looks.gray"  # for the thumbnail
 INTRO, OUTRO, PARTS, JOINED = "intro.mp4", "outro.mp4", "parts.txt", "joined.mp4"
 
 TIMESCALE = 15_360  # ticks per second of the track, what the muxer itself picks for 30 fps
@@ -85,6 +87,7 @@ _DISTRUSTED_SOURCE = (
 )
 # Frames that are not flagged as interlaced pass through untouched, at no cost
 DEINTERLACING = "bwdif=mode=send_frame:deint=interlaced"
+_CANDIDATE = rf"select=not(mod(n\,{STEP_FRAMES}))"
 _TO_THE_GRID = (
     # Parts follow each other by their length in rounded milliseconds, up to five ticks off
     f"setts=pts=round(PTS/{FRAME_TICKS})*{FRAME_TICKS}"
@@ -120,7 +123,7 @@ def inspection(source: Source) -> tuple[str, ...]:
 
 
 def body(source: Source, *, from_seconds: float, coding: Coding, quality: Quality) -> tuple[str, ...]:
-    """Encode at most BODY_SECONDS of the source to BODY, and a picture of its first second to THUMBNAIL.
+    """Encode at most BODY_SECONDS of the source to BODY, and candidates for its thumbnail to CANDIDATES and LOOKS.
 
     `from_seconds` and `coding` are the first picture's time and its colours.
     """
@@ -128,9 +131,10 @@ def body(source: Source, *, from_seconds: float, coding: Coding, quality: Qualit
         *(*_QUIET, *_REPORTING, *source.arguments, "-filter_complex"),
         _body_graph(source.pictures(from_seconds=from_seconds), coding, quality.scaler),
         *("-map", "[video]", *encoder_flags(quality), "-frames:v", str(BODY_FRAMES), "-f", "mp4", f"file:{BODY}"),
-        # Not at a constant rate, which would give the first picture twice instead of both
-        *("-map", "[thumbnail]", "-map_metadata", "-1", "-fps_mode", "passthrough", "-update", "1"),
-        *("-c:v", "mjpeg", "-q:v", "3", "-f", "image2", f"file:{THUMBNAIL}"),
+        # Not at a constant rate, which would repeat them
+        *("-map", "[candidates]", "-map_metadata", "-1", "-fps_mode", "passthrough", "-start_number", "0"),
+        *("-c:v", "mjpeg", "-q:v", "3", "-f", "image2", f"file:{CANDIDATES}"),
+        *("-map", "[looks]", "-fps_mode", "passthrough", "-f", "rawvideo", f"file:{LOOKS}"),
     )
 
 
@@ -158,11 +162,11 @@ def _body_graph(pictures: str, coding: Coding, scaler: str) -> str:
         f"movie=filename={LOGO}:f=png_pipe,format=yuva420p[logo];"
         # Dropping frames before the scaler makes 60 fps cheaper; the cut in frames holds for a variable rate
         f"{pictures},{DEINTERLACING},fps={FRAME_RATE},trim=end_frame={BODY_FRAMES},{to_bt709(coding, scaling)},"
-        f"pad={WIDTH}:{HEIGHT}:(ow-iw)/2:(oh-ih)/2,setsar=1[fitted];"
-        f"[fitted][logo]overlay=W-w-{LOGO_MARGIN}:{LOGO_MARGIN}:format=yuv420,"
-        f"{COLOUR_FILTER},split[video][copy];"
-        # The picture after one second, or the first one of a clip shorter than that
-        rf"[copy]select='eq(n\,0)+eq(n\,{FRAME_RATE})',"
+        "setsar=1,split[picture][bare];"
+        # Before the bars, which could be cut off together with it
+        f"[picture][logo]overlay=W-w-{LOGO_MARGIN}:{LOGO_MARGIN}:format=yuv420,"
+        f"pad={WIDTH}:{HEIGHT}:(ow-iw)/2:(oh-ih)/2,{COLOUR_FILTER},split[video][copy];"
         # A JPEG says nothing about its colours: it is BT.601 in full range
-        f"scale={THUMBNAIL_WIDTH}:{THUMBNAIL_HEIGHT}:out_color_matrix=bt601:out_range=pc[thumbnail]"
+        f"[copy]{_CANDIDATE},scale={THUMBNAIL_WIDTH}:{THUMBNAIL_HEIGHT}:out_color_matrix=bt601:out_range=pc[candidates];"
+        f"[bare]{_CANDIDATE},scale={LOOKS_WIDTH}:{LOOKS_HEIGHT}:flags=area,format=gray[looks]"
     )

@@ -16,7 +16,7 @@ import imageio_ffmpeg
 from anb import mp4
 from anb.errors import Invalid
 from anb.mp4 import Clip
-from anb_worker import encoding, sandbox
+from anb_worker import encoding, sandbox, thumbnails
 from anb_worker.colours import TONES, Coding, read_coding
 from anb_worker.encoding import QUALITY, Quality, Source
 from anb_worker.failures import Crashed, Unprocessable
@@ -112,6 +112,8 @@ def encode_body(
     if _frames_of(folder / encoding.BODY) < expected / 2:
         # The fps filter fills small holes; this much is missing only where most of the video is unreadable
         raise Unprocessable(_UNDECODABLE)
+    chosen = thumbnails.choose((folder / encoding.LOOKS).read_bytes())
+    (folder / (encoding.CANDIDATES % chosen)).rename(folder / encoding.THUMBNAIL)
 
 
 def _read_source(source: Path) -> Clip:
