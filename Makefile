@@ -142,6 +142,10 @@ bench-quality: setup ## compare settings of the encoder on drawn clips, or on th
 bench-api: setup ## measure what the API's requests cost against the least that they could
 	$(BIN)/python -m bench api-cost
 
+.PHONY: bench-scaling
+bench-scaling: synth ## compare ways to scale on the simulated clock: some five minutes
+	$(BIN)/python -m bench scaling
+
 .PHONY: slow-clients
 slow-clients: setup ## have 200 clients send a byte a second for a minute, and measure what others notice
 	$(BIN)/python -m bench slow-clients

@@ -9,7 +9,7 @@ import click
 import requests
 
 from anb import commands
-from bench import abuse, api_cost, quality, report, slow_clients, throughput, worker_cost
+from bench import abuse, api_cost, quality, report, scaling, slow_clients, throughput, worker_cost
 from bench.report import CannotMeasure, Report
 from demo.client import UnexpectedAnswer
 from local.errors import CannotRun
@@ -18,6 +18,7 @@ QUESTIONS: dict[str, Callable[..., Report]] = {
     "abuse": abuse.measure,
     "api-cost": api_cost.measure,
     "quality": quality.measure,
+    "scaling": scaling.measure,
     "slow-clients": slow_clients.measure,
     "throughput": throughput.measure,
     "worker-cost": worker_cost.measure,
@@ -36,8 +37,8 @@ ERRORS = dict.fromkeys(
 def bench(question: str, footage: Path | None, quick: bool, as_json: bool) -> int:
     """Measure, and write the answer to QUESTION into the documentation.
 
-    QUESTION is abuse, api-cost, quality, slow-clients, throughput or worker-cost; FOOTAGE a folder of clips that
-    quality is measured on instead of drawn ones. The exit code is 1 when a limit was missed.
+    QUESTION is abuse, api-cost, quality, scaling, slow-clients, throughput or worker-cost; FOOTAGE a folder of clips
+    that quality is measured on instead of drawn ones. The exit code is 1 when a limit was missed.
     """
     if footage and question != "quality":
         raise click.UsageError("Only quality is measured on a folder of clips.")
