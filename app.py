@@ -27,18 +27,19 @@ SOURCES = Sources(artefacts=ROOT / "build", user_data=ROOT / "userdata")
 
 def compose(app: cdk.App, profile: Profile, sources: Sources) -> None:
     """Put the profile's stacks into the app, in the order in which a first deployment makes them."""
-    network = NetworkStack(app, "AnbNetwork", profile=profile, **stack_settings(profile))
-    DataStack(app, "AnbData", profile=profile, network=network, **stack_settings(profile))
-    media = MediaStack(app, "AnbMedia", profile=profile, network=network, **stack_settings(profile))
+    names = profile.names
+    network = NetworkStack(app, names.network, profile=profile, **stack_settings(profile))
+    DataStack(app, names.data, profile=profile, network=network, **stack_settings(profile))
+    media = MediaStack(app, names.media, profile=profile, network=network, **stack_settings(profile))
     web = WebStack(
-        app, "AnbWeb", profile=profile, network=network, media=media, sources=sources, **stack_settings(profile)
+        app, names.web, profile=profile, network=network, media=media, sources=sources, **stack_settings(profile)
     )
     worker = WorkerStack(
-        app, "AnbWorker", profile=profile, network=network, media=media, sources=sources, **stack_settings(profile)
+        app, names.worker, profile=profile, network=network, media=media, sources=sources, **stack_settings(profile)
     )
     ObservabilityStack(
         app,
-        "AnbObservability",
+        names.observability,
         profile=profile,
         media=media,
         web=web,

@@ -89,8 +89,8 @@ def up(*, settings: Settings) -> None:
         _say(f"Deploying {_describe(target)}.")
         with _interruption_explained(target, resume="make deploy goes on where it stopped"):
             _deploy(target)
-    web = cloudformation.find(target.account, "AnbWeb")
-    _say(f"The site is at {web.outputs['Url'] if web else 'an address that AnbWeb no longer tells'}")
+    web = cloudformation.find(target.account, target.names.web)
+    _say(f"The site is at {web.outputs['Url'] if web else f'an address that {target.names.web} no longer tells'}")
 
 
 def _deploy(target: preflight.Target) -> None:
@@ -98,7 +98,7 @@ def _deploy(target: preflight.Target) -> None:
         cdk.deploy(region=target.account.region)
     except CannotDeploy:
         # When a deployment of ours has stopped nothing moves; otherwise somebody else's was in the way
-        cloudformation.check_idle(cloudformation.existing(target.account))
+        cloudformation.check_idle(cloudformation.existing(target.account, target.names.stacks))
         raise
 
 
@@ -157,7 +157,7 @@ def _destroy(
                 return commands.FAILED
         with _interruption_explained(target, resume="the same command goes on where it stopped"):
             if snapshot:
-                teardown.take_snapshot(target.account, say)
+                teardown.take_snapshot(target, say)
             left = teardown.destroy(plan, say)
     _report_left(target, left, as_json=as_json)
     return commands.DONE
@@ -182,7 +182,7 @@ def _interruption_explained(target: preflight.Target, *, resume: str) -> Iterato
     try:
         yield
     except KeyboardInterrupt:
-        busy = [stack.name for stack in cloudformation.existing(target.account) if stack.is_busy]
+        busy = [stack.name for stack in cloudformation.existing(target.account, target.names.stacks) if stack.is_busy]
         _say_on_stderr(
             f"Interrupted, but CloudFormation goes on by itself with {' and '.join(busy)}: wait until make preflight "
             f"no longer says that it is being changed, then {resume}, or make destroy removes what there is."

@@ -9,7 +9,6 @@ from deploy.errors import CannotDeploy
 from deploy.preflight import Target
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "bootstrap" / "academy.yaml"
-STACK = "AnbBootstrap"
 
 
 def bootstrap(target: Target) -> str:
@@ -28,32 +27,32 @@ def _by_cdk(target: Target) -> str:
 
 
 def _bucket(target: Target, name: str) -> str:
-    account = target.account
+    account, stack_name = target.account, target.names.bootstrap
     ours = buckets.is_ours(account, name, number=target.number, setting="assetBucket")
-    stack = cloudformation.find(account, STACK)
+    stack = cloudformation.find(account, stack_name)
     if ours and stack is None:
         return f"The bucket {name} is there already and is used as it is."
     if stack and stack.status in {"ROLLBACK_COMPLETE", "DELETE_FAILED"}:
-        cloudformation.delete(account, [STACK])
+        cloudformation.delete(account, [stack_name])
         stack = None
     _apply(target, name, is_new=stack is None)
     return f"The bucket {name} is there: private, encrypted, over TLS alone."
 
 
 def _apply(target: Target, name: str, *, is_new: bool) -> None:
-    client = target.account.client("cloudformation")
+    client, stack_name = target.account.client("cloudformation"), target.names.bootstrap
     change, done = ("create_stack", "stack_create_complete") if is_new else ("update_stack", "stack_update_complete")
     try:
         getattr(client, change)(
-            StackName=STACK,
+            StackName=stack_name,
             TemplateBody=TEMPLATE.read_text(encoding="utf-8"),
             Parameters=[{"ParameterKey": "BucketName", "ParameterValue": name}],
         )
-        client.get_waiter(done).wait(StackName=STACK, WaiterConfig={"Delay": 2, "MaxAttempts": 150})
+        client.get_waiter(done).wait(StackName=stack_name, WaiterConfig={"Delay": 2, "MaxAttempts": 150})
     except ClientError as error:
         if "No updates are to be performed" not in error.response["Error"]["Message"]:
             raise
     except WaiterError:
         raise CannotDeploy(
-            f"{STACK} failed: aws cloudformation describe-stack-events --stack-name {STACK} says why."
+            f"{stack_name} failed: aws cloudformation describe-stack-events --stack-name {stack_name} says why."
         ) from None

@@ -10,16 +10,6 @@ from botocore.exceptions import ClientError, WaiterError
 from deploy.account import Account
 from deploy.errors import CannotDeploy
 
-DATABASE = "AnbData"
-# The reverse of the order in which a deployment makes them; those of one row do not need each other
-TEARDOWN = (
-    ("AnbObservability",),
-    ("AnbWeb", "AnbWorker", DATABASE),
-    ("AnbMedia",),
-    ("AnbNetwork",),
-)
-NAMES = tuple(name for row in TEARDOWN for name in row)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
@@ -48,8 +38,8 @@ class Stack:
         return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
 
 
-def existing(account: Account, names: Sequence[str] = NAMES) -> list[Stack]:
-    """Return our stacks that exist, in the order in which they are destroyed."""
+def existing(account: Account, names: Sequence[str]) -> list[Stack]:
+    """Return the stacks of these names that exist, in the order of the names."""
     return [stack for name in names if (stack := find(account, name))]
 
 

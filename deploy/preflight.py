@@ -10,6 +10,7 @@ from deploy import buckets, cdk, cloudformation, versions
 from deploy.account import Account, check_rights, is_denied, open_account
 from deploy.errors import CannotDeploy, Missing, WrongSettings
 from stacks import cloudfront
+from stacks.names import Names
 from stacks.network import ZONES
 from stacks.profiles import Profile, ProfileError, choose
 from stacks.rules.assembly import Assembly
@@ -25,6 +26,11 @@ class Target:
     profile: Profile
     account: Account
     number: str
+
+    @property
+    def names(self) -> Names:
+        """What the stacks are called, and what is found by its name."""
+        return self.profile.names
 
     @property
     def asset_bucket(self) -> str | None:
@@ -59,7 +65,7 @@ def check(target: Target) -> list[str]:
     check_media_bucket(target)
     if target.profile.cloudfront:
         check_cloudfront(target.account)
-    return cloudformation.check_deployable(cloudformation.existing(target.account))
+    return cloudformation.check_deployable(cloudformation.existing(target.account, target.names.stacks))
 
 
 def check_borrowed(account: Account, name: str) -> None:
@@ -124,21 +130,22 @@ def run_all_checks(settings: Mapping[str, str], say: Callable[[str], None]) -> T
     for note in check(target):
         say(note)
     cdk.synthesise(settings, region=target.account.region)
-    check_changes(deployed(target.account), Assembly.read_folder(cdk.ASSEMBLY, region=target.account.region))
+    check_changes(target.names, deployed(target), Assembly.read_folder(cdk.ASSEMBLY, region=target.account.region))
     return target
 
 
-def deployed(account: Account) -> Assembly:
+def deployed(target: Target) -> Assembly:
     """Return the templates of our stacks that exist; one that could not even be made is about to be made anew."""
-    stacks = [stack for stack in cloudformation.existing(account) if not stack.status.startswith("ROLLBACK")]
+    account, names = target.account, target.names.stacks
+    stacks = [stack for stack in cloudformation.existing(account, names) if not stack.status.startswith("ROLLBACK")]
     return Assembly(account.region, {stack.name: cloudformation.template_of(account, stack.name) for stack in stacks})
 
 
-def check_changes(before: Assembly, after: Assembly) -> None:
+def check_changes(names: Names, before: Assembly, after: Assembly) -> None:
     """Raise CannotDeploy, with the way, for what a living system cannot become in place."""
     for found in refusals(before, after):
         what = f"{found.stack} cannot become that while it lives: {found.sentence}"
-        if found.stack == cloudformation.DATABASE:
+        if found.stack == names.data:
             raise CannotDeploy(
                 f"{what}. Deploy with the settings that it was made with, or run make destroy-database first; "
                 "a snapshot, restored by databaseSnapshot=NAME, keeps the data."

@@ -10,7 +10,7 @@ from deploy.account import Account
 from deploy.cloudformation import Resource, Stack
 from deploy.errors import CannotDeploy
 from deploy.preflight import Target
-from stacks.names import DATABASE_INSTANCE
+from stacks.names import Names
 from stacks.profiles import PROFILES
 
 Say = Callable[[str], None]
@@ -42,16 +42,16 @@ class Plan:
 
 def plan_everything(target: Target) -> Plan:
     """Return what destroying all stacks takes and leaves; raise CannotDeploy for one that is protected or busy."""
-    return _plan(target, cloudformation.NAMES)
+    return _plan(target, target.names.stacks)
 
 
 def plan_database(target: Target) -> Plan:
     """Return what destroying the database alone takes and leaves; raise CannotDeploy as above."""
-    return _plan(target, [cloudformation.DATABASE])
+    return _plan(target, [target.names.data])
 
 
 def _plan(target: Target, names: Sequence[str]) -> Plan:
-    account, is_everything = target.account, names == cloudformation.NAMES
+    account, is_everything = target.account, names == target.names.stacks
     stacks = cloudformation.existing(account, names)
     cloudformation.check_deletable(stacks)
     resources = [resource for stack in stacks for resource in cloudformation.resources(account, stack.name)]
@@ -69,7 +69,7 @@ def _plan(target: Target, names: Sequence[str]) -> Plan:
             *([] if is_everything else ["every other stack, at its usual cost."]),
             *_left(target, resources, is_everything=is_everything),
         ],
-        can_be_kept=bool(databases) and _status(account) == "available",
+        can_be_kept=bool(databases) and _status(target) == "available",
     )
 
 
@@ -83,7 +83,7 @@ def _stacks_going(stacks: Sequence[Stack], resources: Sequence[Resource]) -> Ite
 
 def _buckets(target: Target, *, kept: bool) -> Iterator[str]:
     """Yield our buckets that are kept, as their profile or the setting mediaBucket says, or those that are not."""
-    prefixes = [f"{stack.lower()}-" for stack in cloudformation.NAMES]
+    prefixes = [f"{stack.lower()}-" for stack in target.names.stacks]
     for name, tags in buckets.with_tags(target.account, prefixes):
         profile = PROFILES.get(tags.get("profile", ""))
         if tags.get(PROJECT["Key"]) != PROJECT["Value"] or profile is None:
@@ -97,27 +97,27 @@ def _last_snapshot(resources: Sequence[Resource]) -> Iterator[str]:
         yield f"a last snapshot of the database, as the profile has it; it costs {SNAPSHOT_BY_THE_GIB}."
 
 
-def take_snapshot(account: Account, say: Say) -> None:
+def take_snapshot(target: Target, say: Say) -> None:
     """Take a snapshot of the database, and wait for it; raise CannotDeploy where there is none to take."""
-    status = _status(account)
+    status, instance = _status(target), target.names.database_instance
     if status != "available":
         raise CannotDeploy(
             f"The database is {status or 'not there'}, and a snapshot is taken of an available one alone: "
-            f"start it (aws rds start-db-instance --db-instance-identifier {DATABASE_INSTANCE}), "
+            f"start it (aws rds start-db-instance --db-instance-identifier {instance}), "
             "or destroy it with --no-snapshot."
         )
-    rds, name = account.client("rds"), f"{DATABASE_INSTANCE}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    rds, name = target.account.client("rds"), f"{instance}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     say(f"Taking the snapshot {name}: some minutes.")
-    rds.create_db_snapshot(DBInstanceIdentifier=DATABASE_INSTANCE, DBSnapshotIdentifier=name, Tags=[PROJECT])
+    rds.create_db_snapshot(DBInstanceIdentifier=instance, DBSnapshotIdentifier=name, Tags=[PROJECT])
     rds.get_waiter("db_snapshot_available").wait(
         DBSnapshotIdentifier=name, WaiterConfig={"Delay": 10, "MaxAttempts": 360}
     )
 
 
-def _status(account: Account) -> str | None:
-    rds = account.client("rds")
+def _status(target: Target) -> str | None:
+    rds = target.account.client("rds")
     try:
-        found = rds.describe_db_instances(DBInstanceIdentifier=DATABASE_INSTANCE)["DBInstances"]
+        found = rds.describe_db_instances(DBInstanceIdentifier=target.names.database_instance)["DBInstances"]
     except rds.exceptions.DBInstanceNotFoundFault:
         return None
     status: str = found[0]["DBInstanceStatus"]
@@ -128,7 +128,7 @@ def destroy(plan: Plan, say: Say) -> list[str]:
     """Destroy what the plan says; return what is left, a sentence each."""
     account = plan.target.account
     _scale_to_zero(account, [resource.id for resource in plan.resources if resource.type == FLEET])
-    for row in cloudformation.TEARDOWN:
+    for row in plan.target.names.teardown:
         names = [stack.name for stack in plan.stacks if stack.name in row]
         if names:
             say(f"Destroying {', '.join(names)}.")
@@ -138,7 +138,10 @@ def destroy(plan: Plan, say: Say) -> list[str]:
         say(f"Deleted {bucket} with {buckets.delete(account, bucket)} objects and versions.")
     if plan.is_everything:
         say("All stacks are gone." if plan.goes else "There is no stack of ours.")
-        return [*_left(plan.target, plan.resources, is_everything=True), *billed_resources(account)]
+        return [
+            *_left(plan.target, plan.resources, is_everything=True),
+            *billed_resources(account, plan.target.names),
+        ]
     say(
         "The database is gone. The site answers, with 503 where it needs one; make deploy brings an empty one."
         if plan.goes
@@ -149,7 +152,7 @@ def destroy(plan: Plan, say: Say) -> list[str]:
 
 def _left(target: Target, resources: Sequence[Resource], *, is_everything: bool) -> Iterator[str]:
     """Yield what stays, and what that costs."""
-    yield from snapshots(target.account)
+    yield from snapshots(target)
     if not is_everything:
         return
     for resource in resources:
@@ -185,17 +188,20 @@ def _delete_log_groups(account: Account, made: Iterable[Resource]) -> None:
                 logs.delete_log_group(logGroupName=resource.id)
 
 
-def snapshots(account: Account) -> Iterator[str]:
+def snapshots(target: Target) -> Iterator[str]:
     """Yield what is left of databases."""
-    answer = account.client("rds").describe_db_snapshots(DBInstanceIdentifier=DATABASE_INSTANCE)
+    rds = target.account.client("rds")
+    answer = rds.describe_db_snapshots(DBInstanceIdentifier=target.names.database_instance)
     for snapshot in answer["DBSnapshots"]:
         name = snapshot["DBSnapshotIdentifier"]
         yield f"database snapshot {name}; databaseSnapshot={name} restores it, and it costs {SNAPSHOT_BY_THE_GIB}."
 
 
-def billed_resources(account: Account) -> Iterator[str]:
+def billed_resources(account: Account, names: Names) -> Iterator[str]:
     """Yield what would be billed by the hour and should not be there."""
-    ec2, ours = account.client("ec2"), {"Name": "tag:project", "Values": [PROJECT["Value"]]}
+    # CDK names what a launch template starts after the template's place in its stack
+    places = [f"{stack}/*" for stack in names.stacks]
+    ec2, ours = account.client("ec2"), {"Name": "tag:Name", "Values": places}
     alive = {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}
     for reservation in ec2.describe_instances(Filters=[ours, alive])["Reservations"]:
         for instance in reservation["Instances"]:
@@ -210,5 +216,5 @@ def _assets(target: Target) -> Iterator[str]:
         yield (
             f"bucket {bucket} with the uploaded artefacts, for the next deployment; it costs a few cents a month. "
             f"To remove it as well: aws s3 rb --force s3://{bucket} and "
-            "aws cloudformation delete-stack --stack-name AnbBootstrap."
+            "aws cloudformation delete-stack --stack-name {target.names.bootstrap}."
         )

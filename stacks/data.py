@@ -12,7 +12,6 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from stacks import names
 from stacks.network import NetworkStack
 from stacks.profiles import Profile
 from stacks.settings import StackSettings
@@ -47,7 +46,7 @@ class DataStack(cdk.Stack):
         shape = profile.database
         common: dict[str, Any] = {
             "engine": ENGINE,
-            "instance_identifier": names.DATABASE_INSTANCE,
+            "instance_identifier": profile.names.database_instance,
             "instance_type": ec2.InstanceType(shape.instance_class.removeprefix("db.")),
             "vpc": network.vpc,
             "vpc_subnets": ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
@@ -67,7 +66,7 @@ class DataStack(cdk.Stack):
             "engine_lifecycle_support": rds.EngineLifecycleSupport.OPEN_SOURCE_RDS_EXTENDED_SUPPORT_DISABLED,
         }
         secret = rds.DatabaseSecret(self, "Secret", username=USER)
-        _named(secret)
+        _named(secret, profile.names.database_secret)
         self.database = _created(self, common, secret, profile.database_snapshot)
         # Of the attachment, which adds the host to the secret: whoever finds the parameter finds a complete secret
         attached = self.database.secret
@@ -75,7 +74,7 @@ class DataStack(cdk.Stack):
         ssm.StringParameter(
             self,
             "Parameter",
-            parameter_name=names.DATABASE_PARAMETER,
+            parameter_name=profile.names.database_parameter,
             string_value=attached.secret_arn,
             description="ARN of the secret that holds host, user and password of the database",
         )
@@ -103,11 +102,11 @@ def _created(
     )
 
 
-def _named(secret: rds.DatabaseSecret) -> None:
+def _named(secret: rds.DatabaseSecret, logical_id: str) -> None:
     """Fix what CloudFormation begins the secret's name with, so that production's roles can be limited to it."""
     resource = secret.node.default_child
     assert isinstance(resource, cdk.CfnResource)  # noqa: S101 every secret has one
-    resource.override_logical_id(names.DATABASE_SECRET)
+    resource.override_logical_id(logical_id)
 
 
 def _parameters(scope: Construct) -> rds.ParameterGroup:

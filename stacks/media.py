@@ -45,7 +45,7 @@ class MediaStack(cdk.Stack):
         self.videos = self._chosen(own, profile.media_bucket)
         # A bucket that was named has a policy of its owner's: its links are signed
         self.is_published = profile.cloudfront and profile.media_bucket is None
-        self.jobs = JobQueue(self, "Jobs")
+        self.jobs = JobQueue(self, "Jobs", name=profile.names.job_queue)
         cdk.CfnOutput(self, "Bucket", value=self.videos.bucket_name, description="Where the videos are")
         cdk.CfnOutput(self, "Queue", value=self.jobs.queue.queue_url, description="The job queue")
 

@@ -9,10 +9,11 @@ from aws_cdk import aws_elasticloadbalancingv2 as elb
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from stacks import connections, names
+from stacks import connections
 from stacks.constructs.alarms import BELOW, MINUTE, Alarms
 from stacks.constructs.budget import monthly_budget
 from stacks.media import MediaStack
+from stacks.names import Names
 from stacks.profiles import Profile
 from stacks.settings import StackSettings
 from stacks.web import WebStack
@@ -37,7 +38,7 @@ class ObservabilityStack(cdk.Stack):
         **settings: Unpack[StackSettings],
     ) -> None:
         super().__init__(scope, id_, description="ANB Rising Stars: dashboard, alarms and budget", **settings)
-        self._media, self._web, self._worker = media, web, worker
+        self._media, self._web, self._worker, self._names = media, web, worker, profile.names
         self.alarms = Alarms(self, "Alarms")
         if profile.alarm_mail:
             self.alarms.topic.add_subscription(subscriptions.EmailSubscription(profile.alarm_mail))
@@ -97,8 +98,8 @@ class ObservabilityStack(cdk.Stack):
 
     def _watch_database(self, profile: Profile) -> None:
         add = self.alarms.add
-        cpu, connected = _database("CPUUtilization"), _database("DatabaseConnections", statistic="Maximum")
-        room = _database("FreeStorageSpace", statistic="Minimum")
+        cpu, connected = self._database("CPUUtilization"), self._database("DatabaseConnections", statistic="Maximum")
+        room = self._database("FreeStorageSpace", statistic="Minimum")
         add("Busy database", "The database's CPU is above 80 %.", cpu, threshold=80, minutes=10)
         add(
             "Many database connections",
@@ -109,7 +110,7 @@ class ObservabilityStack(cdk.Stack):
         )
         add("Full database", "The database has less than 2 GiB left.", room, threshold=2 * GIB, minutes=5, side=BELOW)
         if profile.database.storage_type == "gp2":
-            burst = _database("BurstBalance", statistic="Minimum")
+            burst = self._database("BurstBalance", statistic="Minimum")
             add(
                 "Slow database disk",
                 "The disk's burst is nearly used up.",
@@ -160,11 +161,24 @@ class ObservabilityStack(cdk.Stack):
                 _instances(web, "CPUCreditBalance", namespace="AWS/EC2", statistic="Minimum", minutes=5),
                 _instances(workers, "CPUSurplusCreditBalance", namespace="AWS/EC2", statistic="Maximum", minutes=5),
             ),
-            _graph("Database: CPU %, connections", _database("CPUUtilization"), _database("DatabaseConnections")),
-            _graph("Database: free bytes", _database("FreeStorageSpace", statistic="Minimum")),
+            _graph(
+                "Database: CPU %, connections",
+                self._database("CPUUtilization"),
+                self._database("DatabaseConnections"),
+            ),
+            _graph("Database: free bytes", self._database("FreeStorageSpace", statistic="Minimum")),
         )
-        dashboard.add_widgets(_graph("Memory and disk in use, %", *_agent_metrics()))
+        dashboard.add_widgets(_graph("Memory and disk in use, %", *_agent_metrics(self._names)))
         return dashboard
+
+    def _database(self, name: str, *, statistic: str = "Average") -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace="AWS/RDS",
+            metric_name=name,
+            dimensions_map={"DBInstanceIdentifier": self._names.database_instance},
+            statistic=statistic,
+            period=MINUTE,
+        )
 
 
 def _graph(title: str, *metrics: cloudwatch.IMetric) -> cloudwatch.GraphWidget:
@@ -219,21 +233,15 @@ def _missing(group: autoscaling.AutoScalingGroup) -> cloudwatch.MathExpression:
     )
 
 
-def _database(name: str, *, statistic: str = "Average") -> cloudwatch.Metric:
-    return cloudwatch.Metric(
-        namespace="AWS/RDS",
-        metric_name=name,
-        dimensions_map={"DBInstanceIdentifier": names.DATABASE_INSTANCE},
-        statistic=statistic,
-        period=MINUTE,
-    )
-
-
-def _agent_metrics() -> list[cloudwatch.Metric]:
+def _agent_metrics(names: Names) -> list[cloudwatch.Metric]:
     """Return what the log agent on the instances measures, the worst of each service."""
     return [
         cloudwatch.Metric(
-            namespace="ANB", metric_name=name, dimensions_map={"Service": service}, statistic="Maximum", period=MINUTE
+            namespace=names.metrics_namespace,
+            metric_name=name,
+            dimensions_map={"Service": service},
+            statistic="Maximum",
+            period=MINUTE,
         )
         for service in ("web", "worker")
         for name in ("mem_used_percent", "disk_used_percent")

@@ -10,6 +10,7 @@ from typing import Any
 
 from stacks import cloudfront, connections
 from stacks.instance_types import least_memory_mib, vcpus
+from stacks.names import Names
 
 LAB_REGIONS = ("us-east-1", "us-west-2")
 LAB_SIZES = ("nano", "micro", "small", "medium", "large")
@@ -87,6 +88,7 @@ class Profile:
     lab_limits: bool
     offers_budgets: bool
     cloudfront: bool
+    prefix: str = "Anb"
     worker_processes: int | None = None
     flow_logs: bool = True
     firewall: bool = False
@@ -158,6 +160,11 @@ class Profile:
             )
 
     @property
+    def names(self) -> Names:
+        """What its stacks are called, and what is found by its name."""
+        return Names(self.prefix)
+
+    @property
     def processes_per_worker(self) -> int:
         """How many workers run on an instance: one for each vCPU, unless somebody has chosen."""
         return self.worker_processes or vcpus(self.instance_type) or 1
@@ -215,7 +222,7 @@ ACADEMY = Profile(
     ),
     borrowed_role="LabRole",
     borrowed_instance_profile="LabInstanceProfile",
-    asset_bucket="anb-assets-${AWS::AccountId}-${AWS::Region}",
+    asset_bucket=Names("Anb").asset_bucket,
     private_fleets=False,
     keeps_data=False,
     log_days=7,
@@ -292,6 +299,11 @@ def _database(name: str, convert: Callable[[str], Any] = str) -> Callable[[Profi
     return lambda profile, value: replace(profile, database=replace(profile.database, **{name: convert(value)}))
 
 
+def _prefixed(profile: Profile, prefix: str) -> Profile:
+    asset_bucket = profile.asset_bucket and Names(prefix).asset_bucket
+    return replace(profile, prefix=prefix, asset_bucket=asset_bucket)
+
+
 def _is_true(value: str) -> bool:
     return value == "true"
 
@@ -308,6 +320,11 @@ OVERRIDES: dict[str, Override] = {
         allowed="an AWS region such as us-east-1",
         pattern=re.compile(r"[a-z]{2}(-[a-z]+)+-\d"),
         put=_field("region"),
+    ),
+    "prefix": Override(
+        allowed="a capital letter and 1 to 11 small letters or digits, such as Test, for the names of all stacks",
+        pattern=re.compile(r"(?!Cdk|Aws)[A-Z][a-z0-9]{1,11}"),
+        put=_prefixed,
     ),
     "owner": Override(
         allowed="1 to 64 letters, digits, spaces or . _ @ - for the owner tag",

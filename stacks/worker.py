@@ -54,17 +54,17 @@ class WorkerStack(cdk.Stack):
                 "FFMPEG_SHA256": ffmpeg.sha256,
                 "MEDIA_BUCKET": media.videos.bucket_name,
                 "QUEUE_URL": media.jobs.queue.queue_url,
-                "GROUP_NAME": names.WORKER_GROUP,
+                "GROUP_NAME": profile.names.worker_group,
                 "HOOK_NAME": names.TERMINATION_HOOK,
                 "PROCESSES": str(profile.processes_per_worker),
                 "MEMORY_MIB": str(profile.worker_process_mib),
             },
-            group_name=names.WORKER_GROUP,
+            group_name=profile.names.worker_group,
         )
         artefact.grant_read(self.fleet.role)
         ffmpeg.grant_read(self.fleet.role)
         media.grant_worker(self.fleet.role)
-        self._let_workers_end_themselves()
+        self._let_workers_end_themselves(profile.names.worker_group)
         self.scaling = BacklogScaling(
             self,
             "Scaling",
@@ -73,7 +73,7 @@ class WorkerStack(cdk.Stack):
             processes=profile.processes_per_worker,
         )
 
-    def _let_workers_end_themselves(self) -> None:
+    def _let_workers_end_themselves(self, group_name: str) -> None:
         """Wait for a worker before its instance ends; it watches its own metadata, so no role notifies anybody."""
         self.fleet.group.add_lifecycle_hook(
             "FinishJob",
@@ -86,7 +86,7 @@ class WorkerStack(cdk.Stack):
         group = self.format_arn(
             service="autoscaling",
             resource="autoScalingGroup",
-            resource_name=f"*:autoScalingGroupName/{names.WORKER_GROUP}",
+            resource_name=f"*:autoScalingGroupName/{group_name}",
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
         self.fleet.role.add_to_principal_policy(

@@ -68,7 +68,7 @@ start_log_agent() {
         workers+=" \"log_stream_name\": \"{instance_id}/worker-$worker\"}"
     done
     sed -e "s|@WORKERS@|$workers|" -e "s|@LOG_GROUP@|$ANB_LOG_GROUP|g" -e "s|@SERVICE@|$ANB_SERVICE|g" \
-        cloudwatch-agent.json >/etc/anb/cloudwatch-agent.json
+        -e "s|@NAMESPACE@|$ANB_METRICS_NAMESPACE|" cloudwatch-agent.json >/etc/anb/cloudwatch-agent.json
     /opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl \
         -a fetch-config -m ec2 -s -c file:/etc/anb/cloudwatch-agent.json
     systemctl enable amazon-cloudwatch-agent

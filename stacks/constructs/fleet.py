@@ -88,7 +88,7 @@ class Fleet(Construct):
         resource = self.group.node.default_child
         assert isinstance(resource, cdk.CfnResource)  # noqa: S101 every group has one
         resource.override_logical_id(names.GROUP_LOGICAL_ID)
-        self._allow_boot()
+        self._allow_boot(profile.names)
 
     def _common(self, profile: Profile) -> dict[str, str]:
         """Return what every instance is told."""
@@ -97,7 +97,8 @@ class Fleet(Construct):
             "STACK_NAME": cdk.Stack.of(self).stack_name,
             "SIGNAL_RESOURCE": names.GROUP_LOGICAL_ID,
             "LOG_GROUP": self.log_group.log_group_name,
-            "DATABASE_PARAMETER": names.DATABASE_PARAMETER,
+            "DATABASE_PARAMETER": profile.names.database_parameter,
+            "METRICS_NAMESPACE": profile.names.metrics_namespace,
         }
 
     def _template(
@@ -127,16 +128,16 @@ class Fleet(Construct):
             cpu_credits=ec2.CpuCredits.UNLIMITED if profile.instance_type.startswith("t") else None,
         )
 
-    def _allow_boot(self) -> None:
+    def _allow_boot(self, its: names.Names) -> None:
         """Allow what boot and log agent do on every instance."""
         stack = cdk.Stack.of(self)
         parameter = stack.format_arn(
-            service="ssm", resource="parameter", resource_name=names.DATABASE_PARAMETER.removeprefix("/")
+            service="ssm", resource="parameter", resource_name=its.database_parameter.removeprefix("/")
         )
         secret = stack.format_arn(
             service="secretsmanager",
             resource="secret",
-            resource_name=f"{names.DATABASE_SECRET}-*",
+            resource_name=f"{its.database_secret}-*",
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
         self.log_group.grant_write(self.role)
@@ -146,7 +147,7 @@ class Fleet(Construct):
             iam.PolicyStatement(
                 actions=["cloudwatch:PutMetricData"],
                 resources=["*"],  # a metric has no ARN
-                conditions={"StringEquals": {"cloudwatch:namespace": "ANB"}},
+                conditions={"StringEquals": {"cloudwatch:namespace": its.metrics_namespace}},
             )
         )
 

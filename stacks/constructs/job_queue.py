@@ -4,8 +4,6 @@ import aws_cdk as cdk
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from stacks import names
-
 # The worker's lease on a row: a message must not come back while its row is still taken
 LEASE = cdk.Duration.seconds(120)
 # Above the attempts of a video, so that a row decides before the queue does
@@ -22,9 +20,9 @@ class JobQueue(Construct):
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
     """
 
-    def __init__(self, scope: Construct, id_: str) -> None:
+    def __init__(self, scope: Construct, id_: str, *, name: str) -> None:
         super().__init__(scope, id_)
-        arn = cdk.Stack.of(self).format_arn(service="sqs", resource=names.JOB_QUEUE)
+        arn = cdk.Stack.of(self).format_arn(service="sqs", resource=name)
         self.dead_letters = sqs.Queue(
             self,
             "DeadLetters",
@@ -39,7 +37,7 @@ class JobQueue(Construct):
         self.queue = sqs.Queue(
             self,
             "Queue",
-            queue_name=names.JOB_QUEUE,
+            queue_name=name,
             visibility_timeout=LEASE,
             receive_message_wait_time=MAX_POLL,
             retention_period=cdk.Duration.days(4),

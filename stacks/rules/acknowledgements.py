@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import aws_cdk as cdk
 
-from stacks import names
 from stacks.media import INCOMING, PICTURES, RESULTS, SOURCES
+from stacks.names import Names
 from stacks.profiles import Profile
 
 _POLICY = "Fleet/Role/DefaultPolicy/Resource"
 # How the web and worker stacks know the videos bucket of the media stack
-_VIDEOS = "AnbMedia:ExportsOutputFnGetAttVideos88AE8DA0ArnA1427BE4"
+_VIDEOS = "ExportsOutputFnGetAttVideos88AE8DA0ArnA1427BE4"
 
 
 @dataclass(frozen=True)
@@ -36,39 +36,39 @@ def acknowledge(app: cdk.App, profile: Profile) -> None:
 def acknowledgements(profile: Profile) -> list[Acknowledged]:
     """Return the findings that we keep in this profile."""
     return [
-        *_everywhere(),
-        *([] if profile.database.multi_az else [_single_zone()]),
-        *([] if profile.keeps_data else [_unprotected()]),
-        *([_copied()] if profile.database_snapshot else []),
-        *([] if profile.flow_logs else [_unrecorded()]),
-        *(_distributed(profile) if profile.cloudfront else [_public()]),
+        *_everywhere(profile.names),
+        *([] if profile.database.multi_az else [_single_zone(profile.names)]),
+        *([] if profile.keeps_data else [_unprotected(profile.names)]),
+        *([_copied(profile.names)] if profile.database_snapshot else []),
+        *([] if profile.flow_logs else [_unrecorded(profile.names)]),
+        *(_distributed(profile) if profile.cloudfront else [_public(profile.names)]),
         *(_own_roles(profile) if profile.borrowed_role is None else []),
     ]
 
 
-def _everywhere() -> Iterator[Acknowledged]:
+def _everywhere(names: Names) -> Iterator[Acknowledged]:
     yield Acknowledged(
-        "AnbNetwork/Logs/Resource",
+        f"{names.network}/Logs/Resource",
         "S1",
         "It holds access logs. Logging who reads logs into the same bucket would grow without end.",
     )
     yield Acknowledged(
-        "AnbData/Secret/Resource",
+        f"{names.data}/Secret/Resource",
         "SMG4",
         "Rotation needs a function with a role, which a lab cannot create. The password is random, of use to two "
         "security groups alone, and replaced whenever the stack is created again.",
     )
     yield Acknowledged(
-        "AnbWeb/TokenSecret/Resource",
+        f"{names.web}/TokenSecret/Resource",
         "SMG4",
         "Rotation needs a function with a role, which a lab cannot create: a person replaces it, docs/operations.md.",
     )
     yield Acknowledged(
-        "AnbData/Database/Resource",
+        f"{names.data}/Database/Resource",
         "RDS11",
         "Another port hides nothing: the database has no public address and admits two security groups alone.",
     )
-    for stack in ("AnbWeb", "AnbWorker"):
+    for stack in (names.web, names.worker):
         yield Acknowledged(
             f"{stack}/Fleet/Group/ASG",
             "AS3",
@@ -77,48 +77,48 @@ def _everywhere() -> Iterator[Acknowledged]:
         )
 
 
-def _single_zone() -> Acknowledged:
+def _single_zone(names: Names) -> Acknowledged:
     return Acknowledged(
-        "AnbData/Database/Resource",
+        f"{names.data}/Database/Resource",
         "RDS3",
         "A lab's budget is about 50 dollars, and a standby would double its dearest part. Production has one.",
     )
 
 
-def _unprotected() -> Acknowledged:
+def _unprotected(names: Names) -> Acknowledged:
     return Acknowledged(
-        "AnbData/Database/Resource",
+        f"{names.data}/Database/Resource",
         "RDS10",
         "The course asks to delete the database after each session. Production protects it.",
     )
 
 
-def _copied() -> Acknowledged:
+def _copied(names: Names) -> Acknowledged:
     return Acknowledged(
-        "AnbData/Database/Resource",
+        f"{names.data}/Database/Resource",
         "RDS2",
         "A database made from a snapshot is as encrypted as that snapshot, and ours all are.",
     )
 
 
-def _unrecorded() -> Acknowledged:
+def _unrecorded(names: Names) -> Acknowledged:
     return Acknowledged(
-        "AnbNetwork/Vpc/Resource",
+        f"{names.network}/Vpc/Resource",
         "VPC7",
         "flowLogs=false is for accounts that refuse flow logs; the balancer's and the bucket's access logs stay.",
     )
 
 
-def _public() -> Acknowledged:
+def _public(names: Names) -> Acknowledged:
     return Acknowledged(
-        "AnbNetwork/BalancerGroup/Resource",
+        f"{names.network}/BalancerGroup/Resource",
         "EC23",
         "The load balancer serves the public: anybody may reach its ports 80 and 443, and nothing else here.",
     )
 
 
 def _distributed(profile: Profile) -> Iterator[Acknowledged]:
-    distribution = "AnbWeb/Site/Distribution/Resource"
+    distribution = f"{profile.names.web}/Site/Distribution/Resource"
     yield Acknowledged(distribution, "CFR1", "Anybody in the world may watch and vote.")
     yield Acknowledged(
         distribution,
@@ -143,7 +143,8 @@ def _distributed(profile: Profile) -> Iterator[Acknowledged]:
 
 
 def _own_roles(profile: Profile) -> Iterator[Acknowledged]:
-    for stack in ("AnbWeb", "AnbWorker"):
+    names = profile.names
+    for stack in (names.web, names.worker):
         yield Acknowledged(
             f"{stack}/Fleet/Role/Resource",
             "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/AmazonSSMManagedInstanceCore]",
@@ -151,7 +152,7 @@ def _own_roles(profile: Profile) -> Iterator[Acknowledged]:
         )
         yield Acknowledged(
             f"{stack}/{_POLICY}",
-            f"IAM5[Resource::arn:aws:secretsmanager:{profile.region}:<AWS::AccountId>:secret:{names.DATABASE_SECRET}-*]",
+            f"IAM5[Resource::arn:aws:secretsmanager:{profile.region}:<AWS::AccountId>:secret:{names.database_secret}-*]",
             "One secret: AWS ends its name with random characters, and naming it would tie the fleets to the "
             "database's stack.",
         )
@@ -160,16 +161,16 @@ def _own_roles(profile: Profile) -> Iterator[Acknowledged]:
             "IAM5[Resource::*]",
             "cloudwatch:PutMetricData knows no resources; a condition limits it to our namespace.",
         )
-        videos = f"arn:aws:s3:::{profile.media_bucket}" if profile.media_bucket else _VIDEOS
-        for keys in (*([INCOMING] if stack == "AnbWeb" else []), SOURCES, RESULTS, PICTURES):
+        videos = f"arn:aws:s3:::{profile.media_bucket}" if profile.media_bucket else f"{names.media}:{_VIDEOS}"
+        for keys in (*([INCOMING] if stack == names.web else []), SOURCES, RESULTS, PICTURES):
             yield Acknowledged(
                 f"{stack}/{_POLICY}",
                 f"IAM5[Resource::{videos}/{keys}]",
                 "Keys are made while the system runs: each action is limited to the prefixes that its service uses.",
             )
-    group = f"autoScalingGroup:*:autoScalingGroupName/{names.WORKER_GROUP}"
+    group = f"autoScalingGroup:*:autoScalingGroupName/{names.worker_group}"
     yield Acknowledged(
-        f"AnbWorker/{_POLICY}",
+        f"{names.worker}/{_POLICY}",
         f"IAM5[Resource::arn:aws:autoscaling:{profile.region}:<AWS::AccountId>:{group}]",
         "One group: its ARN holds an id that AWS chooses, before the name that is ours.",
     )

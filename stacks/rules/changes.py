@@ -47,7 +47,7 @@ def refusals(before: Assembly, after: Assembly) -> Iterator[Finding]:
 def _replacement(old: Resource, new: Resource) -> Iterator[Finding]:
     if old.type in STATEFUL:
         yield _finding("Replaced", old, f"{old.type} would be replaced by an empty one")
-    for name in _names(old.type):
+    for name in names_of(old.type):
         if isinstance(old.properties.get(name), str) and old.properties.get(name) == new.properties.get(name):
             yield _finding("Named", old, f"CloudFormation replaces nothing that has a name of its own ({name})")
 
@@ -104,7 +104,7 @@ def _create_only(type_: str) -> tuple[Path, ...]:
 
 
 @cache
-def _names(type_: str) -> tuple[str, ...]:
+def names_of(type_: str) -> tuple[str, ...]:
     """Return the properties by which a person names a resource of this type."""
     candidates = {*_schema(type_).get("primaryIdentifier", ()), "/properties/QueueName", "/properties/Name"}
     created = {"/".join(("", "properties", *path)) for path in _create_only(type_)}

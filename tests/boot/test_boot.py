@@ -38,7 +38,7 @@ from local.loopback import check_free, status
 from local.packages import Program
 from local.state import State
 from local.supervisor import Supervisor
-from stacks import names
+from stacks.profiles import ACADEMY
 from stacks.web import PORT
 from tests.deploy.lab import Lab, running_lab
 from tests.people import PASSWORD, registration
@@ -293,14 +293,15 @@ class Cloud:
             "dbname": database.SCHEMA,
         }
         arn = self.lab.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(described))["ARN"]
-        self.lab.client("ssm").put_parameter(Name=names.DATABASE_PARAMETER, Value=arn, Type="String", Overwrite=True)
+        parameter = ACADEMY.names.database_parameter
+        self.lab.client("ssm").put_parameter(Name=parameter, Value=arn, Type="String", Overwrite=True)
         return server
 
     def remove_database(self) -> None:
         """End the database and the parameter that leads to it, as destroying the data stack does."""
         self.stop_database()
         with suppress(ClientError):  # it is gone already
-            self.lab.client("ssm").delete_parameter(Name=names.DATABASE_PARAMETER)
+            self.lab.client("ssm").delete_parameter(Name=ACADEMY.names.database_parameter)
 
     databases: list[Supervisor] = None  # type: ignore[assignment]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stacks import names
+from stacks.profiles import ACADEMY
 
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d-0000-1111-2222-333344445555"
 # Each is turned off again by the next one's deployment
@@ -28,7 +28,7 @@ def living(lab):
     lab.deploy("bootstrap")
     lab.deploy("up")
     lab.client("rds").modify_db_instance(
-        DBInstanceIdentifier=names.DATABASE_INSTANCE, EngineVersion=RAISED, ApplyImmediately=True
+        DBInstanceIdentifier=ACADEMY.names.database_instance, EngineVersion=RAISED, ApplyImmediately=True
     )
     lab.client("s3").create_bucket(Bucket="videos-of-last-year")
     return lab

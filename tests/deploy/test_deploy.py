@@ -11,6 +11,7 @@ import pytest
 
 from deploy import cdk
 from stacks import names
+from stacks.profiles import ACADEMY
 
 ASSETS = "anb-assets-123456789012-us-east-1"
 STACKS = {"AnbNetwork", "AnbData", "AnbMedia", "AnbWeb", "AnbWorker", "AnbObservability"}
@@ -28,7 +29,8 @@ def deployed(lab):
 def groups(deployed):
     """Both groups by name of their service."""
     found = deployed.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
-    return {"worker" if group["AutoScalingGroupName"] == names.WORKER_GROUP else "web": group for group in found}
+    workers = ACADEMY.names.worker_group
+    return {"worker" if group["AutoScalingGroupName"] == workers else "web": group for group in found}
 
 
 @pytest.fixture(params=["web", "worker"])
@@ -150,7 +152,7 @@ def test_workers_scale_on_jobs_for_each_instance_both_ways(deployed, groups):
 
 
 def test_a_worker_is_waited_for_before_it_ends(deployed):
-    hooks = deployed.client("autoscaling").describe_lifecycle_hooks(AutoScalingGroupName=names.WORKER_GROUP)
+    hooks = deployed.client("autoscaling").describe_lifecycle_hooks(AutoScalingGroupName=ACADEMY.names.worker_group)
 
     hook = hooks["LifecycleHooks"][0]
     assert hook["LifecycleHookName"] == names.TERMINATION_HOOK
@@ -173,7 +175,7 @@ def test_the_balancer_sends_requests_to_healthy_instances(deployed):
 
 def test_a_message_that_nobody_can_work_on_goes_to_the_dead_letters(deployed):
     sqs = deployed.client("sqs")
-    jobs = queue(deployed, sqs.get_queue_url(QueueName=names.JOB_QUEUE)["QueueUrl"])
+    jobs = queue(deployed, sqs.get_queue_url(QueueName=ACADEMY.names.job_queue)["QueueUrl"])
     redrive = json.loads(jobs["RedrivePolicy"])
     name = redrive["deadLetterTargetArn"].rpartition(":")[2]
     dead = queue(deployed, sqs.get_queue_url(QueueName=name)["QueueUrl"])
@@ -205,7 +207,7 @@ def test_only_the_fleets_reach_the_database(deployed):
 
 
 def test_instances_find_complete_credentials(deployed):
-    where = deployed.client("ssm").get_parameter(Name=names.DATABASE_PARAMETER)["Parameter"]["Value"]
+    where = deployed.client("ssm").get_parameter(Name=ACADEMY.names.database_parameter)["Parameter"]["Value"]
 
     secret = json.loads(deployed.client("secretsmanager").get_secret_value(SecretId=where)["SecretString"])
     assert {"host", "port", "username", "password"} <= secret.keys()

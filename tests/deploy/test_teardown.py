@@ -99,7 +99,7 @@ def test_a_snapshot_is_taken_of_an_available_database_alone(monkeypatch, account
     with pytest.raises(
         CannotDeploy, match=r"^The database is stopped, .* start it .* or destroy it with --no-snapshot"
     ):
-        teardown.take_snapshot(account, print)
+        teardown.take_snapshot(Target(profile=ACADEMY, account=account, number="123456789012"), print)
 
 
 def test_what_production_keeps_is_told_with_its_cost():

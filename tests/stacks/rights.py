@@ -125,7 +125,8 @@ class Account:
         (group,) = re.findall(r"ANB_LOG_GROUP='([^']+)'", script)
         stream = self._arn_of("logs", f"log-group:{group}:log-stream:i-0123456789abcdef0/boot")
         asked |= {("logs:CreateLogStream", stream), ("logs:PutLogEvents", stream), ("cloudwatch:PutMetricData", "*")}
-        return {Request(action, resource) for action, resource in asked}
+        (namespace,) = re.findall(r"ANB_METRICS_NAMESPACE=(\w+)", script)
+        return {Request(action, resource, namespace=namespace) for action, resource in asked}
 
     def arn(self, resource: Resource) -> str:
         """Return a resource's ARN."""

@@ -36,7 +36,7 @@ VALUES: dict[str, tuple[str, ...]] = {
 NEEDED = {"budgetUsd": {"budgetMail": "ana@example.org"}, "domainName": {"certificateArn": f"{CERTIFICATE}0"}}
 NEEDED_IN_PRODUCTION = NEEDED | {"certificateArn": {"domainName": "anb.example.org"}}
 # They say where another system is, or what a new database is made of
-OF_ANOTHER_SYSTEM = {"region", "assetBucket", "databaseSnapshot"}
+OF_ANOTHER_SYSTEM = {"region", "prefix", "assetBucket", "databaseSnapshot"}
 PRODUCTION_ALONE = {"budgetMail", "budgetUsd", "domainName"}
 CHANGES = [
     pytest.param(profile, key, id=f"{profile}-{key}")

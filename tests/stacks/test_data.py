@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-from stacks import names
 from stacks.profiles import ACADEMY
 
 
@@ -77,21 +76,21 @@ def test_no_stack_waits_for_the_database(synthesis):
 def test_fleets_find_its_credentials_by_name(synthesis):
     parameter = synthesis.assembly.only("AnbData", "AWS::SSM::Parameter").properties
 
-    assert parameter["Name"] == names.DATABASE_PARAMETER
+    assert parameter["Name"] == ACADEMY.names.database_parameter
     secret = synthesis.assembly.follow("AnbData", parameter["Value"])
     assert secret.type == "AWS::SecretsManager::SecretTargetAttachment"  # host included
 
 
 def test_the_secret_is_called_what_production_may_read(production):
-    assert names.DATABASE_SECRET in production.assembly.templates["AnbData"]["Resources"]
-    assert f"secret:{names.DATABASE_SECRET}-*" in json.dumps(production.assembly.templates["AnbWorker"])
+    assert ACADEMY.names.database_secret in production.assembly.templates["AnbData"]["Resources"]
+    assert f"secret:{ACADEMY.names.database_secret}-*" in json.dumps(production.assembly.templates["AnbWorker"])
 
 
 def test_it_comes_back_from_a_snapshot_under_the_same_name(synthesise):
     restored = database(synthesise(replace(ACADEMY, database_snapshot="before-the-exam")))
 
     assert restored.properties["DBSnapshotIdentifier"] == "before-the-exam"
-    assert restored.properties["DBInstanceIdentifier"] == names.DATABASE_INSTANCE
+    assert restored.properties["DBInstanceIdentifier"] == ACADEMY.names.database_instance
     assert (
         "EngineVersion" not in restored.properties
     )  # the snapshot's own, which RDS may have raised above its default

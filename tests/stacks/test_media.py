@@ -7,7 +7,6 @@ from uuid import UUID
 from anb.jobs import MAX_RECEIVES
 from anb.storage import incoming_key
 from anb.timings import Timings
-from stacks import names
 from stacks.profiles import ACADEMY
 
 BUCKET = "AWS::S3::Bucket"
@@ -41,8 +40,8 @@ def test_dead_letters_outlive_the_queue_and_come_from_it_alone(assembly):
     assert dead.properties["MessageRetentionPeriod"] == 14 * 24 * 3600
     assert jobs.properties["MessageRetentionPeriod"] < dead.properties["MessageRetentionPeriod"]
     assert allowed["redrivePermission"] == "byQueue"
-    assert str(allowed["sourceQueueArns"]).endswith(f":{names.JOB_QUEUE}']]}}]")
-    assert jobs.properties["QueueName"] == names.JOB_QUEUE
+    assert str(allowed["sourceQueueArns"]).endswith(f":{ACADEMY.names.job_queue}']]}}]")
+    assert jobs.properties["QueueName"] == ACADEMY.names.job_queue
 
 
 def test_workers_wait_for_messages_instead_of_asking_again_and_again(assembly):

@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from stacks import names
+from stacks.profiles import ACADEMY
 
 RUNBOOK = Path(__file__).parents[2] / "docs" / "operations.md"
 
@@ -43,7 +43,7 @@ def test_the_database_is_watched_by_name(synthesis):
 
     assert watched
     for alarm in watched:
-        assert alarm["Dimensions"] == [{"Name": "DBInstanceIdentifier", "Value": names.DATABASE_INSTANCE}]
+        assert alarm["Dimensions"] == [{"Name": "DBInstanceIdentifier", "Value": ACADEMY.names.database_instance}]
 
 
 def test_a_paused_lab_raises_no_alarm(synthesis):

@@ -54,6 +54,10 @@ def test_whatever_a_person_must_choose_can_be_overridden():
 REFUSED: list[tuple[str, dict[str, object], str]] = [
     ("academy", {"region": "eu-west-1"}, "region must be us-east-1 or us-west-2, not 'eu-west-1'."),
     ("production", {"region": "Virginia"}, "region must be an AWS region such as us-east-1, not 'Virginia'."),
+    ("academy", {"prefix": "test"}, "prefix must be a capital letter and 1 to 11 small letters or digits, such as"),
+    ("production", {"prefix": "Test-2"}, "prefix must be a capital letter and"),
+    ("production", {"prefix": "ANB"}, "prefix must be a capital letter and"),
+    ("production", {"prefix": "Aws"}, "prefix must be a capital letter and"),
     ("academy", {"owner": "<script>"}, "owner must be 1 to 64 letters, digits"),
     ("academy", {"instanceType": "t3.xlarge"}, "instanceType must be an x86 type of size nano to large"),
     ("academy", {"instanceType": "t3.nano"}, "instanceType must be a type with memory for a worker (348 + 600 MiB)"),
@@ -141,7 +145,7 @@ REFUSED: list[tuple[str, dict[str, object], str]] = [
     ("production", {"budgetUsd": "12.50"}, "budgetUsd must be whole dollars a month"),
     ("academy", {"budgetUsd": 200}, "budgetUsd is for the production profile alone"),
     ("production", {"budgetUsd": 200}, "budgetUsd does nothing without budgetMail"),
-    ("academy", {"regoin": "us-west-2"}, "regoin is not a setting; the settings are profile, region, owner"),
+    ("academy", {"regoin": "us-west-2"}, "regoin is not a setting; the settings are profile, region, prefix"),
     ("acadmy", {}, "profile must be academy or production, not 'acadmy'."),
 ]
 

@@ -160,6 +160,6 @@ def test_the_log_agent_writes_to_its_group_and_our_namespace_and_looks_nothing_u
 
     # A dimension of the group's name would have it ask for the instance's tags
     assert agent["metrics"]["append_dimensions"] == {"InstanceId": "${aws:InstanceId}"}
-    assert agent["metrics"]["namespace"] == Request("cloudwatch:PutMetricData", "*").namespace
+    assert agent["metrics"]["namespace"] == "@NAMESPACE@"
     files = agent["logs"]["logs_collected"]["files"]["collect_list"]
     assert {(file["log_group_name"], "retention_in_days" in file) for file in files} == {("@LOG_GROUP@", False)}

@@ -107,9 +107,9 @@ def test_a_worker_is_waited_for_without_a_role(synthesis):
 def test_a_worker_is_told_its_group_and_its_hook(synthesis):
     script = json.dumps(launch(synthesis, "AnbWorker")["UserData"])
 
-    assert names.WORKER_GROUP in script
+    assert ACADEMY.names.worker_group in script
     assert names.TERMINATION_HOOK in script
-    assert group(synthesis, "AnbWorker").properties["AutoScalingGroupName"] == names.WORKER_GROUP
+    assert group(synthesis, "AnbWorker").properties["AutoScalingGroupName"] == ACADEMY.names.worker_group
 
 
 def test_no_worker_is_protected_from_the_start(synthesis):

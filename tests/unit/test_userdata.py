@@ -34,6 +34,7 @@ LONGEST = {
     "DATABASE_PARAMETER": "/anb/database",
     "JWT_SECRET_ID": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:TokenSecret{'A' * 8}-{'a' * 12}-{'a' * 6}",
     "LOG_GROUP": f"AnbRisingStarsWorker-FleetLogs{'A' * 8}-{'a' * 12}",
+    "METRICS_NAMESPACE": "ANB",
     "PORT": "80",
     "TRUSTED_NETWORKS": "10.20.0.0/16",
     "CLIENT_HEADER": "CloudFront-Viewer-Address",
