@@ -109,7 +109,7 @@ fuzz: setup ## send the API what its description allows and what it does not, fo
 	$(BIN)/python -m scripts.fuzz.run
 
 .PHONY: artefacts
-artefacts: setup ## build what instances start from: build/web.zip, build/worker.zip, build/ffmpeg.zip
+artefacts: setup ## build what instances start from: build/web.zip, build/worker.zip, build/ffmpeg.zip, build/load.zip
 	$(BIN)/python -m scripts.build_artefacts
 
 .PHONY: synth

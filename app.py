@@ -12,6 +12,7 @@ import aws_cdk as cdk
 from stacks.constructs.artefacts import Sources
 from stacks.constructs.user_data import UserDataError
 from stacks.data import DataStack
+from stacks.load import LoadStack
 from stacks.media import MediaStack
 from stacks.network import NetworkStack
 from stacks.observability import ObservabilityStack
@@ -46,6 +47,8 @@ def compose(app: cdk.App, profile: Profile, sources: Sources) -> None:
         worker=worker,
         **stack_settings(profile),
     )
+    if profile.load:
+        LoadStack(app, names.load, profile=profile, network=network, sources=sources, **stack_settings(profile))
     tags = {
         "project": "anb-rising-stars",
         "profile": profile.name,

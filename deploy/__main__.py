@@ -86,11 +86,20 @@ def up(*, settings: Settings) -> None:
     """Check, then deploy all stacks and print the site's address."""
     with cdk.exclusive():
         target = preflight.run_all_checks(settings, _say)
+        _destroy_unwanted(target)
         _say(f"Deploying {_describe(target)}.")
         with _interruption_explained(target, resume="make deploy goes on where it stopped"):
             _deploy(target)
     web = cloudformation.find(target.account, target.names.web)
     _say(f"The site is at {web.outputs['Url'] if web else f'an address that {target.names.web} no longer tells'}")
+
+
+def _destroy_unwanted(target: preflight.Target) -> None:
+    """Take away the stack that the settings ask for no more: a deployment leaves it where it is."""
+    names = [] if target.profile.load else [target.names.load]
+    for stack in cloudformation.existing(target.account, names):
+        _say(f"Destroying {stack.name}, which is asked for no more.")
+        cloudformation.delete(target.account, [stack.name])
 
 
 def _deploy(target: preflight.Target) -> None:

@@ -1,10 +1,11 @@
-"""Builds what an instance starts from: build/web.zip, build/worker.zip and build/ffmpeg.zip.
+"""Builds what an instance starts from: build/web.zip, build/worker.zip, build/ffmpeg.zip and build/load.zip.
 
 The same sources give the same bytes, wherever and whenever: an unchanged service has an unchanged address in S3
 and is not deployed again. An archive holds everything that its machine installs and the hash of each file, so
 that nothing but the operating system's own packages comes from elsewhere at boot.
 
 web.zip, worker.zip     boot.sh and what it lays out, wheels, requirements.txt with their hashes, SHA256SUMS
+load.zip                wheels of Locust, requirements.txt with their hashes, and the scenarios
 ffmpeg.zip              the wheel that carries ffmpeg, as it was published; apart, because it is large and rarely new
 """
 
@@ -56,9 +57,38 @@ class Service:
         """The folders of our own packages that it installs."""
         return ROOT / "services" / "anb", ROOT / "services" / self.name
 
+    @property
+    def asked(self) -> tuple[Path, ...]:
+        """The files that say what it depends on."""
+        return tuple(project / "pyproject.toml" for project in self.projects)
+
+    @property
+    def dependencies(self) -> tuple[str, ...]:
+        """What uv is asked to resolve."""
+        return tuple(map(str, self.asked))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """Something with no package of ours: what a group of the whole tree's dependencies names."""
+
+    name: str
+
+    @property
+    def asked(self) -> tuple[Path, ...]:
+        """The file that says what it depends on."""
+        return (ROOT / "pyproject.toml",)
+
+    @property
+    def dependencies(self) -> tuple[str, ...]:
+        """What uv is asked to resolve."""
+        return ("--group", f"{ROOT / 'pyproject.toml'}:{self.name}")
+
 
 WEB = Service(name="web", files={"nginx.conf": ROOT / "services" / "web" / "nginx.conf"})
 WORKER = Service(name="worker", files={})
+LOAD = Tool(name="load")
+SCENARIOS = ROOT / "capacity-planning" / "scenarios"
 COMMON = (
     *("boot.sh", "database.sh", "anb.sysusers", "anb.tmpfiles", "anb.logrotate", "cloudwatch-agent.json"),
     "rds-ca.pem",  # from whom the database's certificate must come; what it is a copy of: rds-ca.pem.sha256
@@ -94,17 +124,24 @@ def build(output: Path, *, cache: Path) -> None:
         _deliver(output / f"{service.name}.zip", files)
         if ffmpeg:
             _deliver(output / "ffmpeg.zip", ffmpeg)
+    _deliver(output / "load.zip", _load(cache))
+
+
+def _load(cache: Path) -> Files:
+    wheels = {f"wheels/{name}": content for name, content in wheelhouse(LOAD, cache).items()}
+    scenarios = {f"scenarios/{path.name}": path.read_bytes() for path in SCENARIOS.glob("*.py")}
+    return {**wheels, **scenarios, "requirements.txt": _requirements(wheels)}
 
 
 # --- what others have published -----------------------------------------------------------------------------
 
 
-def wheelhouse(service: Service, cache: Path) -> dict[str, bytes]:
+def wheelhouse(service: Service | Tool, cache: Path) -> dict[str, bytes]:
     """Return the wheels of everything that the service depends on, as the lock file has it.
 
     They are kept in `cache` under a name that changes with the lock, the target and what the service asks for.
     """
-    asked = [LOCK, *(project / "pyproject.toml" for project in service.projects)]
+    asked = [LOCK, *service.asked]
     target = repr((PYTHON_VERSION, PLATFORM, WHEEL_PLATFORMS, ABIS)).encode()
     key = hashlib.sha256(b"".join([target, *(path.read_bytes() for path in asked)])).hexdigest()
     folder = cache / f"wheels-{service.name}-{key[:16]}"
@@ -118,13 +155,13 @@ def wheelhouse(service: Service, cache: Path) -> dict[str, bytes]:
     return {wheel.name: wheel.read_bytes() for wheel in folder.glob("*.whl")}
 
 
-def _dependencies(service: Service) -> set[str]:
+def _dependencies(service: Service | Tool) -> set[str]:
     """The names of all packages that the service needs on its machine."""
     listed = _run(
         *(_uv(), "pip", "compile", "--quiet", "--no-header", "--no-annotate"),
         *("--python", sys.executable, "--python-version", PYTHON_VERSION, "--python-platform", PLATFORM),
         *("--no-emit-package", "anb", "--constraints", str(LOCK)),
-        *(str(project / "pyproject.toml") for project in service.projects),
+        *service.dependencies,
         task="resolve the dependencies",
     )
     return {_normal(line.partition("==")[0]) for line in listed.splitlines() if "==" in line}

@@ -48,6 +48,11 @@ class Names:
         return f"{self.prefix}Observability"
 
     @property
+    def load(self) -> str:
+        """The stack with the load generator, which is there when it is asked for."""
+        return f"{self.prefix}Load"
+
+    @property
     def bootstrap(self) -> str:
         """The stack with the bucket to upload to, where CDK's own bootstrap is not possible."""
         return f"{self.prefix}Bootstrap"
@@ -55,7 +60,7 @@ class Names:
     @property
     def teardown(self) -> tuple[tuple[str, ...], ...]:
         """The stacks in the reverse of the order in which a deployment makes them; those of a row need no other."""
-        return (self.observability,), (self.web, self.worker, self.data), (self.media,), (self.network,)
+        return (self.load, self.observability), (self.web, self.worker, self.data), (self.media,), (self.network,)
 
     @property
     def stacks(self) -> tuple[str, ...]:

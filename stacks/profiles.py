@@ -43,6 +43,11 @@ class FleetSize:
     at_least: int
     at_most: int
 
+    @property
+    def can_scale(self) -> bool:
+        """Whether there is anything to scale; no target is tracked by a group of one size."""
+        return self.at_least < self.at_most
+
     def __str__(self) -> str:
         """Return it as a setting says it."""
         return f"{self.at_least}-{self.at_most}"
@@ -92,6 +97,7 @@ class Profile:
     worker_processes: int | None = None
     flow_logs: bool = True
     firewall: bool = False
+    load: bool = False
     certificate_arn: str | None = None
     domain_name: str | None = None
     cors_origins: str = ""
@@ -378,6 +384,7 @@ OVERRIDES: dict[str, Override] = {
     ),
     "firewall": Override(allowed="true or false", pattern=_FLAG, put=_field("firewall", _is_true)),
     "flowLogs": Override(allowed="true or false", pattern=_FLAG, put=_field("flow_logs", _is_true)),
+    "load": Override(allowed="true or false", pattern=_FLAG, put=_field("load", _is_true)),
     "alarmMail": Override(allowed="one mail address", pattern=_MAIL, put=_field("alarm_mail")),
     "budgetMail": Override(allowed="one mail address", pattern=_MAIL, put=_field("budget_mail")),
     "budgetUsd": Override(

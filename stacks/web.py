@@ -112,7 +112,8 @@ class WebStack(cdk.Stack):
 
         self.targets = self._targets(network)
         self._listen(None if profile.cloudfront else profile.certificate_arn)
-        self._scale()
+        if profile.web.can_scale:
+            self._scale()
         cdk.CfnOutput(self, "Url", value=entrance.url, description="The site and its API")
 
     def _direct(self, profile: Profile) -> Entrance:

@@ -72,6 +72,8 @@ class WorkerStack(cdk.Stack):
             queue=media.jobs.queue,
             processes=profile.processes_per_worker,
         )
+        if profile.workers.can_scale:
+            self.scaling.follow()
 
     def _let_workers_end_themselves(self, group_name: str) -> None:
         """Wait for a worker before its instance ends; it watches its own metadata, so no role notifies anybody."""

@@ -56,8 +56,12 @@ class BacklogScaling(Construct):
             period=_MINUTE,
             statistic="Average",
         )
-        self._grow(group, processes)
-        self._shrink(group, processes)
+        self._group, self._processes = group, processes
+
+    def follow(self) -> None:
+        """Have the group follow what is measured; without this it is only looked at."""
+        self._grow(self._group, self._processes)
+        self._shrink(self._group, self._processes)
 
     def _grow(self, group: autoscaling.AutoScalingGroup, processes: int) -> None:
         apart = (FAR_BEHIND_JOBS - BEHIND_JOBS) * processes

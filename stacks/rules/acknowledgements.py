@@ -42,6 +42,7 @@ def acknowledgements(profile: Profile) -> list[Acknowledged]:
         *([_copied(profile.names)] if profile.database_snapshot else []),
         *([] if profile.flow_logs else [_unrecorded(profile.names)]),
         *(_distributed(profile) if profile.cloudfront else [_public(profile.names)]),
+        *(_generator(profile) if profile.load else []),
         *(_own_roles(profile) if profile.borrowed_role is None else []),
     ]
 
@@ -142,14 +143,29 @@ def _distributed(profile: Profile) -> Iterator[Acknowledged]:
         )
 
 
+def _generator(profile: Profile) -> Iterator[Acknowledged]:
+    stack = profile.names.load
+    yield Acknowledged(
+        f"{stack}/Generator",
+        "EC29",
+        "It keeps nothing and serves nobody: whoever ends it misses a load test.",
+    )
+    if profile.borrowed_role is None:
+        yield _session_manager(f"{stack}/Role/Resource")
+
+
+def _session_manager(role: str) -> Acknowledged:
+    return Acknowledged(
+        role,
+        "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/AmazonSSMManagedInstanceCore]",
+        "What Session Manager's agent calls, kept current by AWS. It replaces SSH and its keys.",
+    )
+
+
 def _own_roles(profile: Profile) -> Iterator[Acknowledged]:
     names = profile.names
     for stack in (names.web, names.worker):
-        yield Acknowledged(
-            f"{stack}/Fleet/Role/Resource",
-            "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/AmazonSSMManagedInstanceCore]",
-            "What Session Manager's agent calls, kept current by AWS. It replaces SSH and its keys.",
-        )
+        yield _session_manager(f"{stack}/Fleet/Role/Resource")
         yield Acknowledged(
             f"{stack}/{_POLICY}",
             f"IAM5[Resource::arn:aws:secretsmanager:{profile.region}:<AWS::AccountId>:secret:{names.database_secret}-*]",

@@ -131,14 +131,15 @@ def health_checks(assembly: Assembly) -> Found:
 
 
 def backlog(assembly: Assembly) -> Found:
-    """Whatever scales on the queue counts jobs in flight, and a fleet that nobody reaches does scale on it."""
+    """Whatever scales on the queue counts jobs in flight, and a fleet that nobody reaches does, if it can scale."""
     tracked = [(resource, _metric_names(resource)) for resource in assembly.resources(POLICY, ALARM)]
     scaling = [(resource, used) for resource, used in tracked if VISIBLE in used and _scales(assembly, resource)]
     for resource, used in scaling:
         if IN_FLIGHT not in used:
             yield resource, "a received message is still work: what scales on the queue counts jobs in flight too"
-    groups, reached = ({resource.stack for resource in assembly.resources(type_)} for type_ in (GROUP, TARGETS))
-    for stack in groups - reached - {resource.stack for resource, _ in scaling}:
+    can_scale = {it.stack for it in assembly.resources(GROUP) if it.properties["MinSize"] != it.properties["MaxSize"]}
+    reached = {resource.stack for resource in assembly.resources(TARGETS)}
+    for stack in can_scale - reached - {resource.stack for resource, _ in scaling}:
         yield stack, "workers scale on the queue: nothing here does"
 
 

@@ -93,6 +93,26 @@ def delete_nat_gateway(physical_id: str, _properties: Properties) -> None:
     ec2._nat_gateways.pop(physical_id, None)
 
 
+def create_instance(_logical_id: str, properties: Properties, _stack: str) -> tuple[str, Properties]:
+    """Record an instance; nothing boots."""
+    (made,) = ec2._launch_instances_internal(
+        image_id=properties["ImageId"],
+        instance_type=properties["InstanceType"],
+        subnet_id=properties["SubnetId"],
+        count=1,
+        user_data=properties["UserData"],
+        sg_ids=properties["SecurityGroupIds"],
+    )
+    id_ = made["InstanceId"]
+    ec2._tags[id_] = properties.get("Tags", [])
+    return id_, {"InstanceId": id_, "PrivateIp": made["PrivateIpAddress"]}
+
+
+def delete_instance(physical_id: str, _properties: Properties) -> None:
+    """End an instance."""
+    ec2._instances.pop(physical_id, None)
+
+
 def close_default_group(_logical_id: str, properties: Properties, _stack: str) -> tuple[str, Properties]:
     """Take all rules from a network's default group, as CDK's function does, for which there is no SDK here."""
     id_ = properties["DefaultSecurityGroupId"]
@@ -268,6 +288,7 @@ def holding_exports_in_use(resolve: Callable[..., tuple[Any, Properties]]) -> Ca
 
 HANDLERS["AWS::EC2::SecurityGroupIngress"] = rule_handlers("IpPermissions")
 HANDLERS["AWS::EC2::SecurityGroupEgress"] = rule_handlers("IpPermissionsEgress")
+HANDLERS["AWS::EC2::Instance"] = {"create": create_instance, "delete": delete_instance}
 HANDLERS["AWS::EC2::FlowLog"] = {"create": create_flow_log, "delete": delete_flow_log}
 HANDLERS["AWS::EC2::EIP"] = {"create": create_address, "delete": delete_address}
 HANDLERS["AWS::EC2::NatGateway"] = {"create": create_nat_gateway, "delete": delete_nat_gateway}

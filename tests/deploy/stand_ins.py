@@ -19,7 +19,7 @@ from stacks.constructs.artefacts import Sources
 
 def stand_ins(folder: Path) -> Sources:
     """The same bytes each time, as real artefacts of unchanged sources are."""
-    for name in ("web", "worker", "ffmpeg"):
+    for name in ("web", "worker", "ffmpeg", "load"):
         with zipfile.ZipFile(folder / f"{name}.zip", "w") as file:
             file.writestr(zipfile.ZipInfo(name), name)
     return Sources(artefacts=folder, user_data=SOURCES.user_data)

@@ -16,6 +16,7 @@ ONE_AFTER_THE_OTHER = (
     "instanceType=t3.medium",
     "web=1-2",
     "workers=2-3",
+    "load=true workers=0-0",
     "owner=ana",
     "databaseClass=db.t3.small",
 )
@@ -34,11 +35,17 @@ def living(lab):
     return lab
 
 
+def stacks(lab):
+    found = lab.client("cloudformation").describe_stacks()["Stacks"]
+    return {stack["StackName"] for stack in found if stack["StackStatus"] != "DELETE_COMPLETE"}
+
+
 def test_settings_come_and_go_one_after_the_other(living):
     for setting in (*ONE_AFTER_THE_OTHER, ""):
-        said = living.deploy("up", *filter(None, [setting]))
+        said = living.deploy("up", *setting.split())
 
         assert "The site is at " in said, setting
+        assert ("AnbLoad" in stacks(living)) is ("load=true" in setting)
     assert database(living)["EngineVersion"] == RAISED
 
 

@@ -20,6 +20,11 @@ def account(lab):
     return lab
 
 
+def all_stacks(names):
+    """Return those of an environment without a load generator."""
+    return {*names.stacks, names.bootstrap} - {names.load}
+
+
 def stacks(lab):
     found = lab.client("cloudformation").describe_stacks()["Stacks"]
     return {stack["StackName"] for stack in found if stack["StackStatus"] != "DELETE_COMPLETE"}
@@ -41,7 +46,7 @@ def groups(lab):
 def test_both_stand_beside_each_other(account):
     both = (USUAL, OTHER)
 
-    assert stacks(account) == {name for names in both for name in (*names.stacks, names.bootstrap)}
+    assert stacks(account) == {name for names in both for name in all_stacks(names)}
     assert databases(account) == {names.database_instance for names in both}
     assert {names.worker_group for names in both} < groups(account)
     assert account.said[0].splitlines()[-1] != account.said[1].splitlines()[-1]
@@ -67,9 +72,19 @@ def test_the_database_of_one_is_destroyed_alone(account):
     assert databases(account) == {USUAL.database_instance}
 
 
+def left_behind(lab, place):
+    """Start an instance that no stack knows of, with the name that CDK gives what it starts."""
+    named = {"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": place}]}
+    started = lab.client("ec2").run_instances(ImageId="ami-1", MinCount=1, MaxCount=1, TagSpecifications=[named])
+    return started["Instances"][0]["InstanceId"]
+
+
 def test_one_is_destroyed_and_the_other_stays(account):
+    usual, other = left_behind(account, "AnbWeb/Fleet/Group"), left_behind(account, "TestWeb/Fleet/Group")
+
     said = account.deploy("down", TEST, "--yes")
 
-    assert stacks(account) == {*USUAL.stacks, USUAL.bootstrap, OTHER.bootstrap}
+    assert stacks(account) == {*all_stacks(USUAL), OTHER.bootstrap}
     assert buckets(account) == {"anbmedia", "anbnetwork", "anb", "test"}
-    assert not [line for line in said.splitlines() if line.startswith("Left: ") and "instance i-" in line]
+    assert f"Left: instance {other}" in said
+    assert usual not in said

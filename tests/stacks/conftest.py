@@ -52,7 +52,7 @@ def make_sources(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Sour
 
     def make_sources(release: str = "") -> Sources:
         folder = tmp_path_factory.mktemp("artefacts")
-        for name in ("web", "worker", "ffmpeg"):
+        for name in ("web", "worker", "ffmpeg", "load"):
             with zipfile.ZipFile(folder / f"{name}.zip", "w") as file:
                 file.writestr(zipfile.ZipInfo(name), f"{name}{release}")
         return Sources(artefacts=folder, user_data=ROOT / "userdata")

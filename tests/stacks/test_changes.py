@@ -27,13 +27,18 @@ VALUES: dict[str, tuple[str, ...]] = {
     "domainName": ("anb.example.org", "test.example.org"),
     "corsOrigins": ("https://app.example.org", "https://test.example.org"),
     "firewall": ("true",),
+    "load": ("true",),
     "flowLogs": ("false",),
     "alarmMail": ("ana@example.org", "luis@example.org"),
     "budgetMail": ("ana@example.org", "luis@example.org"),
     "budgetUsd": ("100", "300"),
 }
 # What a setting does nothing without, and is refused without; of CloudFront's certificate that is true as well
-NEEDED = {"budgetUsd": {"budgetMail": "ana@example.org"}, "domainName": {"certificateArn": f"{CERTIFICATE}0"}}
+NEEDED = {
+    "budgetUsd": {"budgetMail": "ana@example.org"},
+    "domainName": {"certificateArn": f"{CERTIFICATE}0"},
+    "load": {"workers": "0-0"},
+}
 NEEDED_IN_PRODUCTION = NEEDED | {"certificateArn": {"domainName": "anb.example.org"}}
 # They say where another system is, or what a new database is made of
 OF_ANOTHER_SYSTEM = {"region", "prefix", "assetBucket", "databaseSnapshot"}

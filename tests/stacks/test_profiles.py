@@ -137,6 +137,7 @@ REFUSED: list[tuple[str, dict[str, object], str]] = [
     ("academy", {"corsOrigins": "https://a.org/, b.org"}, "corsOrigins must be origins such as"),
     ("academy", {"corsOrigins": ""}, "corsOrigins must be origins such as"),
     ("production", {"firewall": "yes"}, "firewall must be true or false, not 'yes'."),
+    ("academy", {"load": "on"}, "load must be true or false"),
     ("academy", {"flowLogs": "1"}, "flowLogs must be true or false"),
     ("academy", {"alarmMail": "nobody"}, "alarmMail must be one mail address, not 'nobody'."),
     ("academy", {"alarmMail": "a@b.co, c@d.co"}, "alarmMail must be one mail address"),

@@ -9,7 +9,7 @@ import pytest
 from anb.timings import Timings
 from stacks import names
 from stacks.constructs.user_data import MAX_BYTES
-from stacks.profiles import ACADEMY, NONE, PRODUCTION
+from stacks.profiles import ACADEMY, NONE, PRODUCTION, FleetSize
 from stacks.rules.promises import longest_bytes
 
 FLEETS = ["AnbWeb", "AnbWorker"]
@@ -161,6 +161,15 @@ def test_a_fleet_of_none_is_waited_for_by_nobody(write, profile):
     assert (definition["Properties"]["MinSize"], definition["Properties"]["MaxSize"]) == ("0", "0")
     assert "CreationPolicy" not in definition
     assert "AutoScalingRollingUpdate" not in definition["UpdatePolicy"]
+
+
+@pytest.mark.parametrize("size", [NONE, FleetSize(at_least=2, at_most=2)], ids=str)
+def test_a_fleet_of_one_size_tracks_no_target(write, size):
+    assembly = write(replace(PRODUCTION, workers=size))
+
+    assert [
+        found for found in assembly.resources("AWS::AutoScaling::ScalingPolicy") if found.stack == "AnbWorker"
+    ] == []
 
 
 @pytest.mark.parametrize("stack", FLEETS)

@@ -14,14 +14,15 @@ from cryptography import x509
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "build" / "cache"
-NAMES = ("web", "worker", "ffmpeg")
+NAMES = ("web", "worker", "ffmpeg", "load")
 
 
 def lay_out(folder, *, source=ROOT, copy=shutil.copy2):
     """Copy everything that the artefacts are made from."""
-    for name in ("services", "userdata", "scripts"):
+    for name in ("services", "userdata", "scripts", "capacity-planning"):
         shutil.copytree(source / name, folder / name, copy_function=copy)
-    copy(source / "requirements.txt", folder / "requirements.txt")
+    for name in ("requirements.txt", "pyproject.toml"):
+        copy(source / name, folder / name)
 
 
 def build(folder, *, umask=0o022, **environment):
@@ -108,6 +109,15 @@ def test_an_artefact_holds_what_its_machine_runs_and_nothing_that_lay_about(buil
     )
 
 
+def test_the_load_generator_carries_locust_and_every_scenario(built):
+    files = contents(built, "load").keys()
+    scenarios = {f"scenarios/{path.name}" for path in (ROOT / "capacity-planning" / "scenarios").glob("*.py")}
+
+    assert {path for path in files if not path.startswith("wheels/")} == {"requirements.txt", *scenarios}
+    assert [path for path in files if path.startswith("wheels/locust-")]
+    assert scenarios
+
+
 @pytest.mark.parametrize("name", ["web", "worker"])
 def test_every_file_has_its_sum(built, name):
     files = contents(built, name)
@@ -130,7 +140,7 @@ def test_ffmpeg_travels_alone_and_is_the_one_that_the_lock_names(built):
     assert f"--hash=sha256:{digest}" in (ROOT / "requirements.txt").read_text()
 
 
-@pytest.mark.parametrize("name", ["web", "worker"])
+@pytest.mark.parametrize("name", ["web", "worker", "load"])
 def test_what_others_published_is_what_the_lock_names(built, name):
     lock = (ROOT / "requirements.txt").read_text()
     others = {
@@ -141,7 +151,7 @@ def test_what_others_published_is_what_the_lock_names(built, name):
     assert [pin for pin, digest in others.items() if pin not in lock or f"sha256:{digest}" not in lock] == []
 
 
-@pytest.mark.parametrize("name", ["web", "worker"])
+@pytest.mark.parametrize("name", ["web", "worker", "load"])
 def test_the_wheels_install_without_an_index(built, name, tmp_path):
     for archive in (name, "ffmpeg"):
         with zipfile.ZipFile(built / f"{archive}.zip") as packed:
@@ -169,7 +179,7 @@ def test_neither_service_carries_the_other(built):
     assert not [path for path in worker if "web" in path or "flask" in path or "nginx" in path]
 
 
-@pytest.mark.parametrize("name", ["web", "worker"])
+@pytest.mark.parametrize("name", ["web", "worker", "load"])
 def test_no_private_key_and_no_access_key_is_in_an_artefact(built, name):
     telling = re.compile(rb"PRIVATE KEY-----|\bA(?:KIA|SIA)[A-Z0-9]{16}\b")
     found = []

@@ -15,7 +15,7 @@ from anb_worker.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[2]
 USERDATA = ROOT / "userdata"
-SCRIPTS = ["boot", "database", "web", "worker"]
+SCRIPTS = ["boot", "database", "load", "web", "worker"]
 UNITS = sorted(USERDATA.glob("units/*/*.service"))
 
 # What the stacks give, each as long as it gets: https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html
