@@ -115,7 +115,8 @@ def test_the_contact_sheet_shows_bumpers_and_body(processed, tmp_path):
     for body in cells[1:-1]:
         assert body[:180, 10:90].max() < 40  # black beside the portrait
         assert body[:, 150:230].mean() > 60
-        assert body[8:28, 335:375].max() > 200  # the watermark
+        assert body[:180, 290:370].max() < 40  # and on its other side: the watermark lies on the picture
+        assert (np.abs(body[8:30, 205:240] - contact_sheet.ORANGE).max(axis=2) < 40).mean() > 0.04
 
 
 def test_the_contact_sheet_looks_into_each_part_of_a_video():

@@ -106,7 +106,7 @@ def test_health_fails_within_seconds_when_the_application_hangs(system):
         hanging = health(system)
 
     assert hanging.status_code == 503
-    assert hanging.elapsed.total_seconds() < 8
+    assert hanging.elapsed.total_seconds() < 10  # for which the load balancer waits
     until(lambda: health(system).status_code == 200)
 
 

@@ -247,7 +247,7 @@ def test_signals_end_a_setup_that_a_script_started(start, checkout):
         seconds=ENDS_WITHIN_SECONDS,
         what=lambda: f"{processes_of(checkout)}",
     )
-    assert "stopping…" in terminal.text
+    until(lambda: "stopping…" in terminal.text, what=lambda: terminal.text)  # read by a thread of its own
 
 
 def test_ctrl_c_ends_make_demo_while_it_makes_clips(start, checkout):

@@ -19,6 +19,7 @@ import requests
 from anb import voting
 from anb_web import bulkheads, create_app
 from local import loopback
+from local.state import State
 from tests.waiting import until
 
 LOGIN, COMPLETE = "POST /api/auth/login", f"POST /api/videos/uploads/{uuid4()}/complete"
@@ -50,7 +51,7 @@ def serve(engine, aws, tmp_path):
 
 @contextmanager
 def serving(environment, held, released):
-    port = next(p for p in range(21_000, 32_000) if loopback.is_free(p))
+    port = State(released.parent).port("web")
     server = subprocess.Popen(
         [
             *(sys.executable, "-m", "gunicorn", "--config", "python:anb_web.gunicorn_conf"),

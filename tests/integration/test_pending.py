@@ -12,6 +12,7 @@ import requests
 from anb_web import create_app
 from anb_web.settings import WebSettings
 from local import loopback
+from local.state import State
 from tests.waiting import until
 
 KEY = "k" * 64
@@ -19,8 +20,8 @@ TOKEN = {"Authorization": f"Bearer {jwt.encode({'sub': '1'}, KEY)}"}
 
 
 @contextmanager
-def serving(environment):
-    port = next(p for p in range(21_000, 32_000) if loopback.is_free(p))
+def serving(environment, folder):
+    port = State(folder).port("web")  # drawn: tests beside this one look for free ports, too
     server = subprocess.Popen(
         [
             *(sys.executable, "-m", "anb.environment", "--pending", "--"),
@@ -48,7 +49,8 @@ def url(emulator, tmp_path_factory):
         "ANB_DATABASE_CA": str(authorities),
         "ANB_JWT_SECRET": KEY,
     }
-    with serving({name: v for name, v in environment.items() if name != "ANB_DATABASE_URL"} | named) as url:
+    environment.pop("ANB_DATABASE_URL", None)
+    with serving(environment | named, authorities.parent) as url:
         yield url
 
 
