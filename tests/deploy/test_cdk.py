@@ -50,6 +50,15 @@ def test_what_needs_artefacts_says_how_to_build_them(account, command):
     assert stacks(account) == {"AnbBootstrap"}
 
 
+@pytest.mark.parametrize("profile", ["academy", "production"])
+def test_the_validation_that_cdk_brings_finds_nothing(account, app, profile, tmp_path):
+    validated = f"env --unset=CDK_VALIDATION {app}"  # the other tests leave it out
+
+    said = account.cdk("synth", "--quiet", "-c", f"profile={profile}", "--output", str(tmp_path), app=validated)
+
+    assert "Successfully synthesized" in said
+
+
 def test_everything_is_deployed(account, app):
     account.cdk("deploy", "--all", "--require-approval", "never", app=app)
 
