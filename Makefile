@@ -50,7 +50,7 @@ coverage: setup ## say which lines of services and ops the unit and integration 
 
 .PHONY: test-deploy
 test-deploy: setup $(NODE) ## deploy everything to an emulated AWS with the real command line, and destroy it
-	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/deploy
+	$(BIN)/pytest tests/deploy
 
 .PHONY: test-boot
 test-boot: artefacts $(NODE) ## boot instances from the user data that an emulated deployment leaves: needs root

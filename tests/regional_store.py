@@ -85,7 +85,8 @@ class RegionalStore:
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # whoever asked is gone, or the store ends
         finally:
-            writer.transport.abort()
+            with suppress(AttributeError):  # raised where TLS has ended already, by Python 3.11.2
+                writer.transport.abort()
             await _closed(writer)
             self._connections.discard(task)
 

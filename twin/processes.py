@@ -42,16 +42,16 @@ PROCESSORS = 2  # of an instance, as stacks/instance_types.py has them
 _REPLAY = """#!/bin/sh
 case "$*" in *" file:body.mp4 "*) ;; *) exec "{ffmpeg}" "$@" ;; esac
 kept="{cache}/$(cksum < source.mp4 | tr ' ' -)"
-if [ -f "$kept.jpg" ]; then
+if [ -d "$kept" ]; then
     read -r seconds < "{folder}/seconds"
     tenth=$(awk "BEGIN {{ print $seconds / 10 }}")
     for part in 1 2 3 4 5 6 7 8 9 10; do sleep "$tenth"; echo "frame=$((part * 60))"; done
-    cp "$kept.mp4" body.mp4 && cp "$kept.jpg" thumbnail.jpg
-    exit 0
+    cp "$kept"/* .
+    exit
 fi
 "{ffmpeg}" "$@" || exit $?
-cp body.mp4 "$kept.$$.mp4" && mv "$kept.$$.mp4" "$kept.mp4"
-cp thumbnail.jpg "$kept.$$.jpg" && mv "$kept.$$.jpg" "$kept.jpg"
+mkdir "$kept.$$" && cp body.mp4 looks.gray candidate-*.jpg "$kept.$$" || exit
+mv -T "$kept.$$" "$kept" 2>/dev/null || rm -r "$kept.$$"
 """
 
 

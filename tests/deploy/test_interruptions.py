@@ -24,7 +24,11 @@ def stacks(monkeypatch, tmp_path):
     found: list[Stack] = []
     target = Target(profile=ACADEMY, account=Account(session=None, region="us-east-1"), number="123456789012")
     monkeypatch.setattr(preflight, "run_all_checks", lambda _settings, _say: target)
-    monkeypatch.setattr(cloudformation, "existing", lambda _account: found)
+    monkeypatch.setattr(
+        cloudformation,
+        "existing",
+        lambda _account, names: [it for it in found if it.name in names],
+    )
     monkeypatch.setattr(cloudformation, "find", lambda _account, name: stack(name, "CREATE_COMPLETE"))
     monkeypatch.setattr(cdk, "LOCK", tmp_path / "lock")
     return found

@@ -57,13 +57,13 @@ case "$order" in
         done ;;
     real) exec "{ffmpeg}" "$@" ;;
 esac
-if [ -f "$kept.jpg" ]; then
-    cp "$kept.mp4" body.mp4 && cp "$kept.jpg" thumbnail.jpg && echo frame=600
-    exit 0
+if [ -d "$kept" ]; then
+    cp "$kept"/* . && echo frame=600
+    exit
 fi
 "{ffmpeg}" "$@" || exit $?
-cp body.mp4 "$kept.$$.mp4" && mv "$kept.$$.mp4" "$kept.mp4"
-cp thumbnail.jpg "$kept.$$.jpg" && mv "$kept.$$.jpg" "$kept.jpg"
+mkdir "$kept.$$" && cp body.mp4 looks.gray candidate-*.jpg "$kept.$$" || exit
+mv -T "$kept.$$" "$kept" 2>/dev/null || rm -r "$kept.$$"
 """
 
 
