@@ -57,9 +57,11 @@ class Player:
 def make_player(system: System) -> Callable[..., Player]:
     def make(**values: str) -> Player:
         account = registration(**values)
-        assert requests.post(f"{system.url}/api/auth/signup", json=account, timeout=30).status_code == 201
+        created = requests.post(f"{system.url}/api/auth/signup", json=account, timeout=30)
+        assert created.status_code == 201, created.text
         login = {"email": account["email"], "password": PASSWORD}
-        token = requests.post(f"{system.url}/api/auth/login", json=login, timeout=30).json()["access_token"]
-        return Player(system.url, {"Authorization": f"Bearer {token}"})
+        entered = requests.post(f"{system.url}/api/auth/login", json=login, timeout=30)
+        assert entered.status_code == 200, entered.text
+        return Player(system.url, {"Authorization": f"Bearer {entered.json()['access_token']}"})
 
     return make
