@@ -154,6 +154,10 @@ slow-clients: setup ## have 200 clients send a byte a second for a minute, and m
 abuse: setup ## flood the system with logins and more, and measure what others notice: some four minutes
 	$(BIN)/python -m bench abuse
 
+.PHONY: capacity-report
+capacity-report: $(VENV) ## make the load tests' tables and figures again, and check each number of the documents
+	$(BIN)/python -m capacity report
+
 .PHONY: branding
 branding: $(VENV) ## draw the logo and the bumpers again
 	$(BIN)/python -m branding

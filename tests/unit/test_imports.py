@@ -7,9 +7,20 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FORBIDDEN = {
-    "services/anb": {"anb_web", "anb_worker", "flask", "stacks", "local", "demo", "branding", "bench", "twin"},
-    "services/web": {"anb_worker", "stacks", "local", "demo", "branding", "bench", "twin"},
-    "services/worker": {"anb_web", "flask", "stacks", "local", "demo", "branding", "bench", "twin"},
+    "services/anb": {
+        "anb_web",
+        "anb_worker",
+        "flask",
+        "stacks",
+        "local",
+        "demo",
+        "branding",
+        "bench",
+        "twin",
+        "capacity",
+    },
+    "services/web": {"anb_worker", "stacks", "local", "demo", "branding", "bench", "twin", "capacity"},
+    "services/worker": {"anb_web", "flask", "stacks", "local", "demo", "branding", "bench", "twin", "capacity"},
 }
 
 
