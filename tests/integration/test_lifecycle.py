@@ -3,10 +3,10 @@ from contextlib import suppress
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from anb import lifecycle
-from anb.errors import Refusal
+from anb.errors import NotFound, Refusal
 from anb.lifecycle import MAX_CRASHES, POISON, Held, Lease
 from anb.models import Standing, Status, Video, now
 from anb.timings import Timings
@@ -48,6 +48,20 @@ def test_a_claimed_video_is_one_workers(make_video, claim):
     held = claim(video)
     assert isinstance(held, Held)
     assert 110 <= held.seconds <= 120
+
+
+def test_the_later_of_two_deletions_finds_no_video(engine, make_video, write):
+    video = make_video()
+    own = {"owner_id": video.user_id, "video_id": video.id}
+
+    def delete_first(_connection, _cursor, statement, *_):
+        if statement.startswith("UPDATE"):
+            write(lifecycle.delete_own, **own)
+
+    with engine.begin() as later:
+        event.listen(later, "before_cursor_execute", delete_first)
+        with pytest.raises(NotFound):
+            lifecycle.delete_own(later, **own)
 
 
 def test_of_many_racing_workers_one_gets_the_video(make_video, claim):

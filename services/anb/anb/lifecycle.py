@@ -299,6 +299,7 @@ def delete_own(connection: Connection, *, owner_id: int, video_id: UUID) -> None
     """
     videos.find_own_in_any_state(connection, owner_id=owner_id, video_id=video_id)
     if connection.execute(_DELETE, {"video_id": video_id}).rowcount == 0:
+        videos.find_own_in_any_state(connection, owner_id=owner_id, video_id=video_id)  # deleted meanwhile, or
         raise Conflict("El video ya está publicado para votación y no se puede eliminar.")
 
 
