@@ -80,6 +80,10 @@ test-accepted: setup ## process what uploads accept, hundreds of arrangements of
 fuzz-mp4: $(VENV) ## let the parser look at mutated files for ten minutes
 	$(BIN)/python -m tests.mutations 600
 
+.PHONY: test-elastic
+test-elastic: setup ## play a short burst on the twin of AWS, over real processes: a minute
+	$(BIN)/pytest tests/twin
+
 .PHONY: preflight
 preflight: artefacts $(NODE) ## say what would be in the way of a deployment
 	@$(BIN)/python -m deploy preflight $(SETTINGS)

@@ -80,11 +80,12 @@ class Parts:
 
 @contextmanager
 def running_parts(
-    folder: Path, *, zones: Sequence[str], speed: float, job_seconds: float, write: Write
+    folder: Path, *, zones: Sequence[str], speed: float, job_seconds: float, clip: Path, write: Write
 ) -> Iterator[Parts]:
     """Database, object store and queue, with networks of these zones, until the block ends; raises CannotRun.
 
-    An encoding is replayed in `job_seconds` of the twin's.
+    `clip` is encoded here, so that every encoding of it is a replay, in `job_seconds` of the twin's. What comes out
+    is kept beside it, for the next time.
     """
     state = State(folder)
     with state.locked():
@@ -93,10 +94,14 @@ def running_parts(
         where, database_service = database.prepare(state, mariadbd=mariadbd)
         aws, emulator_service = emulator.prepare(state, web_origin="http://127.0.0.1", timings=timings)
         environment = applications.environment(state, database=where, emulator=aws) | applications.RAISED_LIMITS
-        environment["IMAGEIO_FFMPEG_EXE"] = str(_write_replay(state, seconds=job_seconds / speed))
-        supervisor = Supervisor(
-            [database_service, emulator_service, applications.migrations(environment)], write=write
-        )
+        environment["IMAGEIO_FFMPEG_EXE"] = str(_write_replay(state, seconds=job_seconds / speed, beside=clip))
+        services = [
+            database_service,
+            emulator_service,
+            applications.migrations(environment),
+            _first_encoding(environment, state, clip),
+        ]
+        supervisor = Supervisor(services, write=write)
         networks: dict[str, Zone] = {}
         try:
             supervisor.start_all()
@@ -117,14 +122,26 @@ def running_parts(
             supervisor.stop_all()
 
 
-def _write_replay(state: State, *, seconds: float) -> Path:
+def _first_encoding(environment: Mapping[str, str], state: State, clip: Path) -> Service:
+    output = state.folder("replay") / "first.mp4"
+    return Service(
+        name="encoding",
+        command=[sys.executable, "-m", "anb_worker", "process", str(clip), str(output)],
+        environment=environment,
+        one_shot=True,
+    )
+
+
+def _write_replay(state: State, *, seconds: float, beside: Path) -> Path:
     folder = state.folder("replay")
     (folder / "seconds").write_text(f"{seconds:.2f}\n")
+    encoded = beside.resolve().parent / "encoded"
+    encoded.mkdir(exist_ok=True)
     script = folder / "ffmpeg.sh"
     script.write_text(
         _REPLAY.replace("{ffmpeg}", imageio_ffmpeg.get_ffmpeg_exe())
         .replace("{folder}", str(folder))
-        .replace("{cache}", str(state.folder("encoded")))
+        .replace("{cache}", str(encoded))
     )
     script.chmod(stat.S_IRWXU)
     return script
@@ -251,11 +268,13 @@ class ProcessWorkers(_Processes):
         environment = self.environment(instance, state) | {"PYTHONPATH": ":".join(map(str, paths))}
         if self.fleet.fleet.hook:
             environment |= self._clouds[instance][0].environment
-        worker = replace(
-            applications.worker(environment),
-            command=[sys.executable, "-m", "twin.launcher", f"{self.parts.speed:g}"],
-        )
-        return [replace(worker, name=f"worker-{number}") for number in range(1, self._processes + 1)]
+        command = [sys.executable, "-m", "twin.launcher", f"{self.parts.speed:g}"]
+        names = [f"worker-{number}" for number in range(1, self._processes + 1)]
+        # A worker empties its scratch folder when it starts, so that each has its own
+        scratch = {name: {"ANB_SCRATCH_DIR": str(state.folder(name) / "scratch")} for name in names}
+        return [
+            replace(applications.worker(environment | scratch[name]), name=name, command=command) for name in names
+        ]
 
     def queue(self) -> QueueReading:
         """Return what SQS says; the ages are the rows', of those that no worker has leased and of all."""

@@ -28,12 +28,20 @@ class World:
     workers: RunningFleet
     servers: ProcessServers
     encoders: ProcessWorkers
+    clip: Path
 
     def statuses(self) -> Mapping[str, int]:
         """Return how many videos there are in each state."""
         with self.parts.database.connect() as connection, connection.cursor() as cursor:
             cursor.execute("SELECT status, COUNT(*) FROM anb.videos GROUP BY status")
             return dict(cursor.fetchall())
+
+    def interrupted(self) -> int:
+        """Return how many videos a worker has begun anew, because the one before did not end them."""
+        with self.parts.database.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT COUNT(*) FROM anb.videos WHERE attempt > 1")
+            ((count,),) = cursor.fetchall()
+            return int(count)
 
 
 @contextmanager
@@ -44,16 +52,19 @@ def running_world(
     speed: float,
     processes: int,
     assumptions: Assumptions,
+    clip: Path,
     write: Write,
     seed: int = 1,
 ) -> Iterator[World]:
     """The system, with both groups at their least, until the block ends; raises CannotRun.
 
-    The block has to run the loop.
+    The block has to run the loop. `clip` is what can be uploaded: its encoding is replayed.
     """
     web, workers = fleets["AnbWeb"], fleets["AnbWorker"]
     generator = random.Random(seed)  # noqa: S311 a draw that can be repeated
-    with running_parts(folder, zones=web.zones, speed=speed, job_seconds=assumptions.job, write=write) as parts:
+    with running_parts(
+        folder, zones=web.zones, speed=speed, job_seconds=assumptions.job, clip=clip, write=write
+    ) as parts:
         assert web.targets is not None  # noqa: S101 what AnbWeb is
         balancer = LoadBalancer(
             parts.state,
@@ -81,6 +92,7 @@ def running_world(
                 workers=running[1],
                 servers=servers,
                 encoders=encoders,
+                clip=clip,
             )
         finally:
             servers.close()
