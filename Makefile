@@ -7,6 +7,8 @@ EMULATOR := .venv-emulator/.installed
 BIN := .venv/bin
 export PORT ?= 8080
 SETTINGS ?=
+SPEED ?= 6
+STORIES ?=
 CLIPS ?=
 # The environment's own Node.js comes first; the CLI shall neither nag nor report
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -83,6 +85,10 @@ fuzz-mp4: $(VENV) ## let the parser look at mutated files for ten minutes
 .PHONY: test-elastic
 test-elastic: setup ## play a short burst on the twin of AWS, over real processes: a minute
 	$(BIN)/pytest tests/twin
+
+.PHONY: elastic
+elastic: synth ## watch the templates scale, over real processes; SPEED=6 times as fast as AWS, STORIES="burst readers" chooses
+	@$(BIN)/python -m twin elastic --speed $(SPEED) $(STORIES)
 
 .PHONY: preflight
 preflight: artefacts $(NODE) ## say what would be in the way of a deployment

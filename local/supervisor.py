@@ -151,6 +151,11 @@ class Supervisor:
         """Whether the service is ready and its process lives."""
         return name in self._runners and self._runners[name].ready.is_set()
 
+    @property
+    def all_alive(self) -> bool:
+        """Whether every service is ready and its process lives."""
+        return all(self.is_alive(name) for name in self._services)
+
     def kill(self, name: str, number: signal.Signals) -> None:
         """Send a service's process a signal; dead of it, the service is started again."""
         os.kill(self.pid(name), number)

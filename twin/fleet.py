@@ -174,6 +174,10 @@ class RunningFleet:
         self._note(f"zone {zone} {'opens' if is_open else 'fails'}")
         self._do(self.group.open_zone(zone, is_open=is_open, now=self._loop.now()))
 
+    def alarming(self) -> list[str]:
+        """Return the names of the alarms that are in ALARM."""
+        return [name for name, state in self._states.items() if state is State.ALARM]
+
     # ---- what recurs
 
     def _measure(self) -> None:
@@ -201,7 +205,7 @@ class RunningFleet:
                 requests,
                 self.group.desired,
                 zones,
-                tuple(name for name, state in self._states.items() if state is State.ALARM),
+                tuple(self.alarming()),
             )
         )
 

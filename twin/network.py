@@ -146,7 +146,7 @@ class LoadBalancer:
     ) -> None:
         """`heard` gets the status of each answer, on a thread of the balancer's; `write` what else it prints."""
         self._folder = state.folder("balancer")
-        self._port = state.port("balancer")
+        self.port = state.port("balancer")
         self._times = {
             "connect_milliseconds": round(1000 * self.CONNECT_SECONDS / speed),
             "idle_milliseconds": round(1000 * idle_seconds / speed),
@@ -160,14 +160,14 @@ class LoadBalancer:
             name="balancer",
             command=[str(nginx.path), "-e", "stderr", "-p", str(self._folder), "-c", str(self._file)],
             environment={**state.environment(), **nginx.environment},
-            is_ready=lambda: status(self._port, "/balancer") == 204,
+            is_ready=lambda: status(self.port, "/balancer") == 204,
         )
         self._supervisor = Supervisor([service], write=self._read)
 
     @property
     def url(self) -> str:
         """Where clients come in."""
-        return f"http://{ADDRESS}:{self._port}"
+        return f"http://{ADDRESS}:{self.port}"
 
     def start(self) -> None:
         """Take connections from now on; raises ServiceFailed."""
@@ -202,7 +202,7 @@ class LoadBalancer:
         text = _CONFIGURATION.format(
             folder=self._folder,
             address=ADDRESS,
-            port=self._port,
+            port=self.port,
             upstream=f"upstream instances {{ {servers} keepalive 32; }}" if ports else "",
             target="proxy_pass http://instances;" if ports else "return 503;",
             **self._times,

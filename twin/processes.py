@@ -16,6 +16,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import imageio_ffmpeg
+import pymysql
 
 from anb.timings import Timings
 from local import applications, database, emulator, packages, proxy
@@ -203,6 +204,10 @@ class _Processes(Machines):
             self._let_go(instance, is_asked=True)
         self._threads.shutdown(wait=True)
 
+    def working(self) -> list[str]:
+        """Return the instances whose services are all ready."""
+        return [name for name, supervisor in self._supervisors.items() if supervisor.all_alive]
+
     def _zone(self, instance: str) -> Zone:
         return self.parts.zones[self._instances[instance].zone]
 
@@ -279,7 +284,9 @@ class ProcessWorkers(_Processes):
     def queue(self) -> QueueReading:
         """Return what SQS says; the ages are the rows', of those that no worker has leased and of all."""
         visible, in_flight = self.parts.emulator.messages()
-        with self.parts.database.connect() as connection, connection.cursor() as cursor:
+        waiting = all_ = None
+        # The database may have been taken away
+        with suppress(pymysql.MySQLError), self.parts.database.connect() as connection, connection.cursor() as cursor:
             cursor.execute(_AGES)
             ((waiting, all_),) = cursor.fetchall()
         speed = self.parts.speed

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from local.supervisor import Write
 from twin.assumptions import Assumptions
@@ -29,6 +30,22 @@ class World:
     servers: ProcessServers
     encoders: ProcessWorkers
     clip: Path
+    IDLE_SECONDS: ClassVar = IDLE_SECONDS
+
+    def instances(self) -> list[str]:
+        """Return the instances of both fleets that have not been ended."""
+        return sorted({*self.servers.launched, *self.encoders.launched})
+
+    def open_zone(self, zone: str, *, is_open: bool) -> None:
+        """Have a zone take instances of both fleets, or none."""
+        for fleet in (self.web, self.workers):
+            fleet.open_zone(zone, is_open=is_open)
+
+    def lose(self, zone: str) -> None:
+        """Have all instances in a zone stop at once, without a word."""
+        for fleet, driver in ((self.web, self.servers), (self.workers, self.encoders)):
+            for instance in [it for it in fleet.group.instances.values() if it.zone == zone]:
+                driver.fail(instance.id)
 
     def statuses(self) -> Mapping[str, int]:
         """Return how many videos there are in each state."""

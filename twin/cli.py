@@ -1,0 +1,43 @@
+"""The command line of `python -m twin`."""
+
+from pathlib import Path
+
+import click
+
+from anb import commands
+from local import console
+from local.cli import ERRORS
+from twin.refusal import Refused
+from twin.stories import STORIES
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "build" / "elastic"
+TEMPLATES = ROOT / "build" / "cdk"
+
+
+@click.group()
+def twin() -> None:
+    """Act as AWS would with the synthesised templates, for trying and teaching."""
+
+
+@twin.command()
+@click.argument("names", metavar="[STORY]...", nargs=-1, type=click.Choice(list(STORIES)))
+@click.option("--speed", default=6.0, show_default=True, help="How many times as fast as AWS time goes.")
+@click.option("--profile", default="academy", show_default=True, help="Whose templates, of those in build/cdk.")
+def elastic(names: tuple[str, ...], speed: float, profile: str) -> int:
+    """Play stories, all of them unless STORY names some, and write what was seen to build/elastic.
+
+    The exit code is 1 when a promise was not kept.
+    """
+    from twin.elastic import play  # noqa: PLC0415 help needs no system
+
+    kept = [
+        play(STORIES[name], folder=FOLDER, templates=TEMPLATES / profile, speed=speed, say=console.say)
+        for name in names or STORIES
+    ]
+    return commands.DONE if all(kept) else commands.FAILED
+
+
+def main() -> int:
+    """Do what the command line says; the exit code."""
+    return commands.run(twin, program="twin", errors=ERRORS | {Refused: commands.FAILED})

@@ -1,0 +1,103 @@
+"""Who uses the system in a story: players who upload, and readers who ask at a rate. Times are the twin's."""
+
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from uuid import uuid4
+
+from demo.client import Client, UnexpectedAnswer
+from local.loopback import ADDRESS
+from twin.loop import Loop
+
+_PASSWORD = "StrongPass123"  # noqa: S105 of invented people
+_READ = "/api/public/videos"
+_READERS = 24  # who ask at the same time at most
+_PATIENCE_SECONDS = 60  # of a client, by its own clock
+
+
+class Players:
+    """One player who uploads the same clip again and again; `accepted` are the ids that were answered with 201."""
+
+    def __init__(self, url: str, *, clip: Path, loop: Loop) -> None:
+        self.accepted: dict[str, float] = {}
+        self.refused: list[str] = []
+        self._url, self._clip, self._loop = url, clip, loop
+        self._account = {
+            "email": f"{uuid4().hex}@example.com",
+            "password1": _PASSWORD,
+            "password2": _PASSWORD,
+            "first_name": "Ana",
+            "last_name": "Gil",
+            "city": "Bogotá",
+            "country": "Colombia",
+        }
+        self._client = Client(url)
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="players")
+
+    def join(self) -> None:
+        """Sign up and log in; raises UnexpectedAnswer."""
+        self._client.send("POST", "/api/auth/signup", json=self._account).expect(201)
+        self._client.log_in(email=self._account["email"], password=_PASSWORD)
+
+    def upload(self) -> "Future[None]":
+        """Send the clip, as soon as one of the player's four hands is free."""
+        return self._threads.submit(self._upload)
+
+    def _upload(self) -> None:
+        try:
+            answer = self._client.upload(self._clip, title="Mi mejor tiro")
+            self.accepted[answer.expect(201)["video_id"]] = self._loop.now()
+        except UnexpectedAnswer as error:
+            self.refused.append(str(error))
+
+    def close(self) -> None:
+        """Leave."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._client.__exit__()
+
+
+class Readers:
+    """People who look at the published videos, `per_second` requests in each of the twin's seconds."""
+
+    def __init__(self, port: int, *, loop: Loop, speed: float) -> None:
+        self.per_second = 0.0
+        self.answers: list[tuple[float, int]] = []
+        """When each answer came, and its status; 0 where the connection broke."""
+        self._port, self._loop, self._speed = port, loop, speed
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._read, args=[number]) for number in range(_READERS)]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Leave."""
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _read(self, number: int) -> None:
+        due = time.monotonic()
+        while not self._over.is_set():
+            rate = self.per_second * self._speed / _READERS
+            if not rate:
+                self._over.wait(0.1)
+                due = time.monotonic() + number / _READERS / 10
+                continue
+            due = max(due, time.monotonic() - 1) + 1 / rate  # who was kept waiting does not make up for all of it
+            self._over.wait(max(0.0, due - time.monotonic()))
+            self.answers.append((self._loop.now(), self._ask()))
+
+    def _ask(self) -> int:
+        connection = HTTPConnection(ADDRESS, self._port, timeout=_PATIENCE_SECONDS)
+        try:
+            connection.request("GET", _READ, headers={"Connection": "close"})
+            answer = connection.getresponse()
+            answer.read()
+        except (OSError, HTTPException):
+            return 0
+        else:
+            return answer.status
+        finally:
+            connection.close()

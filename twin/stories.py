@@ -1,0 +1,314 @@
+"""What can be watched: stories that are played on the twin, and what each promises.
+
+A promise that does not hold says why, as far as can be told. Seconds are the twin's.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from twin.stage import Stage
+
+_BURST_SECONDS = 600  # within which a burst is processed
+_BACK_SECONDS = 30 * 60  # within which a fleet is back at its least
+_ZONE_VIDEOS = 20
+_CUT_SECONDS = 480  # long enough that whoever heeds health checks has acted
+_STEP_SECONDS = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """A story's name, what it tells in a sentence, and how it goes."""
+
+    name: str
+    sentence: str
+    play: Callable[[Stage], None]
+
+
+def _burst(stage: Stage) -> None:
+    size = stage.world.workers.fleet.size
+    stage.begin()
+    stage.note("40 videos at once")
+    _upload(stage, 40)
+    _await_processed(stage, 40, seconds=_BURST_SECONDS + 300)
+    _grew(stage, size.most)
+    _await_least(stage)
+    _lost_nothing(stage, 40)
+
+
+def _light_load(stage: Stage) -> None:
+    stage.begin()
+    stage.note("20 videos at once, and then one a minute")
+    _upload(stage, 20)
+    minutes = 0
+    while minutes < _BACK_SECONDS / 60 and not (minutes > 5 and _is_least(stage)):
+        stage.rest(60)
+        minutes += 1
+        _upload(stage, 1)
+    stage.promise(
+        "the fleet shrinks to its least under 60 videos an hour",
+        _is_least(stage),
+        why_not=f"after {minutes} min it still has {stage.world.workers.group.desired} instances: its policies need "
+        "a queue that is empty for longer than such a load leaves it",
+    )
+    _await_processed(stage, 20 + minutes, seconds=_BURST_SECONDS)
+    _lost_nothing(stage, 20 + minutes)
+
+
+def _readers(stage: Stage) -> None:
+    web = stage.world.web
+    stage.begin()
+    for per_second in (20, 40, 62):
+        stage.note(f"{per_second} requests a second")
+        stage.readers.per_second = per_second
+        stage.rest(180)
+    grew = stage.until(lambda: web.balancer and len(web.balancer.healthy()) == web.fleet.size.most, seconds=900)
+    stage.promise(
+        f"{web.fleet.size.most} servers share the requests",
+        grew,
+        why_not=f"the group wants {web.group.desired}: no policy of the template answered so many requests",
+    )
+    stage.note("10 requests a second")
+    stage.readers.per_second = 10
+    back = stage.until(
+        lambda: len(web.group.instances) == web.fleet.size.least == web.group.desired, seconds=_BACK_SECONDS + 300
+    )
+    stage.promise(
+        f"the fleet is back at {web.fleet.size.least}",
+        back,
+        why_not=f"it still has {len(web.group.instances)} after {_BACK_SECONDS / 60:.0f} min of few requests",
+    )
+    failed = stage.errors()
+    stage.promise(
+        "no reader gets an error, also while an instance drains",
+        not failed,
+        why_not=f"{len(failed)} answers failed, from {min(failed, default=0):.0f} to {max(failed, default=0):.0f} s",
+    )
+
+
+def _zone_dies(stage: Stage) -> None:
+    zone = _busy_zone(stage)
+    if zone is None:
+        return
+    stage.note(f"{zone} dies with all that is in it")
+    began = stage.world.loop.now()
+    stage.world.open_zone(zone, is_open=False)
+    stage.world.lose(zone)
+    _replaced_elsewhere(stage, zone)
+    stage.note(f"{zone} is there again")
+    stage.world.open_zone(zone, is_open=True)
+    _await_processed(stage, _ZONE_VIDEOS, seconds=_BURST_SECONDS)
+    _errors_end(stage, began)
+    _keeps_accepted(stage)
+
+
+def _zone_is_cut(stage: Stage) -> None:
+    zone = _busy_zone(stage)
+    if zone is None:
+        return
+    stage.note(f"the network of {zone} is cut, and its machines live")
+    began = stage.world.loop.now()
+    stage.world.open_zone(zone, is_open=False)
+    stage.world.parts.zones[zone].cut()
+    stage.rest(_CUT_SECONDS)
+    stage.note(f"{zone} is connected again")
+    stage.world.parts.zones[zone].heal()
+    stage.world.open_zone(zone, is_open=True)
+    _await_processed(stage, _ZONE_VIDEOS, seconds=_BURST_SECONDS)
+    _errors_end(stage, began)
+    _keeps_accepted(stage)
+
+
+def _database_is_destroyed(stage: Stage) -> None:
+    database = "database"
+    stage.begin()
+    _upload(stage, 6)
+    stage.until(lambda: len(stage.players.accepted) == 6, seconds=120)
+    there = stage.world.instances()
+    stage.note("the database is gone")
+    stage.apart(lambda: stage.world.parts.supervisor.stop(database))
+    stage.rest(_CUT_SECONDS)
+    stays = stage.world.instances() == there
+    stage.note("the database is back")
+    stage.apart(lambda: stage.world.parts.supervisor.start(database))
+    stage.promise(
+        "the fleet stays while there is no database",
+        stays,
+        why_not=f"it was {', '.join(there)} and became {', '.join(stage.world.instances())}: the health check of the "
+        "template asks for the database, or the groups heed it too soon",
+    )
+    _await_processed(stage, 6, seconds=_BURST_SECONDS)
+    _keeps_accepted(stage)
+
+
+def _lab_session(stage: Stage) -> None:
+    stage.begin()
+    _upload(stage, 6)
+    stage.until(lambda: len(stage.players.accepted) == 6, seconds=120)
+    stage.note("the lab session ends: every instance is stopped, and none can be started")
+    before = stage.world.instances()
+    zones = stage.world.web.fleet.zones
+    for zone in zones:
+        stage.world.open_zone(zone, is_open=False)
+    for zone in zones:
+        stage.world.lose(zone)
+    stage.rest(_CUT_SECONDS)
+    stage.note("a lab session begins")
+    for zone in zones:
+        stage.world.open_zone(zone, is_open=True)
+    ready = stage.until(lambda: _are_ready(stage), seconds=_BURST_SECONDS)
+    stage.promise(
+        "the groups have replaced every instance",
+        ready and not set(before) & set(stage.world.instances()),
+        why_not=f"{', '.join(stage.world.instances())} are there, of which not all work",
+    )
+    _await_processed(stage, 6, seconds=_BURST_SECONDS)
+    _keeps_accepted(stage)
+
+
+# ---- what stories have in common
+
+
+def _are_ready(stage: Stage) -> bool:
+    web, workers = stage.world.web, stage.world.workers
+    healthy = web.balancer.healthy() if web.balancer else []
+    return len(healthy) >= web.fleet.size.least and len(stage.world.encoders.working()) >= workers.fleet.size.least
+
+
+def _busy_zone(stage: Stage) -> str | None:
+    """Return a zone with a busy worker in it, while there are readers; without one the story ends."""
+    stage.begin()
+    stage.note(f"10 requests a second, and {_ZONE_VIDEOS} videos")
+    stage.readers.per_second = 10
+    _upload(stage, _ZONE_VIDEOS)
+    is_busy = stage.until(lambda: stage.processed >= 2, seconds=_BURST_SECONDS)
+    zones = {instance.zone for instance in stage.world.workers.group.in_service()}
+    stage.promise("workers are at work", is_busy and zones, why_not=f"{stage.processed} videos were processed")
+    return min(zones, default=None)
+
+
+def _replaced_elsewhere(stage: Stage, zone: str) -> None:
+    def is_replaced() -> bool:
+        fleets = (stage.world.web, stage.world.workers)
+        return _are_ready(stage) and all(it.zone != zone for fleet in fleets for it in fleet.group.in_service())
+
+    replaced = stage.until(is_replaced, seconds=_BURST_SECONDS)
+    stage.promise(
+        "what has died is replaced in the other zone",
+        replaced,
+        why_not="the groups know no other zone"
+        if len(stage.world.web.fleet.zones) == 1
+        else f"after {_BURST_SECONDS} s {', '.join(stage.world.instances())} are there",
+    )
+
+
+def _errors_end(stage: Stage, began: float) -> None:
+    """Readers may see errors until the balancer has taken out whoever does not answer."""
+    targets = stage.world.web.fleet.targets
+    failed = [at - began for at in stage.errors()]
+    last = max(failed, default=0)
+    if targets is None:
+        return
+    unhealthy = (targets.interval_seconds + targets.timeout_seconds) * targets.unhealthy_after
+    allowed = unhealthy + stage.world.IDLE_SECONDS + _STEP_SECONDS
+    stage.note(f"{len(failed)} answers failed, the last {last:.0f} s after")
+    stage.promise(
+        f"readers get errors for no longer than {allowed:.0f} s",
+        last <= allowed,
+        why_not=f"the last came {last:.0f} s after, of {len(failed)}",
+    )
+
+
+def _keeps_accepted(stage: Stage) -> None:
+    """Whoever dies interrupts a job, which another worker begins anew."""
+    accepted = len(stage.players.accepted)
+    stage.promise(
+        "nothing that was accepted is lost",
+        stage.processed == accepted,
+        why_not=f"{stage.processed} of {accepted} accepted videos are processed",
+    )
+
+
+def _upload(stage: Stage, count: int) -> None:
+    for _ in range(count):
+        stage.players.upload()
+
+
+def _is_least(stage: Stage) -> bool:
+    fleet = stage.world.workers
+    return len(fleet.group.instances) == fleet.group.desired == fleet.fleet.size.least
+
+
+def _grew(stage: Stage, size: int) -> None:
+    largest = stage.largest(lambda moment: moment.workers)
+    stage.promise(
+        f"the fleet grows to {size}",
+        largest == size,
+        why_not=f"it had {largest} at most: the template's policies asked for no more, or too late",
+    )
+
+
+def _await_processed(stage: Stage, count: int, *, seconds: float) -> None:
+    done = stage.until(lambda: stage.processed == count, seconds=seconds)
+    stage.promise(
+        "all videos are processed",
+        done,
+        why_not=f"{stage.processed} of {count} are after {seconds:.0f} s; "
+        f"{len(stage.players.refused)} uploads were not accepted {stage.players.refused[:1]}",
+    )
+
+
+def _await_least(stage: Stage) -> None:
+    fleet = stage.world.workers
+    back = stage.until(lambda: _is_least(stage), seconds=_BACK_SECONDS)
+    stage.promise(
+        f"the fleet is back at {fleet.fleet.size.least}",
+        back,
+        why_not=f"{_BACK_SECONDS / 60:.0f} min after the last video it still has {len(fleet.group.instances)} "
+        f"instances, and wants {fleet.group.desired}",
+    )
+
+
+def _lost_nothing(stage: Stage, count: int) -> None:
+    accepted = len(stage.players.accepted)
+    stage.promise(
+        "nothing is lost",
+        accepted == stage.processed == count,
+        why_not=f"{accepted} of {count} uploads were accepted, and {stage.processed} videos are processed",
+    )
+    interrupted = stage.world.interrupted()
+    stage.promise(
+        "no busy worker is interrupted",
+        not interrupted,
+        why_not=f"{interrupted} videos were begun anew: {_why(stage)}",
+    )
+
+
+def _why(stage: Stage) -> str:
+    fleet = stage.world.workers.fleet
+    if fleet.hook is None:
+        return "the template has no hook in which a worker could end its job"
+    if not fleet.protects_busy:
+        return "the template's role lets no worker protect its instance"
+    return "a worker failed at them, or its instance was taken before it was done"
+
+
+STORIES: Mapping[str, Story] = {
+    story.name: story
+    for story in (
+        Story(name="burst", sentence="40 videos come at once.", play=_burst),
+        Story(name="light-load", sentence="A small burst, and then 60 videos an hour.", play=_light_load),
+        Story(name="readers", sentence="More and more people look at the videos, and then few.", play=_readers),
+        Story(name="zone-dies", sentence="All instances of a zone vanish at once.", play=_zone_dies),
+        Story(name="zone-is-cut", sentence="A zone's network is cut, with its machines alive.", play=_zone_is_cut),
+        Story(
+            name="database-is-destroyed",
+            sentence="The database is gone for a while.",
+            play=_database_is_destroyed,
+        ),
+        Story(
+            name="lab-session",
+            sentence="A lab session ends, which stops every instance, and another one begins.",
+            play=_lab_session,
+        ),
+    )
+}
