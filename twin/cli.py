@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from anb import commands
+from demo.client import UnexpectedAnswer
 from local import console
 from local.cli import ERRORS
 from twin.refusal import Refused
@@ -40,4 +41,6 @@ def elastic(names: tuple[str, ...], speed: float, profile: str) -> int:
 
 def main() -> int:
     """Do what the command line says; the exit code."""
-    return commands.run(twin, program="twin", errors=ERRORS | {Refused: commands.FAILED})
+    return commands.run(
+        twin, program="twin", errors=ERRORS | {Refused: commands.FAILED, UnexpectedAnswer: commands.FAILED}
+    )

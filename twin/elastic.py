@@ -13,6 +13,8 @@ from local.errors import CannotRun
 from stacks.instance_types import vcpus
 from stacks.rules.assembly import Assembly
 from twin.assumptions import Assumptions
+from twin.page import write_page
+from twin.pictures import draw
 from twin.stage import Stage, running_stage
 from twin.stories import Story
 from twin.templates import fleets
@@ -45,7 +47,10 @@ def play(story: Story, *, folder: Path, templates: Path, speed: float, say: Call
             told = stage.told()
     told |= {"story": story.name, "sentence": story.sentence, "templates": templates.name, "speed": speed}
     told |= {"machine_processors": os.cpu_count(), "took_seconds": round(time.monotonic() - began)}
-    (folder / f"{story.name}.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    raw = json.dumps(told, indent=1, ensure_ascii=False)
+    (folder / f"{story.name}.json").write_text(raw + "\n", encoding="utf-8")
+    draw(json.loads(raw), folder / f"{story.name}.png")
+    say(f"  {write_page(folder)}")
     return _verdict(stage, say)
 
 

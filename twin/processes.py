@@ -190,6 +190,9 @@ class _Processes(Machines):
 
     def end(self, instance: Instance) -> None:
         """Its services are told to stop, and killed when they do not."""
+        if instance.id not in self._instances:  # it died before
+            self.fleet.ended(instance.id)
+            return
         Machines.lose(self, instance.id)
         self._let_go(instance.id, is_asked=True)
 

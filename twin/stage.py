@@ -9,7 +9,10 @@ from typing import Any
 
 import pymysql
 
+from twin.fleet import RunningFleet
+from twin.groups import TrackingPolicy
 from twin.people import Players, Readers
+from twin.templates import Fleet
 from twin.world import World
 
 _LOOK_SECONDS = 15  # of the twin's, between two moments
@@ -160,10 +163,23 @@ class Stage:
             "answers_by_second": by_second,
             "accepted_at_seconds": sorted(self.players.accepted.values()),
             "refused": self.players.refused,
+            "processed_after_seconds": self.world.processed_after_seconds(),
+            "instance_seconds": {
+                fleet.fleet.name: round(driver.spent_instance_seconds())
+                for fleet, driver in zip(fleets, (self.world.servers, self.world.encoders), strict=True)
+            },
+            "sizes": {it.fleet.name: (it.fleet.size.least, it.fleet.size.most) for it in fleets},
+            "requests_per_target": _requests_per_target(self.world.web.fleet),
         }
 
 
-def _zones(fleet: Any) -> dict[str, int]:
+def _requests_per_target(fleet: Fleet) -> float | None:
+    """Return what a tracking policy would have each server get in a minute, None without one."""
+    tracking = [it for it in fleet.policies.values() if isinstance(it, TrackingPolicy)]
+    return next((it.target for it in tracking if "RequestCountPerTarget" in it.measure.metrics.values()), None)
+
+
+def _zones(fleet: RunningFleet) -> dict[str, int]:
     counts = dict.fromkeys(fleet.fleet.zones, 0)
     for instance in fleet.group.in_service():
         counts[instance.zone] += 1

@@ -53,6 +53,15 @@ class World:
             cursor.execute("SELECT status, COUNT(*) FROM anb.videos GROUP BY status")
             return dict(cursor.fetchall())
 
+    def processed_after_seconds(self) -> list[float]:
+        """Return how long each processed video has taken from its upload, in the twin's seconds."""
+        with self.parts.database.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT TIMESTAMPDIFF(MICROSECOND, uploaded_at, processed_at) FROM anb.videos "
+                "WHERE status = 'processed' ORDER BY processed_at"
+            )
+            return [round(int(microseconds) / 1e6 * self.parts.speed, 1) for (microseconds,) in cursor.fetchall()]
+
     def interrupted(self) -> int:
         """Return how many videos a worker has begun anew, because the one before did not end them."""
         with self.parts.database.connect() as connection, connection.cursor() as cursor:
