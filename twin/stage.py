@@ -53,11 +53,11 @@ class Stage:
     world: World
     players: Players
     readers: Readers
+    threads: ThreadPoolExecutor
     say: Callable[[str], None]
     moments: list[Moment] = field(default_factory=list)
     notes: list[tuple[float, str]] = field(default_factory=list)
     promises: list[Promise] = field(default_factory=list)
-    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4))
     _statuses: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -79,7 +79,7 @@ class Stage:
 
     def apart(self, call: Callable[[], object]) -> None:
         """Do what takes time on another thread, while time goes on; raises what the call raises."""
-        future = self._threads.submit(call)
+        future = self.threads.submit(call)
         self.until(future.done, seconds=3600)
         future.result()
 
@@ -115,10 +115,6 @@ class Stage:
     def errors(self, *, since: float = 0) -> list[float]:
         """Return when readers got a failure, or no answer."""
         return [at for at, status in self.readers.answers if at >= since and (status >= 500 or status == 0)]
-
-    def largest(self, zones_of: Callable[[Moment], Mapping[str, int]]) -> int:
-        """Return the most instances that were in service at a time."""
-        return max(sum(zones_of(moment).values()) for moment in self.moments)
 
     def _look(self) -> None:
         queue = self.world.encoders.queue()
@@ -191,8 +187,9 @@ def running_stage(world: World, *, say: Callable[[str], None]) -> Iterator[Stage
     """People in the system until the block ends."""
     players = Players(world.balancer.url, clip=world.clip, loop=world.loop)
     readers = Readers(world.balancer.port, loop=world.loop, speed=world.parts.speed)
-    try:
-        yield Stage(world, players, readers, say)
-    finally:
-        readers.close()
-        players.close()
+    with ThreadPoolExecutor(1, thread_name_prefix="story") as threads:
+        try:
+            yield Stage(world, players, readers, threads, say)
+        finally:
+            readers.close()
+            players.close()

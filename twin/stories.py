@@ -3,12 +3,13 @@
 A promise that does not hold says why, as far as can be told. Seconds are the twin's.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from twin.stage import Stage
 
-_BURST_SECONDS = 600  # within which a burst is processed
+_BURST, _BURST_SECONDS, _SHARE = 40, 600, 0.95  # so many videos, of which such a share is processed within that
 _BACK_SECONDS = 30 * 60  # within which a fleet is back at its least
 _ZONE_VIDEOS = 20
 _CUT_SECONDS = 300  # long enough that every health check has had its say
@@ -25,22 +26,26 @@ class Story:
 
 
 def _burst(stage: Stage) -> None:
-    size = stage.world.workers.fleet.size
     stage.begin()
-    stage.note("40 videos at once")
-    _upload(stage, 40)
-    _await_processed(stage, 40, seconds=_BURST_SECONDS + 300)
-    _grew(stage, size.most)
+    _grow_by_burst(stage)
+    _await_processed(stage, _BURST, seconds=2 * _BURST_SECONDS)
+    took = sorted(stage.world.processed_after_seconds())
+    slowest = took[math.ceil(_SHARE * len(took)) - 1] if took else math.inf
+    stage.promise(
+        f"{_SHARE:.0%} are processed within {_BURST_SECONDS} s",
+        slowest <= _BURST_SECONDS,
+        why_not=f"it took {slowest:.0f} s: the fleet grew too late, or to too few",
+    )
     _await_least(stage)
-    _lost_nothing(stage, 40)
+    _lost_nothing(stage, _BURST)
 
 
 def _light_load(stage: Stage) -> None:
     stage.begin()
-    stage.note("20 videos at once, and then one a minute")
-    _upload(stage, 20)
+    _grow_by_burst(stage)
+    stage.note("one video a minute from now on")
     minutes = 0
-    while minutes < _BACK_SECONDS / 60 and not (minutes > 5 and _is_least(stage)):
+    while minutes < _BACK_SECONDS / 60 and not _is_least(stage):
         stage.rest(60)
         minutes += 1
         _upload(stage, 1)
@@ -50,8 +55,8 @@ def _light_load(stage: Stage) -> None:
         why_not=f"after {minutes} min it still has {stage.world.workers.group.desired} instances: its policies need "
         "a queue that is empty for longer than such a load leaves it",
     )
-    _await_processed(stage, 20 + minutes, seconds=_BURST_SECONDS)
-    _lost_nothing(stage, 20 + minutes)
+    _await_processed(stage, _BURST + minutes, seconds=_BURST_SECONDS)
+    _lost_nothing(stage, _BURST + minutes)
 
 
 def _readers(stage: Stage) -> None:
@@ -250,12 +255,17 @@ def _is_least(stage: Stage) -> bool:
     return len(fleet.group.instances) == fleet.group.desired == fleet.fleet.size.least
 
 
-def _grew(stage: Stage, size: int) -> None:
-    largest = stage.largest(lambda moment: moment.workers)
+def _grow_by_burst(stage: Stage) -> None:
+    """Upload a burst, and go on when the fleet has its most."""
+    fleet = stage.world.workers
+    most = fleet.fleet.size.most
+    stage.note(f"{_BURST} videos at once")
+    _upload(stage, _BURST)
     stage.promise(
-        f"the fleet grows to {size}",
-        largest == size,
-        why_not=f"it had {largest} at most: the template's policies asked for no more, or too late",
+        f"the fleet grows to {most}",
+        stage.until(lambda: len(fleet.group.in_service()) == most, seconds=_BURST_SECONDS),
+        why_not=f"it wants {fleet.group.desired} after {_BURST_SECONDS} s: the template's policies ask for no more, "
+        "or too late",
     )
 
 
@@ -308,7 +318,7 @@ STORIES: Mapping[str, Story] = {
     story.name: story
     for story in (
         Story(name="burst", sentence="40 videos come at once.", play=_burst),
-        Story(name="light-load", sentence="A small burst, and then 60 videos an hour.", play=_light_load),
+        Story(name="light-load", sentence="After a burst come 60 videos an hour.", play=_light_load),
         Story(name="readers", sentence="More and more people look at the videos, and then few.", play=_readers),
         Story(name="zone-dies", sentence="All instances of a zone vanish at once.", play=_zone_dies),
         Story(name="zone-is-cut", sentence="A zone's network is cut, with its machines alive.", play=_zone_is_cut),
