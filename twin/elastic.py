@@ -10,7 +10,6 @@ from typing import Any
 
 from demo.samples import make_sample
 from local.errors import CannotRun
-from stacks.instance_types import vcpus
 from stacks.rules.assembly import Assembly
 from twin.assumptions import Assumptions
 from twin.page import write_page
@@ -36,7 +35,6 @@ def play(story: Story, *, folder: Path, templates: Path, speed: float, say: Call
                 Path(system),
                 fleets(assembly),
                 speed=speed,
-                processes=_processes(assembly),
                 assumptions=Assumptions(),
                 clip=_clip(folder),
                 write=lambda name, line: _write(log, name, line),
@@ -71,12 +69,6 @@ def _read(templates: Path) -> Assembly:
     if not templates.is_dir():
         raise CannotRun(f"there are no templates in {templates}; run: make synth")
     return Assembly.read_folder(templates, region="us-east-1")
-
-
-def _processes(assembly: Assembly) -> int:
-    """Return how many workers run on an instance: one for each of its processors."""
-    template = assembly.only("AnbWorker", "AWS::EC2::LaunchTemplate")
-    return vcpus(template.properties["LaunchTemplateData"]["InstanceType"]) or 1
 
 
 def _clip(folder: Path) -> Path:

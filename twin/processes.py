@@ -37,7 +37,6 @@ from twin.machines import Machines
 from twin.network import LoadBalancer, Zone
 
 SERVICES = Path(__file__).resolve().parent.parent / "services"
-PROCESSORS = 2  # of an instance, as stacks/instance_types.py has them
 
 # Encodes a clip once, and lasts as long as the file says whenever it is asked for that one again
 _REPLAY = """#!/bin/sh
@@ -260,13 +259,7 @@ class _Processes(Machines):
 
 
 class ProcessWorkers(_Processes):
-    """Worker instances of so many processes each."""
-
-    def __init__(
-        self, parts: Parts, *, loop: Loop, assumptions: Assumptions, generator: random.Random, processes: int
-    ) -> None:
-        super().__init__(parts, loop=loop, assumptions=assumptions, generator=generator)
-        self._processes = processes
+    """Worker instances: a worker for each processor, as on an instance of AWS."""
 
     def services(self, instance: str, state: State) -> list[Service]:
         """Return its workers. They know each other by locks on their own code, so each instance has a copy."""
@@ -277,7 +270,7 @@ class ProcessWorkers(_Processes):
         if self.fleet.fleet.hook:
             environment |= self._clouds[instance][0].environment
         command = [sys.executable, "-m", "twin.launcher", f"{self.parts.speed:g}"]
-        names = [f"worker-{number}" for number in range(1, self._processes + 1)]
+        names = [f"worker-{number}" for number in range(1, self.fleet.fleet.processors + 1)]
         # A worker empties its scratch folder when it starts, so that each has its own
         scratch = {name: {"ANB_SCRATCH_DIR": str(state.folder(name) / "scratch")} for name in names}
         return [
@@ -384,7 +377,7 @@ class ProcessServers(_Processes):
             used = sum(cpu_seconds(family(supervisor.pid(name))) for name in ("web", "nginx"))
             spent = used - self._used_seconds.get(instance, 0.0)
             self._used_seconds[instance] = used
-            return min(100.0, max(0.0, 100 * spent / (60 * PROCESSORS)))
+            return min(100.0, max(0.0, 100 * spent / (60 * self.fleet.fleet.processors)))
         return 0.0
 
     def requests(self) -> int:

@@ -258,14 +258,16 @@ def _is_least(stage: Stage) -> bool:
 def _grow_by_burst(stage: Stage) -> None:
     """Upload a burst, and go on when the fleet has its most."""
     fleet = stage.world.workers
-    most = fleet.fleet.size.most
+    size = fleet.fleet.size
     stage.note(f"{_BURST} videos at once")
     _upload(stage, _BURST)
+    is_there = stage.until(lambda: len(fleet.group.in_service()) == size.most, seconds=_BURST_SECONDS)
     stage.promise(
-        f"the fleet grows to {most}",
-        stage.until(lambda: len(fleet.group.in_service()) == most, seconds=_BURST_SECONDS),
-        why_not=f"it wants {fleet.group.desired} after {_BURST_SECONDS} s: the template's policies ask for no more, "
-        "or too late",
+        f"the fleet grows from {size.least} to {size.most}",
+        is_there and size.most > size.least,
+        why_not="the template lets the group have no more"
+        if is_there
+        else f"it wants {fleet.group.desired} after {_BURST_SECONDS} s: the policies ask for no more, or too late",
     )
 
 

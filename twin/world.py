@@ -76,7 +76,6 @@ def running_world(
     fleets: Mapping[str, Fleet],
     *,
     speed: float,
-    processes: int,
     assumptions: Assumptions,
     clip: Path,
     write: Write,
@@ -102,7 +101,7 @@ def running_world(
         balancer.start()
         loop = Loop(RealClock(speed=speed))
         servers = ProcessServers(parts, loop=loop, assumptions=assumptions, generator=generator, balancer=balancer)
-        encoders = ProcessWorkers(parts, loop=loop, assumptions=assumptions, generator=generator, processes=processes)
+        encoders = ProcessWorkers(parts, loop=loop, assumptions=assumptions, generator=generator)
         running = [
             RunningFleet(fleet, loop=loop, driver=driver, assumptions=assumptions, generator=generator)
             for fleet, driver in ((web, servers), (workers, encoders))

@@ -38,7 +38,6 @@ def world(academy, tmp_path_factory):
         folder / "world",
         one_server,
         speed=SPEED,
-        processes=2,
         assumptions=Assumptions(boot=60),
         clip=make_clip(folder / "clip.mp4"),
         write=console.ignore,

@@ -42,9 +42,7 @@ def zone():
 def workers(zone):
     parts = SimpleNamespace(zones={"zone 1": zone}, speed=1)
     generator = random.Random(1)  # noqa: S311 a draw that can be repeated
-    workers = ProcessWorkers(
-        parts, loop=Loop(SimulatedClock()), assumptions=Assumptions(), generator=generator, processes=2
-    )
+    workers = ProcessWorkers(parts, loop=Loop(SimulatedClock()), assumptions=Assumptions(), generator=generator)
     workers.connect(Group())
     yield workers
     workers.close()
