@@ -3,6 +3,7 @@
 import random
 from http.client import HTTPConnection
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ class Group:
     """Remembers what it is told."""
 
     def __init__(self):
-        self.told = []
+        self.told: list[tuple[str, str]] = []
 
     def stopped(self, instance):
         self.told.append(("stopped", instance))
@@ -40,10 +41,11 @@ def zone():
 
 @pytest.fixture
 def workers(zone):
-    parts = SimpleNamespace(zones={"zone 1": zone}, speed=1)
+    parts: Any = SimpleNamespace(zones={"zone 1": zone}, speed=1)
+    group: Any = Group()
     generator = random.Random(1)  # noqa: S311 a draw that can be repeated
     workers = ProcessWorkers(parts, loop=Loop(SimulatedClock()), assumptions=Assumptions(), generator=generator)
-    workers.connect(Group())
+    workers.connect(group)
     yield workers
     workers.close()
 
