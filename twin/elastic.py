@@ -23,6 +23,9 @@ from twin.world import running_world
 def play(story: Story, *, folder: Path, templates: Path, speed: float, say: Callable[[str], None]) -> bool:
     """Play a story and write `NAME.json`; return whether its promises held.
 
+    It has what `Stage.told` says, and `story`, `sentence`, `templates` (the profile), `speed`, `machine_processors`,
+    and `took_seconds` by the machine's clock.
+
     Raises CannotRun, and Refused for templates that the twin does not know how to act on.
     """
     say(f"\n{story.name}: {story.sentence}")

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qsl
 
 _FORBIDDEN = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not for you</Message></Error></ErrorResponse>"
@@ -23,10 +24,15 @@ class InstanceCloud(ThreadingHTTPServer):
     """
 
     def __init__(
-        self, instance: str = "i-0123456789", *, heard: Callable[[Mapping[str, str]], None] = lambda _: None
+        self,
+        instance: str = "i-0123456789",
+        *,
+        group: str = "anb-workers",
+        hook: str = "finish-job",
+        heard: Callable[[Mapping[str, str]], None] = lambda _: None,
     ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.instance, self.heard = instance, heard
+        self.instance, self.group, self.hook, self.heard = instance, group, hook, heard
         self.state: str | None = "InService"
         self.tokens = ["token-1"]
         self.calls: list[dict[str, str]] = []
@@ -38,8 +44,8 @@ class InstanceCloud(ThreadingHTTPServer):
     def environment(self) -> dict[str, str]:
         """What makes a worker of this instance ask here."""
         return {
-            "ANB_AUTO_SCALING_GROUP": "anb-workers",
-            "ANB_LIFECYCLE_HOOK": "finish-job",
+            "ANB_AUTO_SCALING_GROUP": self.group,
+            "ANB_LIFECYCLE_HOOK": self.hook,
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": self.url,
             "AWS_ENDPOINT_URL_AUTO_SCALING": self.url,
         }
@@ -91,11 +97,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running_cloud(
-    instance: str = "i-0123456789", *, heard: Callable[[Mapping[str, str]], None] = lambda _: None
-) -> Iterator[InstanceCloud]:
-    """The cloud of an instance until the block ends; `heard` gets the parameters of each call that is allowed."""
-    with InstanceCloud(instance, heard=heard) as cloud:
+def running_cloud(instance: str = "i-0123456789", **made_of: Any) -> Iterator[InstanceCloud]:
+    """The cloud of an instance until the block ends; takes what `InstanceCloud` does."""
+    with InstanceCloud(instance, **made_of) as cloud:
         thread = threading.Thread(target=cloud.serve_forever, args=(0.02,))
         thread.start()
         try:

@@ -43,12 +43,12 @@ def _queue(ax: Axes, told: Told) -> None:
 
 
 def _workers(ax: Axes, told: Told) -> None:
-    _fleet(ax, told, zones="workers", desired="workers_desired", name="AnbWorker")
+    _fleet(ax, told, zones="workers", desired="workers_desired", name="workers")
     ax.set_ylabel("workers' instances")
 
 
 def _web(ax: Axes, told: Told) -> None:
-    _fleet(ax, told, zones="web", desired="web_desired", name="AnbWeb")
+    _fleet(ax, told, zones="web", desired="web_desired", name="web")
     ax.step(_minutes(told), _values(told, "healthy"), where="post", color="#1e8449", label="healthy")
     ax.set_ylabel("web servers")
 

@@ -160,8 +160,15 @@ class _Processes(Machines):
 
     def launch(self, instance: Instance) -> None:
         """Its metadata is there from the beginning."""
-        held = ExitStack()
-        cloud = held.enter_context(running_cloud(instance.id, heard=lambda call: self._heard(instance.id, call)))
+        held, fleet = ExitStack(), self.fleet.fleet
+        cloud = held.enter_context(
+            running_cloud(
+                instance.id,
+                group=fleet.group_name,
+                hook=fleet.hook_name,
+                heard=lambda call: self._heard(instance.id, call),
+            )
+        )
         self._instances[instance.id] = instance
         self._clouds[instance.id] = cloud, held
         self._zone(instance.id).join(instance.id, cloud)

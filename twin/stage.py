@@ -146,25 +146,35 @@ class Stage:
         )
 
     def told(self) -> dict[str, Any]:
-        """Return everything that was seen, for JSON."""
+        """Return everything that was seen, for JSON. Times are the twin's seconds since both fleets' first launch.
+
+        - `promises`: each `sentence`, and `why_not`, empty if it held
+        - `moments`: what there was every 15 s, as `Moment` says
+        - `notes`: pairs of a time and what the story did then
+        - `events`: `fleet` (`web`, `workers`), `at_seconds`, `what` (as `fleet.Event` has it) and `instance`
+        - `answers_by_second`: by the second in which readers were answered, how often they got `2xx` ... `5xx`, or
+          `broken` where there was no answer
+        - `accepted_at_seconds`: when each upload was answered with 201; `refused`: what others were answered
+        - `processed_after_seconds`: from its upload, of each processed video in the order in which they were
+        - `instance_seconds`, `sizes` (least and most): by fleet; `requests_per_target`: a minute's, at which the
+          servers' policy aims
+        """
         by_second: dict[int, Counter[str]] = {}
         for at, status in self.readers.answers:
             by_second.setdefault(int(at), Counter())[f"{status // 100}xx" if status else "broken"] += 1
-        fleets = (self.world.web, self.world.workers)
+        fleets = {"web": self.world.web, "workers": self.world.workers}
+        drivers = {"web": self.world.servers, "workers": self.world.encoders}
         return {
             "promises": [asdict(promise) for promise in self.promises],
             "moments": [asdict(moment) for moment in self.moments],
             "notes": self.notes,
-            "events": [{"fleet": it.fleet.name, **asdict(event)} for it in fleets for event in it.record.events],
+            "events": [{"fleet": name, **asdict(event)} for name, it in fleets.items() for event in it.record.events],
             "answers_by_second": by_second,
             "accepted_at_seconds": sorted(self.players.accepted.values()),
             "refused": self.players.refused,
             "processed_after_seconds": self.world.processed_after_seconds(),
-            "instance_seconds": {
-                fleet.fleet.name: round(driver.spent_instance_seconds())
-                for fleet, driver in zip(fleets, (self.world.servers, self.world.encoders), strict=True)
-            },
-            "sizes": {it.fleet.name: (it.fleet.size.least, it.fleet.size.most) for it in fleets},
+            "instance_seconds": {name: round(it.spent_instance_seconds()) for name, it in drivers.items()},
+            "sizes": {name: (it.fleet.size.least, it.fleet.size.most) for name, it in fleets.items()},
             "requests_per_target": _requests_per_target(self.world.web.fleet),
         }
 

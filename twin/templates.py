@@ -77,6 +77,8 @@ class Fleet:
     """A group with all that decides how many instances it has."""
 
     name: str
+    group_name: str
+    """What workers call their group by, where the template names it."""
     size: Size
     zones: Sequence[str]
     default_warm_up_seconds: int
@@ -85,6 +87,7 @@ class Fleet:
     publishes_size: bool
     maintenance: Maintenance | None
     hook: Hook | None
+    hook_name: str
     protects_busy: bool
     targets: Targets | None
     policies: Mapping[str, Policy]
@@ -116,6 +119,7 @@ def _fleet(assembly: Assembly, group: Resource) -> Fleet:
         raise Refused(f"{_where(group)}: scales on more than one queue: {', '.join(queues)}")
     return Fleet(
         name=group.stack,
+        group_name=is_.get("AutoScalingGroupName", group.logical_id),
         size=Size(least, most),
         zones=[
             f"zone {number}" for number in range(1, 1 + len(assembly.zones(group.stack, is_["VPCZoneIdentifier"])))
@@ -126,6 +130,7 @@ def _fleet(assembly: Assembly, group: Resource) -> Fleet:
         publishes_size="MetricsCollection" in is_,
         maintenance=_maintenance(group),
         hook=_hook(assembly, group),
+        hook_name=next((_hook_name(it) for it in _of_group(assembly, group, HOOK)), ""),
         protects_busy=_protects(assembly, group),
         targets=_targets(assembly, group),
         policies=policies,
@@ -287,6 +292,10 @@ def _hook(assembly: Assembly, group: Resource) -> Hook | None:
             raise Refused(f"{_where(hook)}: the twin does not know {is_['LifecycleTransition']}")
         return Hook(heartbeat_seconds=int(is_.get("HeartbeatTimeout", 3600)))
     return None
+
+
+def _hook_name(hook: Resource) -> str:
+    return str(hook.properties.get("LifecycleHookName", hook.logical_id))
 
 
 def _targets(assembly: Assembly, group: Resource) -> Targets | None:

@@ -85,7 +85,8 @@ def running_world(
 
     The block has to run the loop. `clip` is what can be uploaded: its encoding is replayed.
     """
-    web, workers = fleets["AnbWeb"], fleets["AnbWorker"]
+    (web,) = (it for it in fleets.values() if it.targets)
+    (workers,) = (it for it in fleets.values() if it.targets is None)
     generator = random.Random(seed)  # noqa: S311 a draw that can be repeated
     with running_parts(
         folder, zones=web.zones, speed=speed, job_seconds=assumptions.job, clip=clip, write=write

@@ -34,12 +34,12 @@ def told():
         ],
         "moments": [moment, moment | {"at_seconds": 60, "visible": 0, "processed": 3}],
         "notes": [[10, "three videos at once"]],
-        "events": [{"fleet": "AnbWorker", "at_seconds": 0.0, "what": "launch", "instance": "AnbWorker-1"}],
+        "events": [{"fleet": "workers", "at_seconds": 0.0, "what": "launch", "instance": "AnbWorker-1"}],
         "answers_by_second": {"10": {"2xx": 9}, "11": {"2xx": 8, "5xx": 1}},
         "accepted_at_seconds": [10, 10, 10],
         "processed_after_seconds": [30, 40, 50],
-        "instance_seconds": {"AnbWorker": 1800},
-        "sizes": {"AnbWorker": [1, 3], "AnbWeb": [2, 3]},
+        "instance_seconds": {"workers": 1800},
+        "sizes": {"workers": [1, 3], "web": [2, 3]},
         "requests_per_target": 1500,
     }
 
@@ -48,7 +48,7 @@ def test_a_story_comes_to_numbers(told):
     assert list(figures(told)) == [
         "3 videos processed after 40 s (median) and 49 s (95 %)",
         "18 answers to readers, of which 1 failed",
-        "AnbWorker: 0.50 instance hours, 1 launches",
+        "workers: 0.50 instance hours, 1 launches",
         "60 s by this machine's clock",
     ]
 

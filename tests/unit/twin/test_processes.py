@@ -22,6 +22,7 @@ class Group:
     """Remembers what it is told."""
 
     def __init__(self):
+        self.fleet = SimpleNamespace(group_name="copy-workers", hook_name="finish-job")
         self.told: list[tuple[str, str]] = []
 
     def stopped(self, instance):
@@ -67,6 +68,14 @@ def test_a_group_hears_that_an_instance_has_ended_as_it_asked(workers):
     until(lambda: workers.loop.run(workers.loop.now()) or workers.fleet.told, seconds=10)
 
     assert workers.fleet.told == [("ended", "AnbWorker-1")]
+
+
+def test_an_instance_calls_its_group_by_the_name_that_the_template_gives_it(workers, zone, monkeypatch):
+    joined = []
+    monkeypatch.setattr(zone, "join", lambda _, cloud: joined.append(cloud))
+    workers.launch(Instance("AnbWorker-1", "zone 1", 0))
+
+    assert joined[0].environment["ANB_AUTO_SCALING_GROUP"] == "copy-workers"
 
 
 def test_who_joins_a_zone_that_is_cut_is_cut_off_too(zone):
