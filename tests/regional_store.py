@@ -6,7 +6,9 @@ there is no other host. Signatures are the emulator's matter, which learns what 
 one is worth nothing at another.
 """
 
-import asyncio
+import select
+import socket
+import socketserver
 import ssl
 import threading
 from collections.abc import Iterator
@@ -40,7 +42,6 @@ class RegionalStore:
         self.authority = folder / "authority.pem"
         self.url = ""
         self._emulator = emulator
-        self._connections: set[asyncio.Task[Any]] = set()
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(self.authority))
@@ -64,78 +65,73 @@ class RegionalStore:
             CreateBucketConfiguration={"LocationConstraint": self.region},  # type: ignore[typeddict-item] # any region
         )
 
-    async def serve(self, started: threading.Event, stopped: asyncio.Event) -> None:
-        """Answer until `stopped`; connections that are open then are cut."""
-        server = await asyncio.start_server(self._connected, ADDRESS, 0)
-        self.url = f"http://{ADDRESS}:{server.sockets[0].getsockname()[1]}"
-        started.set()
-        await stopped.wait()
-        server.close()
-        for connection in self._connections:
-            connection.cancel()
-        await asyncio.gather(*self._connections)
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        self._connections.add(task)
-        try:
-            await self._answer(reader, writer)
-            await _closed(writer)
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # whoever asked is gone, or the store ends
-        finally:
-            with suppress(AttributeError):  # raised where TLS has ended already, by Python 3.11.2
-                writer.transport.abort()
-            await _closed(writer)
-            self._connections.discard(task)
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        host = (await _request(reader)).partition(":")[0]
+    def answer(self, connection: socket.socket) -> None:
+        """Serve what asks to be connected to a host, until either side has enough."""
+        host = _request(connection).partition(":")[0]
         self.hosts.add(host)
         if host not in {self.host, self.global_host}:
-            writer.write(b"HTTP/1.1 502 No such host\r\nConnection: close\r\n\r\n")
+            connection.sendall(b"HTTP/1.1 502 No such host\r\nConnection: close\r\n\r\n")
             return
-        writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
-        await writer.start_tls(self._tls)
-        await (self._pass_on if host == self.host else self._send_elsewhere)(reader, writer)
+        connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+        # Not closed with it: whoever cuts the connection from outside holds the socket below
+        client = self._tls.wrap_socket(connection.dup(), server_side=True)
+        with client:
+            (self._pass_on if host == self.host else self._send_elsewhere)(client)
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _pass_on(self, client: ssl.SSLSocket) -> None:
         address = urlsplit(self._emulator)
-        answers, requests = await asyncio.open_connection(address.hostname, address.port)
-        pumps = [asyncio.ensure_future(_pump(reader, requests)), asyncio.ensure_future(_pump(answers, writer))]
-        try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for pump in pumps:
-                pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
-            await _closed(requests)
+        with socket.create_connection((address.hostname or "", address.port or 80)) as emulator:
+            while ready := select.select([client, emulator], [], [])[0]:
+                for source in ready:
+                    chunk = source.recv(_CHUNK_BYTES)
+                    while source is client and client.pending():  # decrypted already, which no select tells
+                        chunk += client.recv(_CHUNK_BYTES)
+                    if not chunk:
+                        return
+                    (emulator if source is client else client).sendall(chunk)
 
-    async def _send_elsewhere(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        path, body = await _request(reader), _ERROR.format(host=self.host)
-        writer.write((_ANSWER.format(host=self.host, path=path, length=len(body)) + body).encode())
-        await writer.drain()
-        await reader.read()  # what was on its way: closed earlier, the answer could get lost
+    def _send_elsewhere(self, client: ssl.SSLSocket) -> None:
+        path, body = _request(client), _ERROR.format(host=self.host)
+        client.sendall((_ANSWER.format(host=self.host, path=path, length=len(body)) + body).encode())
+        while client.recv(_CHUNK_BYTES):  # what was on its way: closed earlier, the answer could get lost
+            pass
 
 
-async def _request(reader: asyncio.StreamReader) -> str:
+def _request(connection: socket.socket) -> str:
     """Read a request's headers and return what it is for."""
-    head = await reader.readuntil(b"\r\n\r\n")
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = connection.recv(1)
+        if not byte:
+            raise ConnectionError("closed before a request was whole")
+        head += byte
     return head.split(b" ", 2)[1].decode()
 
 
-async def _closed(writer: asyncio.StreamWriter) -> None:
-    """Close the connection and wait for that: a socket that a loop leaves behind open fails the test."""
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()
+class _Server(socketserver.ThreadingTCPServer):
+    """A thread for each connection; `server_close` cuts those that are open and waits for their threads."""
 
+    def __init__(self, store: RegionalStore) -> None:
+        self._store, self._open = store, set[socket.socket]()
+        super().__init__((ADDRESS, 0), socketserver.BaseRequestHandler)
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while chunk := await reader.read(_CHUNK_BYTES):
-        writer.write(chunk)
-        await writer.drain()
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        del client_address
+        try:
+            with suppress(OSError):  # whoever asked is gone, or the store ends
+                self._store.answer(request)
+        finally:
+            self._open.discard(request)
+
+    def server_close(self) -> None:
+        for connection in list(self._open):
+            with suppress(OSError):  # gone by itself
+                connection.shutdown(socket.SHUT_RDWR)
+        super().server_close()
 
 
 @contextmanager
@@ -143,14 +139,12 @@ def running_store(*, region: str, bucket: str, emulator: str, folder: Path) -> I
     """The store, with its bucket, until the block ends."""
     store = RegionalStore(region=region, bucket=bucket, emulator=emulator, folder=folder)
     store.create_bucket()
-    started, stopped = threading.Event(), asyncio.Event()
-    with asyncio.Runner() as runner:
-        loop = runner.get_loop()
-        thread = threading.Thread(target=runner.run, args=(store.serve(started, stopped),))
+    with _Server(store) as server:
+        store.url = f"http://{ADDRESS}:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        started.wait(10)
         try:
             yield store
         finally:
-            loop.call_soon_threadsafe(stopped.set)
+            server.shutdown()
             thread.join()

@@ -11,9 +11,6 @@ from anb.aws import credentials, serving_s3_client
 from anb.storage import S3Storage
 from tests.regional_store import running_store
 
-# The stand-in cuts connections when it ends; asyncio may complain of one that it was about to close
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 REGION, BUCKET = "us-west-2", "anb-media-in-the-west"
 
 
