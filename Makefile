@@ -9,6 +9,8 @@ export PORT ?= 8080
 SETTINGS ?=
 SPEED ?= 6
 STORIES ?=
+TARGET ?=
+OWN_HOST ?=
 CLIPS ?=
 # The environment's own Node.js comes first; the CLI shall neither nag nor report
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -163,6 +165,16 @@ slow-clients: setup ## have 200 clients send a byte a second for a minute, and m
 .PHONY: abuse
 abuse: setup ## flood the system with logins and more, and measure what others notice: some four minutes
 	$(BIN)/python -m bench abuse
+
+.PHONY: capacity-web
+capacity-web: setup ## measure how many users the web layer takes: some 80 minutes on an idle machine; goes on where it was
+	$(BIN)/python -m capacity web $(if $(TARGET),--target $(TARGET) --own-host "$(OWN_HOST)" --output build/capacity/target)
+
+.PHONY: capacity-short
+capacity-short: setup ## see that the load tests and their report work: a minute or two, and no measurement
+	rm -rf build/capacity/short
+	$(BIN)/python -m capacity web --form short --output build/capacity/short/web
+	$(BIN)/python -m capacity report
 
 .PHONY: capacity-report
 capacity-report: $(VENV) ## make the load tests' tables and figures again, and check each number of the documents

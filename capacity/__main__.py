@@ -2,19 +2,24 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from anb import commands
-from capacity import report
+from bench.report import CannotMeasure
+from capacity import report, web, web_plan
 from capacity.report import Scenario, UnknownKey
+from capacity.target import Refused, check
+from capacity.web_plan import FORMS
+from capacity.web_results import WEB
 from local.errors import CannotRun
 
-SCENARIOS: tuple[Scenario, ...] = ()
+SCENARIOS: tuple[Scenario, ...] = (WEB,)
 """What the documents tell, in their order."""
-GIVEN: dict[str, report.Summary] = {}
+GIVEN: dict[str, report.Summary] = {"plan": web_plan.given()}
 """What was decided and not measured, by the names under which the documents ask for it."""
-ERRORS = dict.fromkeys((CannotRun, UnknownKey), commands.MISSING)
+ERRORS = dict.fromkeys((CannotMeasure, CannotRun, UnknownKey), commands.MISSING) | {Refused: commands.WRONG_USE}
 
 
 @click.group()
@@ -31,6 +36,25 @@ def report_command(write: bool) -> int:
         click.echo(problem, err=True)
     click.echo(f"{len(problems)} problems" if problems else "the documents say what the data say")
     return commands.FAILED if problems else commands.DONE
+
+
+@capacity.command("web")
+@click.option("--form", type=click.Choice(list(FORMS)), default="full", help="How long the stages are.")
+@click.option("--output", type=click.Path(path_type=Path), default=report.Folder().raw("web"), help="Raw data.")
+@click.option("--target", default="", help="A system that runs already, instead of one of this run's own.")
+@click.option("--own-host", default="", help="The target's host once more, where it is not this machine.")
+def web_command(form: str, output: Path, target: str, own_host: str) -> None:
+    """Measure the web layer, scenario 1; what was measured before an interruption is not measured again."""
+    if target:
+        check(target, confirmed_host=own_host, users=1)
+    web.measure(form, output, target=web.Target(url=target, own_host=own_host) if target else None)
+
+
+@capacity.command("clip")
+@click.argument("megabytes", type=click.Choice([str(size) for size in web.VIDEOS]))
+def clip_command(megabytes: str) -> None:
+    """Make the video of so many megabytes, where it is not made yet, and say where it is."""
+    click.echo(web.VIDEOS[int(megabytes)].file())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -64,13 +64,16 @@ def running_system(
     services: Collection[str] = SERVICES,
     echo: Write = console.ignore,
     settings: Mapping[str, str] = MappingProxyType({}),
+    trusted: Trusted = NOBODY,
 ) -> Iterator[System]:
     """The system, from when it is ready until the block ends; raises CannotRun.
 
     Without a port it gets one of its own. `services` can leave some out; `echo` receives what the services print;
-    `settings` are more of them for web and worker.
+    `settings` are more of them for web and worker; nginx believes who is `trusted` as it believes a load balancer.
     """
-    with _prepared_system(state, port=port, services=services, echo=echo, settings=settings) as system:
+    with _prepared_system(
+        state, port=port, services=services, echo=echo, settings=settings, trusted=trusted
+    ) as system:
         _start(system, services)
         yield system
 
@@ -183,22 +186,29 @@ def _prepared_system(
     services: Collection[str],
     echo: Write,
     settings: Mapping[str, str] = MappingProxyType({}),
+    trusted: Trusted = NOBODY,
 ) -> Iterator[System]:
     here = State(state)
     with here.locked():
-        system = _compose(here, port=port or here.port("nginx"), services=services, echo=echo, more=settings)
+        system = _compose(
+            here, port=port or here.port("nginx"), services=services, echo=echo, more=settings, trusted=trusted
+        )
         try:
             yield system
         finally:
             system.stop_all()
 
 
-def _compose(state: State, *, port: int, services: Collection[str], echo: Write, more: Mapping[str, str]) -> System:
+def _compose(
+    state: State, *, port: int, services: Collection[str], echo: Write, more: Mapping[str, str], trusted: Trusted
+) -> System:
     _check_port(port)
     programs = packages.find("mariadbd", "nginx")
     web_port = state.port("web")
     where, database_service = database.prepare(state, mariadbd=programs["mariadbd"])
-    front, nginx_service = proxy.prepare(state, nginx=programs["nginx"], port=port, upstream_port=web_port)
+    front, nginx_service = proxy.prepare(
+        state, nginx=programs["nginx"], port=port, upstream_port=web_port, trusted=trusted
+    )
     aws, emulator_service = emulator.prepare(state, web_origin=front.url)
     settings = applications.environment(state, database=where, emulator=aws) | dict(more)
     every = [

@@ -5,7 +5,7 @@ and is not deployed again. An archive holds everything that its machine installs
 that nothing but the operating system's own packages comes from elsewhere at boot.
 
 web.zip, worker.zip     boot.sh and what it lays out, wheels, requirements.txt with their hashes, SHA256SUMS
-load.zip                wheels of Locust, requirements.txt with their hashes, and the scenarios
+load.zip                wheels of Locust, requirements.txt with their hashes, the scenarios, and what judges them
 ffmpeg.zip              the wheel that carries ffmpeg, as it was published; apart, because it is large and rarely new
 """
 
@@ -89,6 +89,8 @@ WEB = Service(name="web", files={"nginx.conf": ROOT / "services" / "web" / "ngin
 WORKER = Service(name="worker", files={})
 LOAD = Tool(name="load")
 SCENARIOS = ROOT / "capacity-planning" / "scenarios"
+# What the scenarios import and Locust finds in its working folder
+JUDGEMENT = [ROOT / "capacity" / name for name in ("__init__.py", "criteria.py", "target.py")]
 COMMON = (
     *("boot.sh", "database.sh", "anb.sysusers", "anb.tmpfiles", "anb.logrotate", "cloudwatch-agent.json"),
     "rds-ca.pem",  # from whom the database's certificate must come; what it is a copy of: rds-ca.pem.sha256
@@ -130,7 +132,8 @@ def build(output: Path, *, cache: Path) -> None:
 def _load(cache: Path) -> Files:
     wheels = {f"wheels/{name}": content for name, content in wheelhouse(LOAD, cache).items()}
     scenarios = {f"scenarios/{path.name}": path.read_bytes() for path in SCENARIOS.glob("*.py")}
-    return {**wheels, **scenarios, "requirements.txt": _requirements(wheels)}
+    judgement = {f"capacity/{path.name}": path.read_bytes() for path in JUDGEMENT}
+    return {**wheels, **scenarios, **judgement, "requirements.txt": _requirements(wheels)}
 
 
 # --- what others have published -----------------------------------------------------------------------------

@@ -48,6 +48,7 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     parser.add_argument("--players", default="", help="file that keeps the accounts for the next run")
     parser.add_argument("--record", default="", help="file for every request, as compressed JSON")
     parser.add_argument("--own-host", default="", help="the host once more, where it is not this machine")
+    parser.add_argument("--tidy", action="store_true", help="delete what was uploaded when the run is over")
     parser.add_argument(
         "--forwarded-for", action="store_true", help="give each user an address, where the proxy believes it"
     )
@@ -58,6 +59,7 @@ class Run:
 
     def __init__(self) -> None:
         self.options = Namespace()
+        self.host = ""
         self.video = memoryview(b"")
         self.tokens: list[str] = []
         self.samples: list[Sample] = []
@@ -66,7 +68,8 @@ class Run:
     def prepare(self, environment: Environment) -> None:
         """Check where the load goes, read the video and make the players."""
         self.options = environment.parsed_options or Namespace()
-        host, users = environment.host or "", int(self.options.num_users or 1)
+        self.host = host = environment.host or ""
+        users = int(self.options.num_users or 1)
         try:
             target.check(host, confirmed_host=self.options.own_host, users=users)
         except target.Refused as refusal:
@@ -274,6 +277,20 @@ def begin(**_: Any) -> None:
     run.begun = time.time()
 
 
+def tidy(**_: Any) -> None:
+    """Delete what the players have uploaded, if that is asked for."""
+    if run.options.tidy:
+        with ThreadPoolExecutor(PLAYERS_AT_ONCE) as pool:
+            list(pool.map(_delete_videos, run.tokens))
+
+
+def _delete_videos(token: str) -> None:
+    """Delete a player's videos, but those that were processed: nobody may delete these."""
+    videos, headers = f"{run.host}/api/videos", {"Authorization": f"Bearer {token}"}
+    for video in requests.get(videos, headers=headers, timeout=60).json():
+        requests.delete(f"{videos}/{video['video_id']}", headers=headers, timeout=60)
+
+
 def note(
     *,
     request_type: str,
@@ -311,7 +328,14 @@ def judge(environment: Environment, **_: Any) -> None:
     broken, first = held.broken(), first_degraded(run.samples)
     if options.record:
         with gzip.open(options.record, "wt") as file:
-            json.dump({"full_after_seconds": full_after, "samples": [asdict(one) for one in run.samples]}, file)
+            json.dump(
+                {
+                    "begun_at": run.begun,
+                    "full_after_seconds": full_after,
+                    "samples": [asdict(one) for one in run.samples],
+                },
+                file,
+            )
     sys.stdout.write(f"p95 {held.p95_seconds:.3f} s, {held.error_share:.2%} errors of {held.requests}: ")
     sys.stdout.write(
         f"{', '.join(broken) or 'every criterion holds'}; first to degrade: {first[0] if first else '-'}\n"
@@ -322,5 +346,6 @@ def judge(environment: Environment, **_: Any) -> None:
 events.init_command_line_parser.add_listener(add_arguments)
 events.init.add_listener(prepare)
 events.test_start.add_listener(begin)
+events.test_stop.add_listener(tidy)
 events.request.add_listener(note)
 events.quitting.add_listener(judge)

@@ -19,7 +19,7 @@ NAMES = ("web", "worker", "ffmpeg", "load")
 
 def lay_out(folder, *, source=ROOT, copy=shutil.copy2):
     """Copy everything that the artefacts are made from."""
-    for name in ("services", "userdata", "scripts", "capacity-planning"):
+    for name in ("services", "userdata", "scripts", "capacity", "capacity-planning"):
         shutil.copytree(source / name, folder / name, copy_function=copy)
     for name in ("requirements.txt", "pyproject.toml"):
         copy(source / name, folder / name)
@@ -112,10 +112,27 @@ def test_an_artefact_holds_what_its_machine_runs_and_nothing_that_lay_about(buil
 def test_the_load_generator_carries_locust_and_every_scenario(built):
     files = contents(built, "load").keys()
     scenarios = {f"scenarios/{path.name}" for path in (ROOT / "capacity-planning" / "scenarios").glob("*.py")}
+    judgement = {"capacity/__init__.py", "capacity/criteria.py", "capacity/target.py"}
 
-    assert {path for path in files if not path.startswith("wheels/")} == {"requirements.txt", *scenarios}
+    assert {path for path in files if not path.startswith("wheels/")} == {"requirements.txt", *scenarios, *judgement}
     assert [path for path in files if path.startswith("wheels/locust-")]
     assert scenarios
+
+
+def test_a_scenario_finds_in_the_load_generators_archive_all_that_it_imports_of_ours(built, tmp_path):
+    with zipfile.ZipFile(built / "load.zip") as archive:
+        archive.extractall(tmp_path)
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "locust", "--locustfile", "scenarios/uploads.py", "--list"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert "MultipartUploader" in ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize("name", ["web", "worker"])

@@ -1,0 +1,73 @@
+"""What AWS measured of a deployed system meanwhile."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+PERIOD_SECONDS = 60
+BALANCER = {  # metric: statistic
+    "TargetResponseTime": "p95",
+    "RequestCount": "Sum",
+    "HTTPCode_ELB_5XX_Count": "Sum",
+    "HTTPCode_Target_5XX_Count": "Sum",
+}
+SEARCHES = {
+    "CPUUtilization": "{AWS/EC2,AutoScalingGroupName}",
+    "CPUCreditBalance": "{AWS/EC2,AutoScalingGroupName}",
+    "DatabaseConnections": "{AWS/RDS,DBInstanceIdentifier}",
+    "ApproximateNumberOfMessagesVisible": "{AWS/SQS,QueueName}",
+}
+
+
+def evidence(session: Any, host: str, *, begun: datetime, ended: datetime) -> list[dict[str, Any]]:
+    """Return the series of the balancer at the host, and of what its account runs: one value for each minute.
+
+    `session` is a boto3 session; nothing is returned for a host that is no load balancer of its account.
+    """
+    balancers = session.client("elbv2").describe_load_balancers()["LoadBalancers"]
+    found = next((one["LoadBalancerArn"] for one in balancers if one["DNSName"].lower() == host.lower()), None)
+    if found is None:
+        return []
+    answer = session.client("cloudwatch").get_metric_data(
+        MetricDataQueries=queries(found.partition(":loadbalancer/")[2]),
+        StartTime=begun,
+        EndTime=ended + timedelta(seconds=PERIOD_SECONDS),
+        ScanBy="TimestampAscending",
+    )
+    return [
+        {
+            "metric": series["Label"],
+            "at": [at.astimezone(UTC).isoformat() for at in series["Timestamps"]],
+            "values": series["Values"],
+        }
+        for series in answer["MetricDataResults"]
+    ]
+
+
+def queries(balancer: str) -> list[dict[str, Any]]:
+    """Return what CloudWatch is asked; `balancer` is the end of its ARN, as the metrics name it."""
+    of_balancer = [
+        {
+            "Id": f"balancer{number}",
+            "Label": metric,
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": "AWS/ApplicationELB",
+                    "MetricName": metric,
+                    "Dimensions": [{"Name": "LoadBalancer", "Value": balancer}],
+                },
+                "Period": PERIOD_SECONDS,
+                "Stat": statistic,
+            },
+        }
+        for number, (metric, statistic) in enumerate(BALANCER.items())
+    ]
+    searched = [
+        {
+            "Id": f"search{number}",
+            "Label": metric,
+            "Expression": f"SEARCH('{schema} MetricName=\"{metric}\"', 'Average', {PERIOD_SECONDS})",
+            "Period": PERIOD_SECONDS,
+        }
+        for number, (metric, schema) in enumerate(SEARCHES.items())
+    ]
+    return of_balancer + searched
