@@ -70,7 +70,7 @@ class Series:
     """A class of capacity-planning/scenarios/uploads.py."""
     megabytes: int
     users: Sequence[int]
-    pause_seconds: float = 30.0
+    pause_seconds: float = 10.0
     is_main: bool = False
     """Run at full length, and sustained at its best."""
     emulates_store: bool = False
@@ -99,14 +99,14 @@ SERIES = (
         title="A través de la API, 50 MB",
         journey="MultipartUploader",
         megabytes=50,
-        users=(5, 10, 20, 40, 80),
+        users=(10, 20, 40, 60, 80),
     ),
     Series(
         key="multipart100",
         title="A través de la API, 100 MB",
         journey="MultipartUploader",
         megabytes=100,
-        users=(2, 5, 10, 20, 40),
+        users=(5, 10, 20, 30, 40),
     ),
     Series(
         key="direct100",
@@ -120,7 +120,7 @@ SERIES = (
         title="A través de la API, 10 MB, con el almacenamiento emulado",
         journey="MultipartUploader",
         megabytes=10,
-        users=(50, 100, 200, 300),
+        users=(50, 100, 150, 200),
         emulates_store=True,
     ),
     Series(
@@ -128,7 +128,7 @@ SERIES = (
         title="Visita completa con subida directa de 10 MB",
         journey="Fan",
         megabytes=10,
-        users=(100, 200, 400, 800),
+        users=(200, 400, 800, 1200),
     ),
 )
 SHORT_SERIES = tuple(

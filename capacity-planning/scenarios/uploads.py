@@ -44,7 +44,7 @@ MULTIPART = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 def add_arguments(parser: LocustArgumentParser) -> None:
     """Say what a run needs to know beyond what Locust asks for."""
     parser.add_argument("--video", default="", help="the MP4 that everybody uploads")
-    parser.add_argument("--pause-seconds", type=float, default=30.0, help="mean pause between two uploads of a user")
+    parser.add_argument("--pause-seconds", type=float, default=10.0, help="mean pause between two uploads of a user")
     parser.add_argument("--players", default="", help="file that keeps the accounts for the next run")
     parser.add_argument("--record", default="", help="file for every request, as compressed JSON")
     parser.add_argument("--own-host", default="", help="the host once more, where it is not this machine")
