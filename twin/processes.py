@@ -6,7 +6,6 @@ time that a process needs to start is not, and comes on top.
 
 import random
 import shutil
-import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,6 @@ from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-import imageio_ffmpeg
 import pymysql
 
 from anb.timings import Timings
@@ -35,25 +33,9 @@ from twin.launcher import accelerated
 from twin.loop import Loop
 from twin.machines import Machines
 from twin.network import LoadBalancer, Zone
+from twin.replay import write_replay
 
 SERVICES = Path(__file__).resolve().parent.parent / "services"
-
-# Encodes a clip once, and lasts as long as the file says whenever it is asked for that one again
-_REPLAY = """#!/bin/sh
-case "$*" in *" file:body.mp4 "*) ;; *) exec "{ffmpeg}" "$@" ;; esac
-kept="{cache}/$(cksum < source.mp4 | tr ' ' -)"
-if [ -d "$kept" ]; then
-    read -r seconds < "{folder}/seconds"
-    tenth=$(awk "BEGIN {{ print $seconds / 10 }}")
-    for part in 1 2 3 4 5 6 7 8 9 10; do sleep "$tenth"; echo "frame=$((part * 60))"; done
-    cp "$kept"/* .
-    exit
-fi
-"{ffmpeg}" "$@" || exit $?
-mkdir "$kept.$$" && cp body.mp4 looks.gray candidate-*.jpg "$kept.$$" || exit
-mv -T "$kept.$$" "$kept" 2>/dev/null || rm -r "$kept.$$"
-"""
-
 
 _CLOSED_PORT = 9  # nobody listens there, as on an instance that has not booted
 
@@ -94,7 +76,7 @@ def running_parts(
         where, database_service = database.prepare(state, mariadbd=mariadbd)
         aws, emulator_service = emulator.prepare(state, web_origin="http://127.0.0.1", timings=timings)
         environment = applications.environment(state, database=where, emulator=aws) | applications.RAISED_LIMITS
-        environment["IMAGEIO_FFMPEG_EXE"] = str(_write_replay(state, seconds=job_seconds / speed, beside=clip))
+        environment["IMAGEIO_FFMPEG_EXE"] = _replaying(state, clip, seconds=job_seconds / speed)
         services = [
             database_service,
             emulator_service,
@@ -122,29 +104,19 @@ def running_parts(
             supervisor.stop_all()
 
 
+def _replaying(state: State, clip: Path, *, seconds: float) -> str:
+    cache = clip.resolve().with_name("encoded")
+    cache.mkdir(exist_ok=True)
+    return str(write_replay(state.folder("replay") / f"ffmpeg-{seconds:g}.sh", cache=cache, seconds=seconds))
+
+
 def _first_encoding(environment: Mapping[str, str], state: State, clip: Path) -> Service:
-    output = state.folder("replay") / "first.mp4"
     return Service(
         name="encoding",
-        command=[sys.executable, "-m", "anb_worker", "process", str(clip), str(output)],
-        environment=environment,
+        command=[sys.executable, "-m", "anb_worker", "process", str(clip), str(state.folder("replay") / "first.mp4")],
+        environment={**environment, "IMAGEIO_FFMPEG_EXE": _replaying(state, clip, seconds=0)},
         one_shot=True,
     )
-
-
-def _write_replay(state: State, *, seconds: float, beside: Path) -> Path:
-    folder = state.folder("replay")
-    (folder / "seconds").write_text(f"{seconds:.2f}\n")
-    encoded = beside.resolve().parent / "encoded"
-    encoded.mkdir(exist_ok=True)
-    script = folder / "ffmpeg.sh"
-    script.write_text(
-        _REPLAY.replace("{ffmpeg}", imageio_ffmpeg.get_ffmpeg_exe())
-        .replace("{folder}", str(folder))
-        .replace("{cache}", str(encoded))
-    )
-    script.chmod(stat.S_IRWXU)
-    return script
 
 
 class _Processes(Machines):

@@ -27,43 +27,33 @@ from local.tcp_proxy import TcpProxy
 from tests.faults.clocks import CLOCKS
 from tests.waiting import until
 from twin.instance_cloud import InstanceCloud, running_cloud
+from twin.replay import write_replay
 
 Value = TypeVar("Value")
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-# Encodes the body of a clip once and then hands out copies of it, or does what the file `ffmpeg` orders
+# Replays the encodings of clips, or does what the file `ffmpeg` orders
 _FFMPEG = """#!/bin/sh
 case "$*" in
     *" file:body.mp4 "*) ;;
     *) exec "{ffmpeg}" "$@" ;;
 esac
-order=cached
+order=
 if [ -f "{folder}/ffmpeg-once" ] && mv "{folder}/ffmpeg-once" "{folder}/taken.$$" 2>/dev/null; then
     order=$(cat "{folder}/taken.$$")
     rm "{folder}/taken.$$"
 elif [ -f "{folder}/ffmpeg" ]; then
     order=$(cat "{folder}/ffmpeg")
 fi
-kept="{cache}/$(cksum < source.mp4 | tr ' ' -)"
 case "$order" in
     killed) kill -9 $$ ;;
     hanging) exec sleep 3600 ;;
     deaf) trap '' TERM; while :; do sleep 1; done ;;
-    slow*)
-        frame=0
-        while [ $frame -lt $((${order#slow} * 5)) ]; do
-            frame=$((frame + 1)); echo "frame=$frame"; sleep 0.2
-        done ;;
+    slow*) export REPLAY_HALF_SECONDS=$((${order#slow} * 2)) ;;
     real) exec "{ffmpeg}" "$@" ;;
 esac
-if [ -d "$kept" ]; then
-    cp "$kept"/* . && echo frame=600
-    exit
-fi
-"{ffmpeg}" "$@" || exit $?
-mkdir "$kept.$$" && cp body.mp4 looks.gray candidate-*.jpg "$kept.$$" || exit
-mv -T "$kept.$$" "$kept" 2>/dev/null || rm -r "$kept.$$"
+exec "{replay}" "$@"
 """
 
 
@@ -335,10 +325,11 @@ def _compose(state: State, *, clock: str, workers: int, code: Path, small_disks:
 def _write_ffmpeg(state: State) -> None:
     faults = state.folder("faults")
     script = faults / "ffmpeg.sh"
+    replay = write_replay(state.folder("replay") / "ffmpeg.sh", cache=state.folder("encoded"), seconds=0)
     script.write_text(
         _FFMPEG.replace("{ffmpeg}", imageio_ffmpeg.get_ffmpeg_exe())
         .replace("{folder}", str(faults))
-        .replace("{cache}", str(state.folder("encoded")))
+        .replace("{replay}", str(replay))
     )
     script.chmod(stat.S_IRWXU)
 
