@@ -2,14 +2,18 @@
 
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from demo.samples import make_sample
 from local.errors import CannotRun
+from local.parent_death import dying_with_us
 from stacks.rules.assembly import Assembly
 from twin.assumptions import Assumptions
 from twin.page import write_page
@@ -19,16 +23,41 @@ from twin.stories import Story
 from twin.templates import fleets
 from twin.world import running_world
 
+_SIDE_BY_SIDE = 2  # a story alone leaves a processor free most of the time
+
+
+def play_all(stories: Sequence[Story], *, folder: Path, options: Sequence[str], say: Callable[[str], None]) -> bool:
+    """Play stories, each with a system and a process of its own; return whether all promises held.
+
+    `options` are those of `python -m twin elastic`, which writes to `folder`.
+    """
+    _clip(folder)  # not drawn by two at once
+    with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="stories") as threads:
+        kept = list(threads.map(lambda story: _play_apart(story, options, say), stories))
+    for story, is_kept in zip(stories, kept, strict=True):
+        say(f"{story.name}: {'every promise was kept' if is_kept else 'NOT every promise was kept'}")
+    return all(kept)
+
+
+def _play_apart(story: Story, options: Sequence[str], say: Callable[[str], None]) -> bool:
+    command = dying_with_us([sys.executable, "-m", "twin", "elastic", story.name, *options])
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None  # noqa: S101 we asked for it
+        for line in process.stdout:
+            say(f"{story.name:<22}{line.rstrip()}")
+    return process.returncode == 0
+
 
 def play(story: Story, *, folder: Path, templates: Path, speed: float, say: Callable[[str], None]) -> bool:
     """Play a story and write `NAME.json`; return whether its promises held.
 
-    It has what `Stage.told` says, and `story`, `sentence`, `templates` (the profile), `speed`, `machine_processors`,
-    and `took_seconds` by the machine's clock.
+    It has what `Stage.told` says, and `story`, `sentence`, `templates` (the profile), `speed`, `replays` (whether
+    encodings were replayed), `machine_processors`, and `took_seconds` by the machine's clock.
 
     Raises CannotRun, and Refused for templates that the twin does not know how to act on.
     """
-    say(f"\n{story.name}: {story.sentence}")
+    say(f"{story.name}: {story.sentence}")
+    speed = 1 if story.encodes else speed
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with (folder / f"{story.name}.log").open("w") as log, tempfile.TemporaryDirectory(prefix="elastic-") as system:
@@ -40,6 +69,7 @@ def play(story: Story, *, folder: Path, templates: Path, speed: float, say: Call
                 speed=speed,
                 assumptions=Assumptions(),
                 clip=_clip(folder),
+                replays=not story.encodes,
                 write=lambda name, line: _write(log, name, line),
             ) as world,
             running_stage(world, say=say) as stage,
@@ -47,12 +77,19 @@ def play(story: Story, *, folder: Path, templates: Path, speed: float, say: Call
             story.play(stage)
             told = stage.told()
     told |= {"story": story.name, "sentence": story.sentence, "templates": templates.name, "speed": speed}
+    told |= {"replays": not story.encodes}
     told |= {"machine_processors": os.cpu_count(), "took_seconds": round(time.monotonic() - began)}
-    raw = json.dumps(told, indent=1, ensure_ascii=False)
-    (folder / f"{story.name}.json").write_text(raw + "\n", encoding="utf-8")
-    draw(json.loads(raw), folder / f"{story.name}.png")
-    say(f"  {write_page(folder)}")
+    _keep(told, folder)
+    say(f"{write_page(folder)}")
     return _verdict(stage, say)
+
+
+def _keep(told: dict[str, Any], folder: Path) -> None:
+    raw = json.dumps(told, indent=1, ensure_ascii=False)
+    draft = folder / f"{told['story']}.draft"
+    draft.write_text(raw + "\n", encoding="utf-8")
+    draft.replace(draft.with_suffix(".json"))  # others read it for the page meanwhile
+    draw(json.loads(raw), draft.with_suffix(".png"))
 
 
 def _verdict(stage: Stage, say: Callable[[str], None]) -> bool:

@@ -1,6 +1,7 @@
 """Writes the page that shows all stories which have been played."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -22,8 +23,9 @@ def write_page(folder: Path) -> Path:
         stories=stories, figures=figures, assumptions=asdict(Assumptions()), ranges=RANGES
     )
     page = folder / "index.html"
-    page.write_text(text, encoding="utf-8")
-    return page
+    draft = folder / f"index-{os.getpid()}.draft"
+    draft.write_text(text, encoding="utf-8")
+    return draft.replace(page)  # stories that end together write it each
 
 
 def figures(told: Mapping[str, Any]) -> Iterator[str]:
@@ -38,4 +40,5 @@ def figures(told: Mapping[str, Any]) -> Iterator[str]:
     for name, seconds in told["instance_seconds"].items():
         launches = sum(it["what"] == "launch" for it in told["events"] if it["fleet"] == name)
         yield f"{name}: {seconds / 3600:.2f} instance hours, {launches} launches"
-    yield f"{told['took_seconds']} s by this machine's clock"
+    encodings = "replayed" if told["replays"] else "done"
+    yield f"{told['took_seconds']} s by this machine's clock at speed {told['speed']:g}, encodings {encodings}"

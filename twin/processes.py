@@ -62,12 +62,12 @@ class Parts:
 
 @contextmanager
 def running_parts(
-    folder: Path, *, zones: Sequence[str], speed: float, job_seconds: float, clip: Path, write: Write
+    folder: Path, *, zones: Sequence[str], speed: float, job_seconds: float | None, clip: Path, write: Write
 ) -> Iterator[Parts]:
     """Database, object store and queue, with networks of these zones, until the block ends; raises CannotRun.
 
-    `clip` is encoded here, so that every encoding of it is a replay, in `job_seconds` of the twin's. What comes out
-    is kept beside it, for the next time.
+    Every encoding of `clip` is a replay in `job_seconds` of the twin's, unless that is None: it is encoded here, and
+    what comes out is kept beside it for the next time.
     """
     state = State(folder)
     with state.locked():
@@ -76,13 +76,10 @@ def running_parts(
         where, database_service = database.prepare(state, mariadbd=mariadbd)
         aws, emulator_service = emulator.prepare(state, web_origin="http://127.0.0.1", timings=timings)
         environment = applications.environment(state, database=where, emulator=aws) | applications.RAISED_LIMITS
-        environment["IMAGEIO_FFMPEG_EXE"] = _replaying(state, clip, seconds=job_seconds / speed)
-        services = [
-            database_service,
-            emulator_service,
-            applications.migrations(environment),
-            _first_encoding(environment, state, clip),
-        ]
+        services = [database_service, emulator_service, applications.migrations(environment)]
+        if job_seconds:
+            environment["IMAGEIO_FFMPEG_EXE"] = _replaying(state, clip, seconds=job_seconds / speed)
+            services.append(_first_encoding(environment, state, clip))
         supervisor = Supervisor(services, write=write)
         networks: dict[str, Zone] = {}
         try:

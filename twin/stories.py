@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from twin.stage import Stage
 
 _BURST, _BURST_SECONDS, _SHARE = 40, 600, 0.95  # so many videos, of which such a share is processed within that
+_REAL_BURST = 12  # too few for another instance, since this machine has no processors for one
 _BACK_SECONDS = 30 * 60  # within which a fleet is back at its least
 _ZONE_VIDEOS = 20
 _CUT_SECONDS = 300  # long enough that every health check has had its say
@@ -18,17 +19,36 @@ _STEP_SECONDS = 15
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """A story's name, what it tells in a sentence, and how it goes."""
+    """A story's name, what it tells in a sentence, and how it goes.
+
+    One that `encodes` replays no encodings, and is therefore played at true speed, when it is asked for by name.
+    """
 
     name: str
     sentence: str
     play: Callable[[Stage], None]
+    encodes: bool = False
 
 
 def _burst(stage: Stage) -> None:
     stage.begin()
     _grow_by_burst(stage)
     _await_processed(stage, _BURST, seconds=2 * _BURST_SECONDS)
+    _in_time(stage)
+    _await_least(stage)
+    _lost_nothing(stage, _BURST)
+
+
+def _real_burst(stage: Stage) -> None:
+    stage.begin()
+    stage.note(f"{_REAL_BURST} videos at once")
+    _upload(stage, _REAL_BURST)
+    _await_processed(stage, _REAL_BURST, seconds=2 * _BURST_SECONDS)
+    _in_time(stage)
+    _lost_nothing(stage, _REAL_BURST)
+
+
+def _in_time(stage: Stage) -> None:
     took = sorted(stage.world.processed_after_seconds())
     slowest = took[math.ceil(_SHARE * len(took)) - 1] if took else math.inf
     stage.promise(
@@ -36,8 +56,6 @@ def _burst(stage: Stage) -> None:
         slowest <= _BURST_SECONDS,
         why_not=f"it took {slowest:.0f} s: the fleet grew too late, or to too few",
     )
-    _await_least(stage)
-    _lost_nothing(stage, _BURST)
 
 
 def _light_load(stage: Stage) -> None:
@@ -319,9 +337,10 @@ def _why(stage: Stage) -> str:
 STORIES: Mapping[str, Story] = {
     story.name: story
     for story in (
-        Story(name="burst", sentence="40 videos come at once.", play=_burst),
-        Story(name="light-load", sentence="After a burst come 60 videos an hour.", play=_light_load),
+        # The longest first, since two at a time are played
         Story(name="readers", sentence="More and more people look at the videos, and then few.", play=_readers),
+        Story(name="light-load", sentence="After a burst come 60 videos an hour.", play=_light_load),
+        Story(name="burst", sentence="40 videos come at once.", play=_burst),
         Story(name="zone-dies", sentence="All instances of a zone vanish at once.", play=_zone_dies),
         Story(name="zone-is-cut", sentence="A zone's network is cut, with its machines alive.", play=_zone_is_cut),
         Story(
@@ -333,6 +352,12 @@ STORIES: Mapping[str, Story] = {
             name="lab-session",
             sentence="A lab session ends, which stops every instance, and another one begins.",
             play=_lab_session,
+        ),
+        Story(
+            name="real-burst",
+            sentence="A dozen videos come at once, and are encoded indeed.",
+            play=_real_burst,
+            encodes=True,
         ),
     )
 }

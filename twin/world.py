@@ -78,18 +78,24 @@ def running_world(
     speed: float,
     assumptions: Assumptions,
     clip: Path,
+    replays: bool = True,
     write: Write,
     seed: int = 1,
 ) -> Iterator[World]:
     """The system, with both groups at their least, until the block ends; raises CannotRun.
 
-    The block has to run the loop. `clip` is what can be uploaded: its encoding is replayed.
+    The block has to run the loop. `clip` is what can be uploaded: its encoding is replayed, or done each time.
     """
     (web,) = (it for it in fleets.values() if it.targets)
     (workers,) = (it for it in fleets.values() if it.targets is None)
     generator = random.Random(seed)  # noqa: S311 a draw that can be repeated
     with running_parts(
-        folder, zones=web.zones, speed=speed, job_seconds=assumptions.job, clip=clip, write=write
+        folder,
+        zones=web.zones,
+        speed=speed,
+        job_seconds=assumptions.job if replays else None,
+        clip=clip,
+        write=write,
     ) as parts:
         assert web.targets is not None  # noqa: S101 what AnbWeb is
         balancer = LoadBalancer(

@@ -26,6 +26,7 @@ def told():
         "story": "burst",
         "sentence": "Videos come at once.",
         "speed": 6.0,
+        "replays": True,
         "machine_processors": 2,
         "took_seconds": 60,
         "promises": [
@@ -49,7 +50,7 @@ def test_a_story_comes_to_numbers(told):
         "3 videos processed after 40 s (median) and 49 s (95 %)",
         "18 answers to readers, of which 1 failed",
         "workers: 0.50 instance hours, 1 launches",
-        "60 s by this machine's clock",
+        "60 s by this machine's clock at speed 6, encodings replayed",
     ]
 
 
