@@ -169,10 +169,11 @@ class RunningFleet:
         """The balancer has let go of an instance that shall end."""
         self._do(self.group.drained(instance, self._loop.now()))
 
-    def open_zone(self, zone: str, *, is_open: bool) -> None:
-        """A zone can take instances from now on, or not."""
-        self._note(f"zone {zone} {'opens' if is_open else 'fails'}")
-        self._do(self.group.open_zone(zone, is_open=is_open, now=self._loop.now()))
+    def open_zones(self, *zones: str, is_open: bool) -> None:
+        """Zones can take instances from now on, or not."""
+        for zone in zones:
+            self._note(f"{zone} {'opens' if is_open else 'fails'}")
+        self._do(self.group.open_zones(*zones, is_open=is_open, now=self._loop.now()))
 
     def alarming(self) -> list[str]:
         """Return the names of the alarms that are in ALARM."""

@@ -299,9 +299,9 @@ class Group:
         """The machine is gone."""
         self.instances.pop(id_, None)
 
-    def open_zone(self, zone: str, *, is_open: bool, now: float) -> list[Action]:
-        """A zone takes instances, or not; what one cannot take starts in another (AS auto-scaling-benefits.html)."""
-        self._zones[zone] = is_open
+    def open_zones(self, *zones: str, is_open: bool, now: float) -> list[Action]:
+        """Zones take instances, or not; what one cannot take starts in another (AS auto-scaling-benefits.html)."""
+        self._zones |= dict.fromkeys(zones, is_open)
         return self.settle(now)
 
     def scale(self, requests: Sequence[Request], now: float, *, agree: Callable[[str], bool]) -> list[Action]:

@@ -114,11 +114,11 @@ def _zone_dies(stage: Stage) -> None:
         return
     stage.note(f"{zone} dies with all that is in it")
     began = stage.world.loop.now()
-    stage.world.open_zone(zone, is_open=False)
+    stage.world.open_zones(zone, is_open=False)
     stage.world.lose(zone)
     _replaced_elsewhere(stage, zone)
     stage.note(f"{zone} is there again")
-    stage.world.open_zone(zone, is_open=True)
+    stage.world.open_zones(zone, is_open=True)
     _await_processed(stage, _ZONE_VIDEOS, seconds=_BURST_SECONDS)
     _errors_end(stage, began)
     _keeps_accepted(stage)
@@ -130,12 +130,12 @@ def _zone_is_cut(stage: Stage) -> None:
         return
     stage.note(f"the network of {zone} is cut, and its machines live")
     began = stage.world.loop.now()
-    stage.world.open_zone(zone, is_open=False)
+    stage.world.open_zones(zone, is_open=False)
     stage.world.parts.zones[zone].cut()
     stage.rest(_CUT_SECONDS)
     stage.note(f"{zone} is connected again")
     stage.world.parts.zones[zone].heal()
-    stage.world.open_zone(zone, is_open=True)
+    stage.world.open_zones(zone, is_open=True)
     _await_processed(stage, _ZONE_VIDEOS, seconds=_BURST_SECONDS)
     _errors_end(stage, began)
     _keeps_accepted(stage)
@@ -169,14 +169,12 @@ def _lab_session(stage: Stage) -> None:
     stage.note("the lab session ends: every instance is stopped, and none can be started")
     before = stage.world.instances()
     zones = stage.world.web.fleet.zones
-    for zone in zones:
-        stage.world.open_zone(zone, is_open=False)
+    stage.world.open_zones(*zones, is_open=False)
     for zone in zones:
         stage.world.lose(zone)
     stage.rest(_CUT_SECONDS)
     stage.note("a lab session begins")
-    for zone in zones:
-        stage.world.open_zone(zone, is_open=True)
+    stage.world.open_zones(*zones, is_open=True)
     ready = stage.until(lambda: _are_ready(stage), seconds=_BURST_SECONDS)
     stage.promise(
         "the groups have replaced every instance",

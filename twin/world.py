@@ -36,10 +36,10 @@ class World:
         """Return the instances of both fleets that have not been ended."""
         return sorted({*self.servers.launched, *self.encoders.launched})
 
-    def open_zone(self, zone: str, *, is_open: bool) -> None:
-        """Have a zone take instances of both fleets, or none."""
+    def open_zones(self, *zones: str, is_open: bool) -> None:
+        """Have zones take instances of both fleets, or none."""
         for fleet in (self.web, self.workers):
-            fleet.open_zone(zone, is_open=is_open)
+            fleet.open_zones(*zones, is_open=is_open)
 
     def lose(self, zone: str) -> None:
         """Have all instances in a zone stop at once, without a word."""

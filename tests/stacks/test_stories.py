@@ -80,9 +80,9 @@ class World:
     def instances(self):
         return sorted({*self.servers.launched, *self.encoders.launched})
 
-    def open_zone(self, zone, *, is_open):
+    def open_zones(self, *zones, is_open):
         for fleet in (self.web, self.workers):
-            fleet.open_zone(zone, is_open=is_open)
+            fleet.open_zones(*zones, is_open=is_open)
 
     def lose(self, zone):
         for fleet, driver in ((self.web, self.servers), (self.workers, self.encoders)):

@@ -245,7 +245,7 @@ def failed_in_a_dead_zone(fleet):
     loop, running, servers = compose_servers(fleet, rate=lambda _: 40, cpu_seconds=0.02)
     loop.run(3600)
     servers.asked = servers.failed = 0
-    running.open_zone("zone 1", is_open=False)
+    running.open_zones("zone 1", is_open=False)
     for instance in running.group.in_service():
         if instance.zone == "zone 1":
             servers.fail(instance.id)

@@ -226,7 +226,7 @@ def test_instances_start_where_there_are_fewest_and_elsewhere_when_a_zone_fails(
     group = make_group(least=3, most=3)
     assert [it.zone for it in group.instances.values()] == ["a", "b", "a"]
 
-    group.open_zone("a", is_open=False, now=10)
+    group.open_zones("a", is_open=False, now=10)
     group.stopped("fleet-1", 10)
     group.stopped("fleet-3", 10)
 
@@ -235,12 +235,12 @@ def test_instances_start_where_there_are_fewest_and_elsewhere_when_a_zone_fails(
 
 def test_zones_are_evened_out_launch_first_and_at_the_most_too():
     group = make_group(least=3, most=3)
-    group.open_zone("a", is_open=False, now=10)
+    group.open_zones("a", is_open=False, now=10)
     for id_ in ("fleet-1", "fleet-3"):
         group.stopped(id_, 10)
         group.ended(id_)
     run_all(group, 10)
-    group.open_zone("a", is_open=True, now=1000)
+    group.open_zones("a", is_open=True, now=1000)
 
     assert done(group.settle(1299)) == []
     assert done(group.settle(1300)) == [(Does.LAUNCH, "fleet-6")]
