@@ -13,6 +13,7 @@ _BURST, _BURST_SECONDS, _SHARE = 40, 600, 0.95  # so many videos, of which such 
 _REAL_BURST = 12  # too few for another instance, since this machine has no processors for one
 _BACK_SECONDS = 30 * 60  # within which a fleet is back at its least
 _ZONE_VIDEOS = 20
+_CUT_VIDEOS = 30  # so many that a queue at which nobody works asks for another worker
 _CUT_SECONDS = 300  # long enough that every health check has had its say
 _STEP_SECONDS = 15
 
@@ -109,7 +110,8 @@ def _readers(stage: Stage) -> None:
 
 
 def _zone_dies(stage: Stage) -> None:
-    zone = _busy_zone(stage)
+    stage.begin()
+    zone = _busy_zone(stage, videos=_ZONE_VIDEOS)
     if zone is None:
         return
     stage.note(f"{zone} dies with all that is in it")
@@ -125,18 +127,21 @@ def _zone_dies(stage: Stage) -> None:
 
 
 def _zone_is_cut(stage: Stage) -> None:
-    zone = _busy_zone(stage)
+    """A server that its balancer cannot reach is replaced when its grace period is over."""
+    stage.begin()
+    stage.rest(max(it.fleet.grace_seconds for it in (stage.world.web, stage.world.workers)))
+    zone = _busy_zone(stage, videos=_CUT_VIDEOS)
     if zone is None:
         return
     stage.note(f"the network of {zone} is cut, and its machines live")
     began = stage.world.loop.now()
     stage.world.open_zones(zone, is_open=False)
     stage.world.parts.zones[zone].cut()
-    stage.rest(_CUT_SECONDS)
+    _replaced_elsewhere(stage, zone)
     stage.note(f"{zone} is connected again")
     stage.world.parts.zones[zone].heal()
     stage.world.open_zones(zone, is_open=True)
-    _await_processed(stage, _ZONE_VIDEOS, seconds=_BURST_SECONDS)
+    _await_processed(stage, _CUT_VIDEOS, seconds=_BURST_SECONDS)
     _errors_end(stage, began)
     _keeps_accepted(stage)
 
@@ -201,18 +206,21 @@ def _healthy(stage: Stage) -> list[str]:
     return sorted(balancer.healthy()) if balancer else []
 
 
-def _are_ready(stage: Stage) -> bool:
+def _are_ready(stage: Stage, *, but: str = "") -> bool:
+    """Whether both fleets have their least at work, not counting who is in the zone `but`."""
     web, workers = stage.world.web, stage.world.workers
-    working = stage.world.encoders.working()
-    return len(_healthy(stage)) >= web.fleet.size.least and len(working) >= workers.fleet.size.least
+    at_work = ((web, _healthy(stage)), (workers, stage.world.encoders.working()))
+    return all(
+        len([it for it in fleet.group.in_service() if it.id in names and it.zone != but]) >= fleet.fleet.size.least
+        for fleet, names in at_work
+    )
 
 
-def _busy_zone(stage: Stage) -> str | None:
+def _busy_zone(stage: Stage, *, videos: int) -> str | None:
     """Return a zone with a busy worker in it, while there are readers; without one the story ends."""
-    stage.begin()
-    stage.note(f"10 requests a second, and {_ZONE_VIDEOS} videos")
+    stage.note(f"10 requests a second, and {videos} videos")
     stage.readers.per_second = 10
-    _upload(stage, _ZONE_VIDEOS)
+    _upload(stage, videos)
     is_busy = stage.until(lambda: stage.processed >= 2, seconds=_BURST_SECONDS)
     zones = {instance.zone for instance in stage.world.workers.group.in_service()}
     stage.promise("workers are at work", is_busy and zones, why_not=f"{stage.processed} videos were processed")
@@ -220,13 +228,10 @@ def _busy_zone(stage: Stage) -> str | None:
 
 
 def _replaced_elsewhere(stage: Stage, zone: str) -> None:
-    def is_replaced() -> bool:
-        fleets = (stage.world.web, stage.world.workers)
-        return _are_ready(stage) and all(it.zone != zone for fleet in fleets for it in fleet.group.in_service())
-
-    replaced = stage.until(is_replaced, seconds=_BURST_SECONDS)
+    """Both fleets have their least in other zones, at work; what is cut off may still be there."""
+    replaced = stage.until(lambda: _are_ready(stage, but=zone), seconds=_BURST_SECONDS)
     stage.promise(
-        "what has died is replaced in the other zone",
+        "what is lost is replaced in the other zone",
         replaced,
         why_not="the groups know no other zone"
         if len(stage.world.web.fleet.zones) == 1
