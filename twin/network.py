@@ -23,7 +23,7 @@ worker_processes 1;
 worker_shutdown_timeout {draining_seconds}s;
 pid {folder}/pid;
 error_log stderr error;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 4096; }}
 http {{
     log_format twin escape=json '{{"path":"$uri","status":$status,"seconds":$request_time}}';
     access_log /dev/stdout twin;

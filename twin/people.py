@@ -13,7 +13,8 @@ from twin.loop import Loop
 
 _PASSWORD = "StrongPass123"  # noqa: S105 of invented people
 _READ = "/api/public/videos"
-_READERS = 24  # who ask at the same time at most
+_MOST_READERS = 800  # who ask at the same time: 20 requests a second that all wait for 40 s
+_IDLE_SECONDS = 0.1  # between two looks whether readers shall come, by the machine's clock
 _PATIENCE_SECONDS = 60  # of a client, by its own clock
 
 
@@ -59,7 +60,10 @@ class Players:
 
 
 class Readers:
-    """People who look at the published videos, `per_second` requests in each of the twin's seconds."""
+    """People who look at the published videos, `per_second` requests in each of the twin's seconds.
+
+    However long others wait for their answers: those who come do not know of them.
+    """
 
     def __init__(self, port: int, *, loop: Loop, speed: float) -> None:
         self.per_second = 0.0
@@ -67,27 +71,30 @@ class Readers:
         """When each answer came, and its status; 0 where the connection broke."""
         self._port, self._loop, self._speed = port, loop, speed
         self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._read, args=[number]) for number in range(_READERS)]
-        for thread in self._threads:
-            thread.start()
+        self._threads = ThreadPoolExecutor(_MOST_READERS, thread_name_prefix="readers")
+        self._coming = threading.Thread(target=self._come, name="readers")
+        self._coming.start()
 
     def close(self) -> None:
         """Leave."""
         self._over.set()
-        for thread in self._threads:
-            thread.join()
+        self._coming.join()
+        self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def _read(self, number: int) -> None:
+    def _come(self) -> None:
         due = time.monotonic()
         while not self._over.is_set():
-            rate = self.per_second * self._speed / _READERS
-            if not rate:
-                self._over.wait(0.1)
-                due = time.monotonic() + number / _READERS / 10
-                continue
-            due = max(due, time.monotonic() - 1) + 1 / rate  # who was kept waiting does not make up for all of it
-            self._over.wait(max(0.0, due - time.monotonic()))
-            self.answers.append((self._loop.now(), self._ask()))
+            rate = self.per_second * self._speed
+            now = time.monotonic()
+            # A machine that is too busy for a second does not make up for all of it
+            due = max(due, now - 1) + 1 / rate if rate else now + _IDLE_SECONDS
+            self._over.wait(max(0.0, due - now))
+            if rate:
+                self._threads.submit(self._read)
+
+    def _read(self) -> None:
+        status = self._ask()
+        self.answers.append((self._loop.now(), status))
 
     def _ask(self) -> int:
         connection = HTTPConnection(ADDRESS, self._port, timeout=_PATIENCE_SECONDS)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 Told = Mapping[str, Any]
-_WIDTH_INCHES, _PANEL_INCHES, _HEAD_INCHES = 11, 2.1, 0.9
+_WIDTH_INCHES, _PANEL_INCHES, _HEAD_INCHES, _NOTE_INCHES = 11, 2.1, 0.6, 0.18
 _ZONES = ("#7fb3d5", "#f0b27a")
 _ANSWERS = {"answered": (("2xx", "3xx", "4xx"), "#2471a3"), "failed": (("5xx", "broken"), "red")}
 _BUCKET_SECONDS = 10  # of the twin's, over which requests are averaged
@@ -17,7 +17,8 @@ _BUCKET_SECONDS = 10  # of the twin's, over which requests are averaged
 def draw(told: Told, path: Path) -> None:
     """Write the story's picture as a PNG."""
     panels = [panel for panel in (_queue, _workers, _web, _requests) if _has_something(panel, told)]
-    figure = Figure(figsize=(_WIDTH_INCHES, _HEAD_INCHES + _PANEL_INCHES * len(panels)), layout="constrained")
+    height = _HEAD_INCHES + _NOTE_INCHES * len(told["notes"]) + _PANEL_INCHES * len(panels)
+    figure = Figure(figsize=(_WIDTH_INCHES, height), layout="constrained")
     axes: list[Axes] = list(figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0])
     for panel, ax in zip(panels, axes, strict=True):
         panel(ax, told)
@@ -26,7 +27,7 @@ def draw(told: Told, path: Path) -> None:
         ax.grid(alpha=0.25)
         ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small", frameon=False)
     axes[-1].set_xlabel("minutes, in AWS's time")
-    figure.suptitle(f"{told['story']}: {told['sentence']}", fontsize="large")
+    figure.suptitle(_head(told), fontsize="medium", x=0.01, ha="left")
     figure.savefig(path, dpi=100)
 
 
@@ -88,10 +89,7 @@ def _requests(ax: Axes, told: Told) -> None:
     """Draw what readers got, and what the servers' policy would have each of them get."""
     last = max(int(second) for second in told["answers_by_second"])
     count = last // _BUCKET_SECONDS + 1
-    for label, kinds, colour in (
-        ("answered", ("2xx", "3xx", "4xx"), "#2471a3"),
-        ("failed", ("5xx", "broken"), "red"),
-    ):
+    for label, (kinds, colour) in _ANSWERS.items():
         buckets = [0] * count
         for second, answers in told["answers_by_second"].items():
             buckets[int(second) // _BUCKET_SECONDS] += sum(answers.get(kind, 0) for kind in kinds)
@@ -104,10 +102,18 @@ def _requests(ax: Axes, told: Told) -> None:
 
 
 def _mark_notes(ax: Axes, told: Told) -> None:
-    for at, what in told["notes"]:
+    """Draw a line for each note, with its number; the picture's head has the words."""
+    for number, (at, _) in enumerate(told["notes"], start=1):
         ax.axvline(at / 60, color="black", linewidth=0.7, alpha=0.6)
         if ax.get_subplotspec().is_first_row():  # type: ignore[union-attr]  # every panel is in a grid
-            ax.annotate(what, (at / 60, 1.02), xycoords=("data", "axes fraction"), fontsize=7, rotation=12)
+            ax.annotate(
+                str(number), (at / 60, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom"
+            )
+
+
+def _head(told: Told) -> str:
+    notes = (f"{number}  {what}" for number, (_, what) in enumerate(told["notes"], start=1))
+    return "\n".join((f"{told['story']}: {told['sentence']}", *notes))
 
 
 def _minutes(told: Told) -> list[float]:
