@@ -15,6 +15,7 @@ _BACK_SECONDS = 30 * 60  # within which a fleet is back at its least
 _ZONE_VIDEOS = 20
 _CUT_VIDEOS = 30  # so many that a queue at which nobody works asks for another worker
 _CUT_SECONDS = 300  # long enough that every health check has had its say
+_RECOVERY_SECONDS = 30
 _STEP_SECONDS = 15
 
 
@@ -148,6 +149,7 @@ def _zone_is_cut(stage: Stage) -> None:
 
 def _database_is_destroyed(stage: Stage) -> None:
     begun = _upload_before(stage, 6)
+    stage.readers.per_second = 5
     healthy, there = _healthy(stage), stage.world.instances()
     stage.note("the database is gone")
     stage.apart(lambda: stage.world.parts.supervisor.stop("database"))
@@ -165,7 +167,15 @@ def _database_is_destroyed(stage: Stage) -> None:
     )
     stage.note("the database is back")
     stage.apart(lambda: stage.world.parts.supervisor.start("database"))
+    stage.rest(_RECOVERY_SECONDS)
+    answered_from = stage.world.loop.now()
     _await_processed(stage, begun, seconds=_BURST_SECONDS)
+    failed = stage.errors(since=answered_from)
+    stage.promise(
+        f"readers are answered again {_RECOVERY_SECONDS} s after the database is back",
+        not failed,
+        why_not=f"{len(failed)} answers failed later than that",
+    )
     _keeps_accepted(stage)
 
 
