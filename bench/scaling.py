@@ -1,38 +1,39 @@
-"""Which way to scale keeps what is promised: the twin's candidates under all loads, and the choice over all ranges.
+"""Which way to scale keeps what is promised: candidates under all loads on the twin, and the choice over all ranges.
 
 Nothing is measured but the twin's own speed; the rest is the same on every machine.
 """
 
+import itertools
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench import web_policies, worker_policies
 from bench.report import CannotMeasure, Report, table
+from bench.web_policies import Served
+from bench.worker_policies import HOUR, Answer
 from stacks.rules.assembly import Assembly
-from twin import policies
-from twin.assumptions import drawn, one_at_a_time
-from twin.policies import Answer, Served
+from twin.assumptions import Assumptions, drawn, one_at_a_time
 from twin.simulated import run_workers
 from twin.templates import Fleet, fleets
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "build" / "cdk" / "academy"
-# CPU for each request, in seconds: reading, a mix with sign-ins among it, much that is heavier
-MIXES = {"light": 0.004, "mixed": 0.02, "heavy": 0.06}
-PEAK = 0.8  # of what three servers can do
 DRAWS = 12
+OVER_RANGES = ("as deployed", "1,500 requests", "CPU 60 %")  # web servers
 MAX_CPU_SECONDS = 5  # for a million simulated seconds
 _ALIKE = {"loads": (0.25, 0.35, 0.55, 0.65, 0.95), "bursts": (20, 40), "hours": 8, "runs": 2}
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Everything that was tried."""
+    """Everything that was tried; what breaks is by assumption."""
 
     workers: dict[str, Answer]
     web: dict[str, dict[str, Served]]
-    broken_by_assumption: dict[str, list[str]]
+    workers_break: dict[str, list[str]]
+    web_breaks: dict[str, dict[str, list[str]]]
     cpu_seconds: float
 
 
@@ -41,47 +42,71 @@ def measure(*, quick: bool) -> Report:
     if not TEMPLATES.is_dir():
         raise CannotMeasure(f"there are no templates in {TEMPLATES}: run make synth first.")
     both = fleets(Assembly.read_folder(TEMPLATES, region=""))
-    web, workers = both["AnbWeb"], both["AnbWorker"]
+    web, workers = web_policies.candidates(both["AnbWeb"]), both["AnbWorker"]
     tried = {"bursts": (40,), "loads": (0.65,), "hours": 2, "runs": 1} if quick else {}
+    over_ranges = {} if quick else {name: web[name] for name in OVER_RANGES}
     figures = Figures(
-        {name: policies.answer(it, **tried) for name, it in policies.worker_candidates(workers).items()},  # type: ignore[arg-type]
-        {name: _served(it) for name, it in policies.web_candidates(web).items()},
-        {} if quick else dict(_over_all_ranges(workers)),
+        {
+            name: worker_policies.answer(it, **tried)  # type: ignore[arg-type]
+            for name, it in worker_policies.worker_candidates(workers).items()
+        },
+        {name: web_policies.answer(it) for name, it in web.items()},
+        {} if quick else dict(_workers_over_ranges(workers)),
+        {name: dict(_web_over_ranges(it)) for name, it in over_ranges.items()},
         _cpu_seconds(workers, 1e5 if quick else 1e6),
     )
-    text = "\n\n".join([_workers(figures), _web(figures), *([] if quick else [_ranges(figures)]), _speed(figures)])
     return Report(
         conditions="simulated",
-        text=text,
+        text="\n\n".join(_texts(figures, quick=quick)),
         missed=[] if quick else list(_missed(figures)),
         figures=[asdict(figures)],
     )
 
 
-def _served(fleet: Fleet) -> dict[str, Served]:
-    return {mix: policies.served(fleet, cpu_seconds=cost, peak=PEAK) for mix, cost in MIXES.items()}
+def _texts(figures: Figures, *, quick: bool) -> Iterator[str]:
+    yield _workers(figures)
+    if not quick:
+        yield _workers_ranges(figures)
+    yield _web(figures)
+    if not quick:
+        yield _web_ranges(figures)
+    yield f"A million simulated seconds of a burst an hour took {figures.cpu_seconds:.1f} s of CPU."
 
 
-def _over_all_ranges(fleet: Fleet) -> Iterator[tuple[str, list[str]]]:
+def _ranges() -> Iterator[tuple[str, Assumptions]]:
     draw = random.Random(1)  # noqa: S311 draws that can be repeated
-    for name, assumptions in [*one_at_a_time(), *((f"drawn {n}", drawn(draw)) for n in range(1, DRAWS + 1))]:
-        found = list(policies.answer(fleet, assumptions=assumptions, **_ALIKE).broken())  # type: ignore[arg-type]
-        yield name, found
+    yield from one_at_a_time()
+    yield from ((f"drawn {number}", drawn(draw)) for number in range(1, DRAWS + 1))
+
+
+def _workers_over_ranges(fleet: Fleet) -> Iterator[tuple[str, list[str]]]:
+    for name, assumptions in _ranges():
+        found = worker_policies.answer(fleet, assumptions=assumptions, **_ALIKE)  # type: ignore[arg-type]
+        yield name, list(found.broken())
+
+
+def _web_over_ranges(fleet: Fleet) -> Iterator[tuple[str, list[str]]]:
+    for name, assumptions in _ranges():
+        if web_policies.is_seen(assumptions):
+            yield name, list(web_policies.broken(web_policies.answer(fleet, assumptions=assumptions)))
 
 
 def _cpu_seconds(fleet: Fleet, seconds: float) -> float:
     """Return the CPU for a million simulated seconds with a burst of forty every hour."""
-    arrivals = [float(at) for at in range(policies.HOUR, int(seconds), policies.HOUR) for _ in range(40)]
+    arrivals = [float(at) for at in range(HOUR, int(seconds), HOUR) for _ in range(40)]
     began = time.process_time()
     run_workers(fleet, arrivals=arrivals, seconds=seconds)
     return (time.process_time() - began) * 1e6 / seconds
 
 
 def _missed(figures: Figures) -> Iterator[str]:
-    yield from figures.workers["as deployed"].broken()
-    for name, broken in figures.broken_by_assumption.items():
-        if not name.startswith("drawn"):
-            yield from (f"{name}: {sentence}" for sentence in broken)
+    deployed = "as deployed"
+    yield from figures.workers[deployed].broken()
+    yield from web_policies.broken(figures.web[deployed])
+    for broken_by in (figures.workers_break, figures.web_breaks[deployed]):
+        for name, broken in broken_by.items():
+            if not name.startswith("drawn"):
+                yield from (f"{name}: {sentence}" for sentence in broken)
     if figures.cpu_seconds > MAX_CPU_SECONDS:
         yield f"a million simulated seconds take {figures.cpu_seconds:.1f} s of CPU"
 
@@ -121,20 +146,47 @@ def _up(load: float) -> int:
 
 
 def _web(figures: Figures) -> str:
-    shown: Callable[[Served], str] = lambda it: f"{it.failed:.2%} / {it.mean_fleet:.2f} / {it.launches_per_hour}"  # noqa: E731
-    rows = [(name, *(shown(mixes[mix]) for mix in MIXES)) for name, mixes in figures.web.items()]
-    headings = ("web servers", *(f"{mix}: failed / mean fleet / launches in an hour" for mix in MIXES))
-    return table(headings, rows)
+    def shown(it: Served) -> str:
+        failed = f"{it.failed:.1%} for {it.failing_seconds / 60:.0f} min" if it.failed else "none"
+        return f"{failed} / {it.mean_fleet:.2f}"
+
+    rows = [
+        (
+            name,
+            *(shown(it) for it in loads.values()),
+            max(it.launches_per_hour for it in loads.values()),
+            f"{max(it.back_seconds for it in loads.values()) / 60:.0f}",
+            len(list(web_policies.broken(loads))),
+        )
+        for name, loads in figures.web.items()
+    ]
+    tried = (f"{load}: failed / mean fleet" for load in web_policies.LOADS)
+    return table(("web servers", *tried, "launches in an hour", "back, min", "promises broken"), rows)
 
 
-def _ranges(figures: Figures) -> str:
-    rows = [(name, "; ".join(broken)) for name, broken in figures.broken_by_assumption.items() if broken]
-    count = len(figures.broken_by_assumption)
+def _workers_ranges(figures: Figures) -> str:
+    rows = [(name, "; ".join(broken)) for name, broken in figures.workers_break.items() if broken]
+    told = f"The deployed workers' policy under {_sets(figures.workers_break)}; what then breaks:"
+    return f"{told}\n\n" + table(("assumption", "broken"), rows or [("none", "")])
+
+
+def _web_ranges(figures: Figures) -> str:
+    rows = [
+        (name, sum(map(bool, broken_by.values())), " ".join(sorted({it.partition(":")[0] for it in _all(broken_by)})))
+        for name, broken_by in figures.web_breaks.items()
+    ]
     told = (
-        f"The deployed policy under {count} other sets of assumptions ({DRAWS} of them drawn at random, all at once)"
+        f"Web servers' policies under {_sets(figures.web_breaks['as deployed'])}, where an alarm of target tracking"
     )
-    return f"{told}; what then breaks:\n\n" + table(("assumption", "broken"), rows or [("none", "")])
+    return f"{told} can read three minutes at all:\n\n" + table(
+        ("web servers", "sets that break a promise", "under"), rows
+    )
 
 
-def _speed(figures: Figures) -> str:
-    return f"A million simulated seconds of a burst an hour took {figures.cpu_seconds:.1f} s of CPU."
+def _sets(broken_by: Mapping[str, object]) -> str:
+    drawn_ = sum(name.startswith("drawn") for name in broken_by)
+    return f"{len(broken_by)} sets of assumptions ({drawn_} of them drawn at random, all at once)"
+
+
+def _all(broken_by: Mapping[str, list[str]]) -> Iterator[str]:
+    return itertools.chain.from_iterable(broken_by.values())

@@ -2,6 +2,6 @@
 
 `templates` reads what the fleets scale by, and refuses by name what nothing here acts on. `metrics`, `expressions`,
 `alarms`, `groups` and `balancer` are AWS's rules, without a clock; `fleet` lets them act on one event loop, over a
-`Driver` that has the instances: `simulated` ones, or real `processes`. `policies` compares ways to scale on it;
-`world` is the whole system over real processes, in which `stories` are played.
+`Driver` that has the instances: `simulated` ones, or real `processes`. `world` is the whole system over real
+processes, in which `stories` are played. What compares ways to scale on it is in `bench`.
 """

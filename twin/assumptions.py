@@ -41,6 +41,8 @@ class Assumptions:
     protection_delay: float = 0.5
     # A video's encoding, from `make bench-worker`; the instance's virtual processors may be slower
     job: float = 30
+    # How many times as much of an instance's processor a request takes as of the one that `make bench-api` ran on
+    slower_processors: float = 2
 
 
 RANGES: Mapping[str, tuple[float, ...]] = {
@@ -68,6 +70,7 @@ RANGES: Mapping[str, tuple[float, ...]] = {
     "rebalance_after": (60, 900),
     "protection_delay": (0.1, 3),
     "job": (20, 45),
+    "slower_processors": (1, 4),
 }
 
 

@@ -191,7 +191,7 @@ class SimulatedWorkers(Machines):
 
 
 class SimulatedServers(Machines):
-    """Web servers as a fluid: requests are spread evenly, and those beyond a server's processors fail."""
+    """Web servers as a fluid: requests are spread evenly, and those beyond a server's processors or places fail."""
 
     def __init__(
         self,
@@ -202,16 +202,32 @@ class SimulatedServers(Machines):
         rate: Callable[[float], float],
         cpu_seconds: float,
         processors: int,
+        place_seconds: float = 0,
+        places: float = math.inf,
     ) -> None:
-        """`rate` is how many requests a second there are at a time, each of which costs `cpu_seconds`."""
+        """`rate` is how many requests a second there are at a time.
+
+        Each costs `cpu_seconds` of a server's processors, and holds one of its places for `place_seconds`.
+        """
         super().__init__(loop=loop, assumptions=assumptions, generator=generator)
         self.asked = self.failed = 0.0
+        self.failing_at: list[float] = []
+        """When some failed."""
         self._rate, self._cpu_seconds, self._processors = rate, cpu_seconds, processors
+        # What a server can answer in a step
+        self._room = _STEP_SECONDS * min(
+            processors / cpu_seconds, places / place_seconds if place_seconds else math.inf
+        )
         self._serving: Sequence[str] = ()
         self._booted: set[str] = set()
         self._used: dict[str, float] = {}
         self._counted = 0.0
         loop.call_every(_STEP_SECONDS, self._step, first=_STEP_SECONDS)
+
+    def forget(self) -> None:
+        """Count from now on."""
+        self.asked = self.failed = 0.0
+        self.failing_at.clear()
 
     def booted(self, instance: str) -> None:
         """Answer from now on."""
@@ -219,15 +235,16 @@ class SimulatedServers(Machines):
 
     def _step(self) -> None:
         asked = self._rate(self.loop.now()) * _STEP_SECONDS
-        room = self._processors * _STEP_SECONDS
-        served = 0.0
-        for name in self._serving:
-            cpu = min(room, asked / len(self._serving) * self._cpu_seconds) if name in self._booted else 0.0
-            served += cpu / self._cpu_seconds
-            self._used[name] = self._used.get(name, 0.0) + cpu
+        failed = asked
+        for name in self._booted.intersection(self._serving):
+            served = min(self._room, asked / len(self._serving))
+            failed -= served
+            self._used[name] = self._used.get(name, 0.0) + served * self._cpu_seconds
         self.asked += asked
         self._counted += asked
-        self.failed += max(0.0, asked - served)
+        if failed > asked / 1000:  # more than what is lost in summing up
+            self.failed += failed
+            self.failing_at.append(self.loop.now())
 
     def lose(self, instance: str) -> None:
         """Drop it, with what it was doing."""
@@ -296,10 +313,12 @@ def compose_servers(
     *,
     rate: Callable[[float], float],
     cpu_seconds: float,
+    place_seconds: float = 0,
+    places: float = math.inf,
     assumptions: Assumptions = Assumptions(),
     seed: int = 1,
 ) -> tuple[Loop, RunningFleet, SimulatedServers]:
-    """Return a web fleet at its start with that rate of requests, and the loop that runs it."""
+    """Return a web fleet at its start with requests as `SimulatedServers` has them, and the loop that runs it."""
     loop, generator = Loop(SimulatedClock()), random.Random(seed)  # noqa: S311 a draw that can be repeated
     servers = SimulatedServers(
         loop=loop,
@@ -308,6 +327,8 @@ def compose_servers(
         rate=rate,
         cpu_seconds=cpu_seconds,
         processors=fleet.processors,
+        place_seconds=place_seconds,
+        places=places,
     )
     running = RunningFleet(fleet, loop=loop, driver=servers, assumptions=assumptions, generator=generator)
     running.start()

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from bench import web_policies
+from bench.worker_policies import answer
 from stacks.rules.assembly import Assembly
 from twin.assumptions import Assumptions
 from twin.groups import Hook, Maintenance, Size
-from twin.policies import answer
 from twin.refusal import Refused
 from twin.simulated import compose_servers, run_workers
 from twin.templates import fleets
@@ -238,6 +239,51 @@ def test_busy_workers_are_told_to_end_more_often_without_their_protection(produc
 
     assert protected.interrupted == not_.interrupted == 0, "the hook waits for them"
     assert 2 * protected.chosen_busy < not_.chosen_busy
+
+
+def test_web_servers_keep_what_scaling_promises(assembly):
+    assert list(web_policies.broken(web_policies.answer(fleets(assembly)["AnbWeb"]))) == []
+
+
+def target_of(a: Assembly, policy: str) -> Any:
+    (found,) = (it for it in a.resources(POLICY) if policy in it.logical_id and it.stack == "AnbWeb")
+    return found.definition["Properties"]["TargetTrackingConfiguration"]
+
+
+def four_times_the_requests(a: Assembly) -> None:
+    target_of(a, "Requests")["TargetValue"] = 6000
+
+
+def hardly_a_request(a: Assembly) -> None:
+    target_of(a, "Requests")["TargetValue"] = 100
+
+
+def no_cpu_is_too_much(a: Assembly) -> None:
+    target_of(a, "Cpu")["TargetValue"] = 101
+
+
+def no_fewer_by_cpu(a: Assembly) -> None:
+    a.templates["AnbWeb"]["Resources"].pop(
+        next(it.logical_id for it in a.resources(POLICY) if "Requests" in it.logical_id)
+    )
+    target_of(a, "Cpu")["DisableScaleIn"] = True
+
+
+@pytest.mark.parametrize(
+    ("change", "load", "sentence"),
+    [
+        (four_times_the_requests, "crowd, site visited", "of the requests fail"),
+        (hardly_a_request, "crowd, site quiet", "min after the load the fleet is not at its least again"),
+        (no_cpu_is_too_much, "fast uploads", "of the requests fail, over"),
+        (no_fewer_by_cpu, "voters", "min after the load the fleet is not at its least again"),
+    ],
+)
+def test_a_target_that_breaks_a_promise_is_told_with_what_it_breaks(academy, change, load, sentence):
+    assembly = academy.assembly
+    change(assembly)
+    found = web_policies.served(fleets(assembly)["AnbWeb"], web_policies.LOADS[load])
+
+    assert re.search(f"{load}: .*{sentence}", " / ".join(web_policies.broken({load: found})))
 
 
 def failed_in_a_dead_zone(fleet):

@@ -1,7 +1,6 @@
-"""Which way to scale keeps what is promised, tried on the simulated clock.
+"""Which way to scale workers keeps what is promised, tried on the simulated clock.
 
-`python -m twin policies` writes the tables of docs/scaling.md. A candidate is the fleet of the templates with other
-policies and alarms in it; "as deployed" is that fleet itself.
+A candidate is the fleet of the templates with other policies and alarms in it; "as deployed" is that fleet itself.
 """
 
 import math
@@ -13,7 +12,7 @@ from functools import partial
 from twin.alarms import Alarm, Measure, Missing
 from twin.assumptions import Assumptions
 from twin.groups import Policy, Step, StepPolicy, TrackingPolicy
-from twin.simulated import compose_servers, run_workers
+from twin.simulated import run_workers
 from twin.templates import Fleet
 
 HOUR = 3600
@@ -151,7 +150,7 @@ def _tried(
         interrupted += workers.interrupted
         fleets += workers.spent_instance_seconds() / seconds / runs
         begun = [it.at_seconds for it in running.record.events if it.what == "launch" and it.at_seconds > 0]
-        launches = max(launches, _most_in_an_hour(begun))
+        launches = max(launches, most_in_an_hour(begun))
         done = max((at + it for at, it in workers.took_seconds), default=0)
         large = [it.at_seconds for it in running.record.samples if sum(it.in_service.values()) > fleet.size.least]
         back = max(back, max(large, default=0) - done)
@@ -168,7 +167,8 @@ def _tried(
     )
 
 
-def _most_in_an_hour(times: Sequence[float]) -> int:
+def most_in_an_hour(times: Sequence[float]) -> int:
+    """Return how many of these times, in seconds, lie within one hour at most."""
     return max((sum(begin <= at < begin + HOUR for at in times) for begin in times), default=0)
 
 
@@ -257,49 +257,3 @@ def worker_candidates(fleet: Fleet) -> dict[str, Fleet]:
         "tracking, CPU 50 %": scaled_by(fleet, tracking("cpu", 50)),
         "tracking, CPU 80 %": scaled_by(fleet, tracking("cpu", 80)),
     }
-
-
-# ---- the same question for the web servers
-
-
-@dataclass(frozen=True, kw_only=True)
-class Served:
-    """What web servers made of a day that grows from a tenth of the peak, and falls again."""
-
-    failed: float
-    mean_fleet: float
-    launches_per_hour: int
-    back_seconds: float
-
-
-def web_candidates(fleet: Fleet) -> dict[str, Fleet]:
-    """Return the ways to scale web servers that were compared, by what to call them."""
-    requests, cpu = tracking("requests", 1500), tracking("cpu", 60)
-    return {
-        "as deployed": fleet,
-        "requests alone": scaled_by(fleet, requests),
-        "CPU alone": scaled_by(fleet, cpu),
-        "requests and CPU": scaled_by(fleet, requests, cpu),
-    }
-
-
-def served(
-    fleet: Fleet, *, cpu_seconds: float, peak: float, assumptions: Assumptions = Assumptions(), hours: int = 12
-) -> Served:
-    """Try a web fleet with a day whose peak is that share of what the largest fleet can do."""
-    end, fall = hours * HOUR, hours * HOUR * 0.7
-    most = peak * fleet.size.most * fleet.processors / cpu_seconds
-
-    def rate(at: float) -> float:
-        return most * (0.1 + 0.9 * max(0.0, math.sin(math.pi * at / fall))) if at < fall else most * 0.1
-
-    loop, running, servers = compose_servers(fleet, rate=rate, cpu_seconds=cpu_seconds, assumptions=assumptions)
-    loop.run(end)
-    begun = [it.at_seconds for it in running.record.events if it.what == "launch" and it.at_seconds > 0]
-    large = [it.at_seconds for it in running.record.samples if sum(it.in_service.values()) > fleet.size.least]
-    return Served(
-        failed=servers.failed / servers.asked,
-        mean_fleet=servers.spent_instance_seconds() / end,
-        launches_per_hour=_most_in_an_hour(begun),
-        back_seconds=max(0.0, max(large, default=0) - fall),
-    )
