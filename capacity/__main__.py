@@ -48,6 +48,7 @@ def web_command(form: str, output: Path, target: str, own_host: str) -> None:
     if target:
         check(target, confirmed_host=own_host, users=1)
     web.measure(form, output, target=web.Target(url=target, own_host=own_host) if target else None)
+    click.echo(WEB.tables(WEB.summarise(output))["summary"])
 
 
 @capacity.command("clip")

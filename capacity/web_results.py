@@ -77,7 +77,7 @@ def _series(series: Series, stages: Sequence[Mapping[str, Any]]) -> dict[str, An
     broke = next((one for one in ramps if not one["holds"]), None)
     best = passed[-1] if passed else None
     return {
-        "title": series.title,
+        "title": series.label(stages[0]["stage"]["megabytes"]),
         "megabytes": stages[0]["stage"]["megabytes"],
         "pause_seconds": stages[0]["stage"]["pause_seconds"],
         "max_users": best["users"] if best else 0,
