@@ -170,6 +170,10 @@ abuse: setup ## flood the system with logins and more, and measure what others n
 capacity-web: setup ## measure how many users the web layer takes: some 80 minutes on an idle machine; goes on where it was
 	$(BIN)/python -m capacity web $(if $(TARGET),--target $(TARGET) --own-host "$(OWN_HOST)" --output build/capacity/target)
 
+.PHONY: capacity-fleets
+capacity-fleets: synth ## simulate fleets of web servers with what capacity-web has measured
+	$(BIN)/python -m capacity fleets
+
 .PHONY: capacity-short
 capacity-short: setup ## see that the load tests and their report work: a minute or two, and no measurement
 	rm -rf build/capacity/short

@@ -8,14 +8,15 @@ import click
 
 from anb import commands
 from bench.report import CannotMeasure
-from capacity import report, web, web_plan
+from capacity import report, web, web_fleets, web_plan
 from capacity.report import Scenario, UnknownKey
 from capacity.target import Refused, check
+from capacity.web_fleets import FLEETS
 from capacity.web_plan import FORMS
 from capacity.web_results import WEB
 from local.errors import CannotRun
 
-SCENARIOS: tuple[Scenario, ...] = (WEB,)
+SCENARIOS: tuple[Scenario, ...] = (WEB, FLEETS)
 """What the documents tell, in their order."""
 GIVEN: dict[str, report.Summary] = {"plan": web_plan.given()}
 """What was decided and not measured, by the names under which the documents ask for it."""
@@ -49,6 +50,12 @@ def web_command(form: str, output: Path, target: str, own_host: str) -> None:
         check(target, confirmed_host=own_host, users=1)
     web.measure(form, output, target=web.Target(url=target, own_host=own_host) if target else None)
     click.echo(WEB.tables(WEB.summarise(output))["summary"])
+
+
+@capacity.command("fleets")
+def fleets_command() -> None:
+    """Simulate fleets of web servers with what was measured of one machine; `make synth` writes their templates."""
+    web_fleets.simulate(WEB.summarise(report.Folder().raw("web")), report.Folder())
 
 
 @capacity.command("clip")
