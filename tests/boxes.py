@@ -45,6 +45,15 @@ def usability(
     return shape + "0" + signal
 
 
+def high_avc_sps(*, chroma_format: int = 1, separate_planes: bool = False, depths: tuple[int, int] = (8, 8)) -> bytes:
+    """An SPS of 1920x1088 of the profile that has every format of pixels."""
+    planes = f"{separate_planes:b}" if chroma_format == 3 else ""
+    bits = exp_golomb(0, chroma_format) + planes + exp_golomb(*(depth - 8 for depth in depths)) + "00"
+    bits += exp_golomb(0, 2, 1) + "0" + exp_golomb(119, 67) + "1" + "1" + "0" + "0" + "1"
+    bits += "0" * (-len(bits) % 8)
+    return b"\x67" + bytes((244, 0, 40)) + int(bits, 2).to_bytes(len(bits) // 8)
+
+
 def avc_sps(width: int, height: int, vui: str = "") -> bytes:
     """A Baseline SPS for a picture of even sides, cropped from whole macroblocks."""
     columns, rows = -(-width // 16), -(-height // 16)
@@ -65,7 +74,7 @@ def avc_sps(width: int, height: int, vui: str = "") -> bytes:
     return b"\x67" + re.sub(rb"\x00\x00(?=[\x00-\x03])", b"\x00\x00\x03", payload)
 
 
-def hevc_sps_with_every_tool(vui: str) -> bytes:
+def hevc_sps_with_every_tool(vui: str, *, depths: tuple[int, int] = (8, 8)) -> bytes:
     """An HEVC SPS of 1920x1080 with everything before the usability information that may stand there."""
     lists = ("0" + exp_golomb(0)) * 3 + ("1" + exp_golomb(*[3] * 16)) * 3
     lists += ("1" + exp_golomb(*[1] * 64)) * 6 + ("1" + exp_golomb(2, *[1] * 64)) * 8
@@ -73,7 +82,7 @@ def hevc_sps_with_every_tool(vui: str) -> bytes:
     # By its difference to the one before, four pictures: one kept, one dropped, two kept
     by_difference = "1" + "0" + exp_golomb(5) + "1" + "00" + "01" + "1"
     bits = "0000" + "000" + "1" + "0" * 96 + exp_golomb(0, 1, 1920, 1080) + "0"
-    bits += exp_golomb(0, 0, 4) + "1" + exp_golomb(4, 2, 0) + exp_golomb(0, 3, 0, 3, 1, 1)
+    bits += exp_golomb(*(depth - 8 for depth in depths), 4) + "1" + exp_golomb(4, 2, 0) + exp_golomb(0, 3, 0, 3, 1, 1)
     bits += "1" + "1" + lists + "11" + "1" + "01110111" + exp_golomb(0, 2) + "1"
     bits += exp_golomb(3) + told + by_difference + "0" + told + "1" + exp_golomb(2) + ("00000001" + "1") * 2 + "11"
     bits += "1" + vui + "1"
@@ -119,6 +128,7 @@ def video(
     deltas: Collection[tuple[int, int]] = ((60, 1000),),
     sample_bytes: int = 10,
     sizes: Collection[int] = (),
+    sizes_table: bytes = b"",
     count: int | None = None,
     offsets: Collection[int] = (48,),
     per_chunk: int | None = None,
@@ -137,7 +147,7 @@ def video(
         full(b"stsd", struct.pack(">I", descriptions), entry * descriptions),
         table(b"stts", ">II", deltas),
         table(b"ctts", ">Ii", shifts) if shifts else b"",
-        full(b"stsz", struct.pack(f">II{len(sizes)}I", 0 if sizes else sample_bytes, count, *sizes)),
+        sizes_table or full(b"stsz", struct.pack(f">II{len(sizes)}I", 0 if sizes else sample_bytes, count, *sizes)),
         table(b"stsc", ">III", [(first, number, 1) for first, number in chunks] if count else []),
         table(b"stco", ">I", [(offset,) for offset in offsets] if count else []),
     )
@@ -161,8 +171,9 @@ def video(
     )
 
 
-def movie(*tracks: bytes) -> bytes:
-    return box(b"moov", full(b"mvhd", bytes(8), struct.pack(">II", 1000, 0), bytes(80)), *tracks)
+def movie(*tracks: bytes, matrix: Collection[int] = UPRIGHT) -> bytes:
+    header = (struct.pack(">II", 1000, 0), bytes(16), struct.pack(">9i", *matrix), bytes(28))
+    return box(b"moov", full(b"mvhd", bytes(8), *header), *tracks)
 
 
 FTYP = box(b"ftyp", b"isom", bytes(4), b"isomavc1")

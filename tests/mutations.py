@@ -29,6 +29,7 @@ from tests.boxes import (
     file_of,
     fragment,
     fragmented,
+    full,
     hevc_sps_with_every_tool,
     hvcc,
     movie,
@@ -57,10 +58,14 @@ def seeds() -> list[bytes]:
     )
     in_samples = b"\x00\x00\x00\x20" + avc_sps(1920, 1080).ljust(32, b"\x80") + b"\x00\x00\x00\x05" + b"\x65" * 5
     return [
-        file_of(video(handler=b"soun"), video(edits=[(2000, 0, 1)], shifts=[(60, 0)]), media=PICTURES),
+        file_of(video(handler=b"soun"), video(edits=[(2000, 0, 1)], shifts=[(60, 0)], track_id=2), media=PICTURES),
         file_of(video(entry=described, presentation=(1920, 1080), deltas=((20, 1000), (20, 999), (20, 1001)))),
         file_of(video(entry=sample_entry(b"hvc1", hvcc(X265_1918X1078)))),
-        file_of(video(size=(320, 180)), video(entry=sample_entry(b"hev1", hvcc(hevc_sps_with_every_tool(stated))))),
+        file_of(
+            video(size=(320, 180), track_id=2),
+            video(entry=sample_entry(b"hev1", hvcc(hevc_sps_with_every_tool(stated)))),
+        ),
+        file_of(video(sizes_table=full(b"stz2", struct.pack(">II", 8, 60), b"\x0a" * 60))),
         FTYP + movie(video(sample_bytes=50, offsets=[600], presentation=(1920, 1080))) + PICTURES + bytes(500),
         FTYP
         + box(b"mdat", in_samples * 60)
@@ -116,6 +121,8 @@ def _shuffle_boxes(data: bytes, chance: random.Random) -> bytes:
     with suppress(struct.error, RecursionError, ValueError):
         file = Box.parse(data)
         parents = [parent for parent in _all(file) if parent.boxes]
+        if not parents:  # all that is left is less than a box
+            return data
         parent = chance.choice(parents)
         taken = chance.choice(parent.boxes)
         length = max(1, len(bytes(taken)))

@@ -1,6 +1,7 @@
 """Whatever an upload accepts, the worker processes, and the body lasts as long as the reader says."""
 
 import io
+import struct
 import subprocess
 from collections.abc import Callable
 
@@ -161,7 +162,7 @@ def fewer_times(rows):
 
 def step_back(rows):
     (count, ticks), *others = rows
-    return [(10, ticks), (1, 10 * ticks), (1, (1 << 32) - 8 * ticks), (count - 12, ticks), *others]
+    return [(10, ticks), (1, 3 * ticks), (1, (1 << 32) - ticks), (count - 12, ticks), *others]
 
 
 def long_last_picture(rows):
@@ -173,6 +174,34 @@ def empty_chunk(file):
     table = file.tables.find("stco")
     offsets = [*numbers(table.content[8:]), POINTS_ELSEWHERE + 157]
     table.content = boxes.table(b"stco", ">I", [(offset,) for offset in offsets])[8:]
+
+
+def compact_sizes(file):
+    table = file.tables.find("stsz")
+    sizes = numbers(table.content[12:])
+    table.kind = b"stz2"
+    table.content = struct.pack(f">III{len(sizes)}H", 0, 16, len(sizes), *sizes)
+
+
+def out_of_turn(seconds):
+    """Show the last sample to be decoded so much later."""
+
+    def edit(file):
+        timescale = numbers(file.video.find("mdia/mdhd").content)[3]
+        samples = numbers(file.tables.find("stsz").content)[2]
+        rows = [(samples - 1, 0), (1, round(seconds * timescale))]
+        file.tables.boxes = [box for box in file.tables.boxes if box.kind != b"ctts"]
+        file.tables.boxes.append(Box(b"ctts", boxes.table(b"ctts", ">II", rows)[8:]))
+
+    return edit
+
+
+def turned(*matrix):
+    def edit(file):
+        header = file.video.find("tkhd")
+        header.content = header.content[:40] + struct.pack(">9i", *matrix) + header.content[76:]
+
+    return edit
 
 
 def sound_later(file):
@@ -191,7 +220,15 @@ BEFORE = st.sampled_from(
 AFTER = st.sampled_from([b"", bytes(3), bytes(5000), bytes(range(251, 0, -1)) * 9, b"\xff" * 512, boxes.box(b"CAME")])
 EDITS = st.sampled_from(
     [
-        *(nothing, edited((0, 0)), edited((0, 0.5)), edited((1.5, None), (2, 0)), edited((1.5, None), (0, 0))),
+        *(
+            nothing,
+            edited((0, 0)),
+            edited((0, 0.5)),
+            edited((1, 0), (1, 5)),
+            edited((2, 0), (2, 0)),
+            edited((1.5, None), (2, 0)),
+            edited((1.5, None), (0, 0)),
+        ),
         *(edited((0.4, None), (0, 0.5)), edited((1, 0.7)), edited((0.5, 0), (0.3, None), (0.5, 1))),
         *(edited((9, 0)), edited((0, None), (2, 0)), sound_later),
     ]
@@ -202,9 +239,17 @@ DESCRIPTIONS = st.sampled_from(
         *(described(boxes.colr(9, 18, 2)), described(boxes.colr(1, 1, 1)), described(boxes.colr(9, 16, 9))),
         *(described(boxes.colr(9, 14, 9)), described(boxes.colr(1, 13, 6)), described(boxes.colr(1, 9, 8))),
         *(described(boxes.clap(99.5, 61)), described(boxes.colr(5, 6, 5), boxes.pasp(12, 11))),
+        *(described(boxes.colr(1, 1, 14)), described(boxes.colr(10, 1, 12)), described(boxes.pasp(11, 1))),
+        *(described(boxes.pasp(1 << 31, (1 << 31) - 1)), described(boxes.pasp(1, 36)), turned(*boxes.QUARTER_TURN)),
+        *(turned(2 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30), turned(*[0] * 9)),
     ]
 )
-TABLES = st.sampled_from([nothing, empty_chunk, *map(timed, (more_times, fewer_times, step_back, long_last_picture))])
+TABLES = st.sampled_from(
+    [
+        *(nothing, empty_chunk, compact_sizes, out_of_turn(3)),
+        *map(timed, (more_times, fewer_times, step_back, long_last_picture)),
+    ]
+)
 
 
 @st.composite

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from anb_worker import encoding
+from tests import boxes
 from tests.media import (
     BUMPER_FRAMES,
     FIRST_BODY_FRAME,
@@ -15,6 +16,8 @@ from tests.media import (
     read,
     with_edits,
 )
+from tests.rewriting import numbers as numbers_of
+from tests.rewriting import rewritten
 
 ENCODER = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "8", "-pix_fmt", "yuv420p", "-g", "15")
 B_FRAMES = (*ENCODER, "-preset", "veryfast", "-bf", "2")
@@ -108,6 +111,52 @@ def test_thirty_seconds_are_shown_after_an_empty_edit(run, tmp_path):
     assert result.frames == encoding.BODY_FRAMES + 2 * BUMPER_FRAMES
     first, later = (picture(run.output, FIRST_BODY_FRAME + number) for number in (0, 6))
     assert abs(first - later).mean() > 0.5
+
+
+def with_long_last_picture(path, seconds):
+    """Have the last sample of the file last so long."""
+
+    def edit(file):
+        timescale = numbers_of(file.video.find("mdia/mdhd").content)[3]
+        table = file.tables.find("stts")
+        [count, ticks] = numbers_of(table.content[8:])
+        table.content = boxes.table(b"stts", ">II", [(count - 1, ticks), (1, seconds * timescale)])[8:]
+
+    path.write_bytes(rewritten(path.read_bytes(), edit))
+    return path
+
+
+@pytest.mark.parametrize("how", [ENCODER, B_FRAMES], ids=["last to be decoded", "decoded before another"])
+@pytest.mark.parametrize(
+    ("edits", "shown"),
+    [([], [*range(90), *[89] * 59]), ([(0, 1)], [*range(30, 90), *[89] * 59]), ([(1, 1)], [*range(30, 60)])],
+    ids=["to the end", "from a second on", "of which nothing is shown"],
+)
+def test_the_last_picture_is_held_as_long_as_it_says(run, tmp_path, how, edits, shown):
+    delay = 0 if how is ENCODER else 2 / 30
+    source = with_long_last_picture(drawn(tmp_path / "in.mp4", NUMBERED, *how), seconds=2)
+    with_edits(source, *([(seconds, start + delay) for seconds, start in edits] or [(0, delay)]))
+
+    run(source)
+
+    assert numbers(run.output) == shown
+
+
+def test_pictures_that_come_late_are_shown_from_the_first_one_on(run, tmp_path):
+    source = drawn(tmp_path / "in.mp4", NUMBERED, *B_FRAMES)
+
+    def edit(file):
+        table = file.tables.find("ctts")
+        timescale = numbers_of(file.video.find("mdia/mdhd").content)[3]
+        values = numbers_of(table.content[8:])
+        later = [(count, shift + 3 * timescale) for count, shift in zip(values[::2], values[1::2], strict=True)]
+        table.content = boxes.table(b"ctts", ">II", later)[8:]
+
+    source.write_bytes(rewritten(source.read_bytes(), edit))
+
+    run(source)
+
+    assert numbers(run.output) == [*range(90)]
 
 
 # --- fields -------------------------------------------------------------------------------------------------------
@@ -216,6 +265,25 @@ def test_the_watermark_lies_on_the_picture_whatever_its_shape(run, tmp_path, siz
     assert abs(corner - shown[-50, 20]).max(axis=2).mean() > 60
     frame[max(0, top - 2) : top + height + 2, max(0, left - 2) : left + width + 2] = 0
     assert frame.max() <= 40
+
+
+@pytest.mark.parametrize(
+    ("size", "place"), [("640x40", (1280, 80)), ("640x34", (1280, 68)), ("60x720", (60, 720)), ("40x720", (40, 720))]
+)
+def test_on_a_picture_that_is_too_flat_for_it_the_watermark_is_smaller(run, tmp_path, size, place):
+    source = drawn(tmp_path / "in.mp4", f"color=0x00C000:s={size}:r=10:d=0.5", *ENCODER)
+    width, height = place
+    left, top = (1280 - width) // 2, (720 - height) // 2
+
+    run(source)
+
+    frame = picture(run.output, FIRST_BODY_FRAME + 3)
+    shown = frame[top : top + height, left : left + width]
+    marked = abs(shown - shown[-3, 3]).max(axis=2) > 90
+    assert marked.sum() > 50
+    rows, columns = marked.any(axis=1).nonzero()[0], marked.any(axis=0).nonzero()[0]
+    assert (rows[0], columns[0]) > (0, 0)
+    assert (rows[-1], columns[-1]) < (height - 1, width - 1)
 
 
 # --- thumbnails ---------------------------------------------------------------------------------------------------

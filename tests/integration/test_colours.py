@@ -215,6 +215,8 @@ def test_hdr_without_a_matrix_or_primaries_is_bt2020(matrix, primaries, transfer
         ({"transfer": "bt1361e"}, True, {}),
         ({"transfer": HLG, "primaries": "bt709"}, True, {"transfer": HLG}),
         ({"matrix": "ictcp"}, True, {"matrix": "ictcp", "primaries": "bt2020", "transfer": PQ}),
+        ({**BT709, "matrix": "ictcp"}, True, {"matrix": "ictcp", "primaries": "bt2020", "transfer": PQ}),
+        ({"matrix": "chroma-derived-c", "primaries": "smpte428"}, True, {"primaries": "smpte428"}),
         (
             {"matrix": "bt2020c", "transfer": HLG},
             True,

@@ -24,6 +24,7 @@ _MATRICES: Final = frozenset(
     {"gbr", "bt709", "fcc", "bt470bg", "smpte170m", "smpte240m", "ycgco", "bt2020nc", "bt2020c"}
     | {"chroma-derived-nc", "chroma-derived-c", "ictcp"}
 )
+_DERIVED: Final = frozenset({"chroma-derived-nc", "chroma-derived-c"})
 _WIDE: Final = frozenset({"bt2020nc", "bt2020c", "ictcp", "bt2020-10", "bt2020-12", PQ, HLG})
 
 
@@ -56,10 +57,13 @@ def complete(coding: Coding, *, is_rgb: bool, is_hd: bool) -> Coding:
     """Return the coding with a guess, as players make it, for each name that says nothing or that cannot be."""
     matrix, primaries, transfer = coding.matrix, coding.primaries, coding.transfer
     is_wide = primaries == "bt2020" or (primaries not in _PRIMARIES and bool({matrix, transfer} & _WIDE))
-    if matrix == "ictcp" and transfer not in (PQ, HLG):  # it is defined for these two alone
-        transfer = PQ
+    if matrix == "ictcp":  # it is defined for BT.2020 and these two alone
+        primaries = "bt2020"
+        transfer = transfer if transfer in (PQ, HLG) else PQ
     if primaries not in _PRIMARIES:
         primaries = "bt2020" if is_wide else "bt709"
+    if matrix in _DERIVED and primaries == "smpte428":  # nothing can be derived from X, Y and Z
+        matrix = "unknown"
     if is_rgb:
         matrix = "gbr"
     elif matrix == "gbr" or matrix not in _MATRICES:

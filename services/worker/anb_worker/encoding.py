@@ -8,6 +8,7 @@ that needs no quoting in a filter graph.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from anb.mp4 import MAX_PIXELS, MAX_TRACKS, Edit
 from anb_worker import edits
@@ -20,6 +21,7 @@ BODY_SECONDS = 30  # the longest body; the cut is made in frames
 BODY_FRAMES = BODY_SECONDS * FRAME_RATE
 BUMPER_SECONDS = 2.5  # each of the two
 MAX_SECONDS = 35  # body and both bumpers
+LOGO_WIDTH, LOGO_HEIGHT = 150, 78
 LOGO_MARGIN = 20  # pixels between the watermark and the top right corner of the picture
 THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT = 640, 360
 
@@ -98,10 +100,14 @@ _TO_THE_GRID = (
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Which pictures of SOURCE the body shows."""
+    """Which pictures of SOURCE the body shows, in which shape, and how long it holds the last one."""
 
     track_id: int
     edits: Sequence[Edit]
+    width: int  # to `height`, as shown
+    height: int
+    frames: int  # of the body
+    hold_frames: int = 0  # at most
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -111,6 +117,21 @@ class Source:
     def pictures(self, *, from_seconds: float) -> str:
         """Return the filters that give them, the one at `from_seconds` first."""
         return f"[0:i:{self.track_id}]{edits.chain(self.edits, from_seconds=from_seconds)}"
+
+    @property
+    def cut(self) -> str:
+        """Return the filters that leave as many frames as there shall be, of those at the constant rate."""
+        # ffmpeg holds the last one itself only if it is also the last to be decoded
+        hold = f"tpad=stop={self.hold_frames}:stop_mode=clone," if self.hold_frames else ""
+        return f"{hold}trim=end_frame={self.frames}"
+
+    @property
+    def logo_scale(self) -> Fraction:
+        """How large the watermark and its margin are, so that they fit on the picture."""
+        scale = min(Fraction(WIDTH, self.width), Fraction(HEIGHT, self.height))
+        across = self.width * scale / (LOGO_WIDTH + LOGO_MARGIN)
+        down = self.height * scale / (LOGO_HEIGHT + LOGO_MARGIN)
+        return min(Fraction(1), across, down)
 
 
 def inspection(source: Source) -> tuple[str, ...]:
@@ -129,7 +150,7 @@ def body(source: Source, *, from_seconds: float, coding: Coding, quality: Qualit
     """
     return (
         *(*_QUIET, *_REPORTING, *source.arguments, "-filter_complex"),
-        _body_graph(source.pictures(from_seconds=from_seconds), coding, quality.scaler),
+        _body_graph(source, from_seconds=from_seconds, coding=coding, scaler=quality.scaler),
         *("-map", "[video]", *encoder_flags(quality), "-frames:v", str(BODY_FRAMES), "-f", "mp4", f"file:{BODY}"),
         # Not at a constant rate, which would repeat them
         *("-map", "[candidates]", "-map_metadata", "-1", "-fps_mode", "passthrough", "-start_number", "0"),
@@ -152,21 +173,30 @@ def parts() -> str:
     return "".join(f"file '{name}'\n" for name in (INTRO, BODY, OUTRO))
 
 
-def _body_graph(pictures: str, coding: Coding, scaler: str) -> str:
+def _body_graph(source: Source, *, from_seconds: float, coding: Coding, scaler: str) -> str:
     scaling = (
         f"scale=w={WIDTH}:h={HEIGHT}:force_original_aspect_ratio=decrease:force_divisible_by=2"
         f":reset_sar=1:flags={scaler}"
     )
+    margin = round(LOGO_MARGIN * source.logo_scale)
     return (
         # As an input the logo would vanish when the resolution changes in mid-stream
-        f"movie=filename={LOGO}:f=png_pipe,format=yuva420p[logo];"
+        f"movie=filename={LOGO}:f=png_pipe{_logo_scaling(source.logo_scale)},format=yuva420p[logo];"
         # Dropping frames before the scaler makes 60 fps cheaper; the cut in frames holds for a variable rate
-        f"{pictures},{DEINTERLACING},fps={FRAME_RATE},trim=end_frame={BODY_FRAMES},{to_bt709(coding, scaling)},"
+        f"{source.pictures(from_seconds=from_seconds)},{DEINTERLACING},fps={FRAME_RATE},{source.cut},"
+        f"{to_bt709(coding, scaling)},"
         "setsar=1,split[picture][bare];"
         # Before the bars, which could be cut off together with it
-        f"[picture][logo]overlay=W-w-{LOGO_MARGIN}:{LOGO_MARGIN}:format=yuv420,"
+        f"[picture][logo]overlay=W-w-{margin}:{margin}:format=yuv420,"
         f"pad={WIDTH}:{HEIGHT}:(ow-iw)/2:(oh-ih)/2,{COLOUR_FILTER},split[video][copy];"
         # A JPEG says nothing about its colours: it is BT.601 in full range
         f"[copy]{_CANDIDATE},scale={THUMBNAIL_WIDTH}:{THUMBNAIL_HEIGHT}:out_color_matrix=bt601:out_range=pc[candidates];"
         f"[bare]{_CANDIDATE},scale={LOOKS_WIDTH}:{LOOKS_HEIGHT}:flags=area,format=gray[looks]"
     )
+
+
+def _logo_scaling(scale: Fraction) -> str:
+    if scale == 1:
+        return ""
+    width, height = (max(1, round(side * scale)) for side in (LOGO_WIDTH, LOGO_HEIGHT))
+    return f",scale={width}:{height}:flags=area"

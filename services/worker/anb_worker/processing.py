@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 _MENDED: Final = "mended.mp4"
 BRANDING: Final = Path(__file__).parent / "branding"
 
+_USUAL_HOLD_FRAMES: Final = 2  # a picture of 15 or more a second
+
 _TIME: Final = re.compile(r" pts_time:(-?[0-9.]+)")
 _REPORTING_COMPONENT: Final = re.compile(r"\[(\w[\w,#:/-]*) @ 0x[0-9a-f]+\]")
 _UNDECODABLE: Final = "El video está dañado: no se pudo decodificar."
@@ -100,7 +102,15 @@ def encode_body(
     clip = _read_source(source)
     _prepare_folder(folder, source=source, clip=clip, branding=branding)
     expected = max(1, min(encoding.BODY_FRAMES, round(clip.duration_seconds * encoding.FRAME_RATE)))
-    shown = Source(track_id=clip.track_id, edits=clip.edits)
+    hold_frames = round(clip.last_seconds * encoding.FRAME_RATE)
+    shown = Source(
+        track_id=clip.track_id,
+        edits=clip.edits,
+        width=clip.width,
+        height=clip.height,
+        frames=expected,
+        hold_frames=hold_frames if hold_frames > _USUAL_HOLD_FRAMES else 0,
+    )
     from_seconds, coding = _inspect(run, clip, shown)
     if coding.is_hdr:
         (folder / TONES).write_text(lookup_table(coding.transfer))
@@ -109,7 +119,8 @@ def encode_body(
         on_frame=lambda frame: progress(min(frame / expected, 1.0)),
     )
     _raise_for_exit_code(ended)
-    if _frames_of(folder / encoding.BODY) < expected / 2:
+    held = min(shown.hold_frames, expected - 1)
+    if _frames_of(folder / encoding.BODY) < held + (expected - held) / 2:
         # The fps filter fills small holes; this much is missing only where most of the video is unreadable
         raise Unprocessable(_UNDECODABLE)
     chosen = thumbnails.choose((folder / encoding.LOOKS).read_bytes())

@@ -7,7 +7,7 @@ from anb.mp4 import UnreadableClip
 from tests.boxes import FTYP, X265_1918X1078, box, file_of, fragment, fragmented, hvcc, read, sample_entry, video
 
 VALID = [
-    file_of(video(handler=b"soun"), video(edits=[(2000, 0, 1)], shifts=[(60, 0)])),
+    file_of(video(handler=b"soun"), video(edits=[(2000, 0, 1)], shifts=[(60, 0)], track_id=2)),
     file_of(video(entry=sample_entry(b"hvc1", hvcc(X265_1918X1078)))),
     fragmented(fragment(start=0, durations=[1000] * 3)),
 ]

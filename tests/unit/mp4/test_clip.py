@@ -1,7 +1,9 @@
+import struct
+
 import pytest
 
 from anb.mp4.boxes import MAX_SAMPLES
-from tests.boxes import avcc, box, file_of, read, refusal_of, sample_entry, video
+from tests.boxes import FTYP, avcc, box, file_of, full, movie, read, refusal_of, sample_entry, video
 
 
 def test_a_clip_has_the_size_length_codec_and_frames_of_its_video_track():
@@ -59,6 +61,42 @@ def test_two_tables_where_one_belongs_are_refused():
     composition = file_of(video(shifts=[(60, 0)]))
 
     assert "dañado" in refusal_of(composition.replace(b"ctts", b"stts"))
+
+
+def compact(bits, sizes):
+    return full(
+        b"stz2",
+        struct.pack(">II", bits, len(sizes)),
+        bytes.fromhex("".join(f"{size:0{bits // 4}x}" for size in sizes)),
+    )
+
+
+@pytest.mark.parametrize("bits", [4, 8, 16])
+def test_sizes_of_samples_may_be_compact(bits):
+    index_first = FTYP + movie(video(sizes_table=compact(bits, [10] * 59 + [12]), offsets=[1000]))
+    media_bytes = 1000 + 602 - len(index_first) - 8
+
+    assert read(index_first + box(b"mdat", b"\x65" * media_bytes)).frames == 60
+    assert "incompleto" in refusal_of(index_first + box(b"mdat", b"\x65" * (media_bytes - 1)))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        full(b"stz2", struct.pack(">II", 8, 60), bytes(59)),
+        full(b"stz2", struct.pack(">II", 5, 60), bytes(60)),
+        compact(8, [10] * 60) + full(b"stsz", struct.pack(">II", 10, 60)),
+    ],
+    ids=["too short", "of five bits", "two tables"],
+)
+def test_compact_sizes_that_cannot_be_are_refused(table):
+    assert "dañado" in refusal_of(file_of(video(sizes_table=table)))
+
+
+def test_a_track_that_no_decoder_finds_by_its_number_is_refused():
+    assert "dañado" in refusal_of(file_of(video(track_id=1 << 31)))
+    assert "dañado" in refusal_of(file_of(video(handler=b"soun"), video()))
+    assert read(file_of(video(track_id=(1 << 31) - 1))).track_id == (1 << 31) - 1
 
 
 # --- indexes that are a little wrong, which players show all the same -----------------------------------------

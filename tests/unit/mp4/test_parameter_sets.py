@@ -11,6 +11,7 @@ from tests.boxes import (
     X264_1920X1080,
     avc_sps,
     hevc_sps_with_every_tool,
+    high_avc_sps,
     usability,
 )
 
@@ -91,3 +92,25 @@ def test_a_parameter_set_that_ends_before_its_colours_still_has_a_size():
 
     assert size_of(picture) == (1920, 1080)
     assert picture.colours == ColourDescription()
+
+
+# As x265 writes it for interlaced video
+FIELDS = bytes.fromhex("42010101600000030040000003000003003ca0182071f7965654a4c2f0168680000003008000000f04")
+
+
+@pytest.mark.parametrize(
+    ("picture", "undecodable"),
+    [
+        (h264.coded_picture(high_avc_sps(depths=(10, 10))), None),
+        (h264.coded_picture(high_avc_sps(depths=(11, 11))), "11 bits por color"),
+        (h264.coded_picture(high_avc_sps(depths=(10, 8))), "10 bits de brillo y 8 de color"),
+        (h264.coded_picture(high_avc_sps(chroma_format=3)), None),
+        (h264.coded_picture(high_avc_sps(chroma_format=3, separate_planes=True)), "planos de color separados"),
+        (hevc.coded_picture(hevc_sps_with_every_tool("0", depths=(12, 12))), None),
+        (hevc.coded_picture(hevc_sps_with_every_tool("0", depths=(16, 16))), "16 bits por color"),
+        (hevc.coded_picture(hevc_sps_with_every_tool("0", depths=(10, 8))), "10 bits de brillo y 8 de color"),
+        (hevc.coded_picture(FIELDS), "campos entrelazados como imágenes separadas"),
+    ],
+)
+def test_what_our_decoder_does_not_know_of_a_codec_is_named(picture, undecodable):
+    assert picture.undecodable == undecodable

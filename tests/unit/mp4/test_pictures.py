@@ -15,6 +15,7 @@ from tests.boxes import (
     clap,
     file_of,
     full,
+    hevc_sps_with_every_tool,
     hvcc,
     moof,
     movie,
@@ -136,6 +137,32 @@ def test_a_turned_picture_is_stretched_before_it_is_turned():
 
 def test_the_aperture_is_stretched_like_the_picture():
     assert shown(clap(720, 1080), pasp(2, 1)) == (1440, 1080)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "size"),
+    [
+        ((2 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30), (2880, 1080)),
+        ((1 << 15, 0, 0, 0, 1 << 15, 0, 0, 0, 1 << 30), (1440, 1080)),
+        ((0,) * 9, (1440, 1080)),
+    ],
+    ids=["wider", "smaller", "nothing"],
+)
+def test_the_track_may_stretch_its_picture(matrix, size):
+    assert shown(sps=avc_sps(1440, 1080), matrix=matrix) == size
+
+
+def test_a_pixel_shape_that_no_decoder_reads_is_refused():
+    entry = sample_entry(b"avc1", avcc(SPS), pasp(1 << 31, (1 << 31) - 1))
+
+    assert "dañado" in refusal_of(file_of(video(entry=entry)))
+
+
+@pytest.mark.parametrize(("shape", "size"), [((12, 1), "23040x1080"), ((1, 36), "53x1080")])
+def test_a_picture_that_is_next_to_a_line_is_refused(shape, size):
+    entry = sample_entry(b"avc1", avcc(SPS), pasp(*shape))
+
+    assert f"se muestra en {size} píxeles" in refusal_of(file_of(video(entry=entry)))
 
 
 # --- parameter sets in the samples ------------------------------------------------------------------------
@@ -261,6 +288,18 @@ def test_encrypted_samples_are_refused_however_they_are_told():
 
 def dolby_vision(profile, compatibility=0, kind=b"dvcC"):
     return box(kind, bytes((1, 0, profile << 1, 0x0D, compatibility << 4)), bytes(19))
+
+
+def test_what_our_decoder_does_not_know_of_a_codec_is_refused_and_named():
+    described = sample_entry(b"hvc1", hvcc(hevc_sps_with_every_tool("0", depths=(16, 16))))
+
+    assert "no se puede decodificar: 16 bits por color" in refusal_of(file_of(video(entry=described)))
+
+
+def test_dolby_vision_with_a_base_of_h264_is_h264():
+    described = sample_entry(b"dva1", avcc(SPS), dolby_vision(9, 2, b"dvvC"))
+
+    assert read(file_of(video(entry=described))).codec == "h264"
 
 
 @pytest.mark.parametrize("entry", [b"dvh1", b"dvhe", b"hvc1", b"hev1"])

@@ -2,6 +2,8 @@ import pytest
 
 from anb.mp4.tracks import MAX_VIDEO_TRACKS
 from tests.boxes import (
+    FTYP,
+    MDAT,
     QUARTER_TURN,
     avc_sps,
     avcc,
@@ -9,6 +11,7 @@ from tests.boxes import (
     file_of,
     fragment,
     fragmented,
+    movie,
     pasp,
     read,
     refusal_of,
@@ -45,7 +48,7 @@ def test_a_broken_track_does_not_spoil_a_whole_one():
     broken = video(entry=sample_entry(b"avc1", avcc(b"\x67\x42")))
 
     assert read(file_of(broken, video(track_id=2))).track_id == 2
-    assert read(file_of(video(), broken)).track_id == 1
+    assert read(file_of(video(track_id=2), broken)).track_id == 2
 
 
 def test_a_preview_does_not_stand_in_for_a_picture_that_nobody_can_process():
@@ -69,6 +72,14 @@ def test_a_quarter_turn_swaps_width_and_height():
     assert (clip.width, clip.height) == (1080, 1920)
 
 
+def test_the_film_may_turn_its_tracks():
+    data = FTYP + MDAT + movie(video(), matrix=QUARTER_TURN)
+    turned_back = FTYP + MDAT + movie(video(matrix=QUARTER_TURN), matrix=QUARTER_TURN)
+
+    assert (read(data).width, read(data).height) == (1080, 1920)
+    assert (read(turned_back).width, read(turned_back).height) == (1920, 1080)
+
+
 def test_an_edit_list_shortens_what_is_shown():
     assert read(file_of(video(edits=[(500, 3000, 1 << 16)]))).duration_seconds == 0.5
 
@@ -85,6 +96,26 @@ def test_the_reordering_delay_of_b_frames_is_not_cut_away():
     clip = read(file_of(video(edits=[(2000, 2000, 1 << 16)], shifts=[(60, 2000)])))
 
     assert clip.duration_seconds == 2.0
+
+
+def test_an_edit_from_before_the_first_picture_begins_with_it():
+    clip = read(file_of(video(edits=[(1500, 0, 1 << 16)], shifts=[(60, 45_000)])))
+
+    assert clip.edits == [(1.5, 3.0)]
+    assert clip.duration_seconds == 1.5
+
+
+def test_one_picture_that_is_shown_out_of_turn_does_not_shorten_the_others():
+    clip = read(file_of(video(edits=[(2000, 0, 1 << 16)], shifts=[(1, -20_000), (59, 0)])))
+
+    assert clip.duration_seconds == 2.0
+
+
+def test_edits_of_what_is_not_there_show_nothing():
+    clip = read(file_of(video(edits=[(1000, 0, 1 << 16), (1000, 150_000, 1 << 16)])))
+
+    assert clip.edits == [(0.0, 1.0)]
+    assert clip.duration_seconds == 1.0
 
 
 def test_edits_cannot_show_more_than_there_is():

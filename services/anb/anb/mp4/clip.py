@@ -18,8 +18,10 @@ from anb.mp4.tracks import (
     MAX_TRACKS,
     Edit,
     Track,
+    check_track_id,
+    effective_edits,
     lies_on_its_side,
-    presentation_size,
+    presentation,
     read_edits,
     shown_seconds,
     video_tracks,
@@ -38,7 +40,8 @@ class Clip:
     `width` and `height` are pixels as shown: cropped, stretched and turned. `duration_seconds` is what the edit list
     shows of the samples that exist. `configuration` is the decoder's set-up (the avcC or hvcC box). `colours`
     are as the stream says, or the file where the stream says nothing; the worker can convert them.
-    `edits` are what the edit list shows, none where there is no list.
+    `last_seconds` are how long the last sample says that it stays. `edits` are what the edit list shows of the
+    samples, none where there is no list.
     """
 
     width: int
@@ -50,6 +53,7 @@ class Clip:
     tracks: int
     index_first: bool
     configuration: bytes
+    last_seconds: float = 0
     colours: ColourDescription = NOTHING_SAID
     edits: Sequence[Edit] = ()
 
@@ -73,12 +77,13 @@ def _clip(file: BinaryIO, layout: Layout) -> Clip:
     if len(movie[b"trak"]) > MAX_TRACKS:
         raise UnreadableClip(TOO_COMPLEX)
     track, picture = _largest(file, movie, layout)
+    check_track_id(track.track_id, movie)
     samples = fragment_samples(movie, layout, track.track_id, before=table_samples(track.tables, layout.end))
     timescale = read_timescale(only_box(track.media, b"mdhd"))
     check_pace(samples, timescale)
     _check_is_not_filled_up(file, layout, samples.final_place)
-    edits = read_edits(track.boxes, movie, timescale)
-    is_turned = lies_on_its_side(track.header)
+    edits = effective_edits(read_edits(track.boxes, movie, timescale), samples, timescale)
+    is_turned = lies_on_its_side(track.header, only_box(movie, b"mvhd"))
     return Clip(
         width=picture.height if is_turned else picture.width,
         height=picture.width if is_turned else picture.height,
@@ -89,6 +94,7 @@ def _clip(file: BinaryIO, layout: Layout) -> Clip:
         tracks=len(movie[b"trak"]),
         index_first=layout.index_first,
         configuration=picture.configuration,
+        last_seconds=samples.last / timescale,
         colours=picture.colours,
         edits=edits,
     )
@@ -102,7 +108,7 @@ def _largest(file: BinaryIO, movie: Boxes, layout: Layout) -> tuple[Track, Pictu
         try:
             picture = smallest_picture(
                 only_box(track.tables, b"stsd"),
-                presentation=presentation_size(track.header),
+                presentation=presentation(track.header, only_box(movie, b"mvhd")),
                 first_samples=partial(_first_samples, file, movie, layout, track),
             )
             found.append((track, picture))

@@ -8,7 +8,7 @@ from typing import Final
 from anb.mp4.boxes import MAX_SAMPLES, U32, U64, Boxes, boxes_in, only_box, optional_box
 from anb.mp4.errors import DAMAGED, TOO_COMPLEX, TRUNCATED, UnreadableClip
 from anb.mp4.layout import Layout
-from anb.mp4.samples import NOWHERE, Place, Samples
+from anb.mp4.samples import NOWHERE, Place, Samples, timed_samples
 
 MAX_BOXES_IN_FRAGMENTS: Final = 100_000  # inside all moof together; those of a recording have 5 each
 
@@ -31,12 +31,12 @@ def fragment_samples(movie: Boxes, layout: Layout, track_id: int, before: Sample
         header = only_box(boxes, b"tfhd")
         if U32.unpack_from(header, 4)[0] != track_id:
             continue
-        fragment = _run_samples(boxes, header, defaults, start, layout.end)
-        if not fragment.count:
-            continue
         begin = _decode_time(boxes)
         if begin is None:
             begin = decoded_until or 0
+        fragment = _run_samples(boxes, defaults, begin, fragment_start=start, end=layout.end)
+        if not fragment.count:
+            continue
         total = total.followed_by(fragment, gap=0 if decoded_until is None else begin - decoded_until)
         if total.count > MAX_SAMPLES:
             raise UnreadableClip(TOO_COMPLEX)
@@ -99,11 +99,9 @@ def _decode_time(boxes: Boxes) -> int | None:
     return time
 
 
-def _run_samples(
-    boxes: Boxes, header: memoryview, defaults: tuple[int, int], fragment_start: int, end: int
-) -> Samples:
-    """The samples of one traf."""
-    base, duration, size = _fragment_defaults(header, defaults, fragment_start)
+def _run_samples(boxes: Boxes, defaults: tuple[int, int], begin: int, *, fragment_start: int, end: int) -> Samples:
+    """The samples of one traf, decoded from the tick `begin` on."""
+    base, duration, size = _fragment_defaults(only_box(boxes, b"tfhd"), defaults, fragment_start)
     durations: list[int] = []
     shifts: list[int] = []
     final_place, following = NOWHERE, base
@@ -122,18 +120,8 @@ def _run_samples(
         if sizes[-1]:
             final_place = Place(following - sizes[-1], sizes[-1])
         durations += columns.get(_DURATIONS) or (duration,) * count
-        shifts += columns.get(_SHIFTS) or (0,)
-    if not durations:
-        return Samples()
-    signed = [_signed(shift) for shift in shifts]
-    return Samples(
-        count=len(durations),
-        ticks=sum(durations),
-        longest=max([*map(abs, signed), *durations[:-1]]),
-        last=durations[-1],
-        delay=signed[0],
-        final_place=final_place,
-    )
+        shifts += columns.get(_SHIFTS) or (0,) * count
+    return timed_samples(durations, [_signed(shift) for shift in shifts], final_place=final_place, start=begin)
 
 
 def _fragment_defaults(header: memoryview, defaults: tuple[int, int], fragment_start: int) -> tuple[int, int, int]:

@@ -9,17 +9,18 @@ from anb.mp4.parameter_sets import (
     SUBSAMPLING,
     Bits,
     CodedPicture,
-    mended,
+    Reader,
     nal_unit,
-    nal_units,
     read_chroma_format,
     read_cropping,
+    read_depth,
     read_usability,
 )
 
 _SPS: Final = 7  # NAL unit type
 _HEADER_BYTES: Final = 5  # of an avcC box, before its parameter sets
 _RESERVED_ONES: Final = b"\xfc"
+_DEPTHS: Final = frozenset({8, 9, 10, 12, 14})  # that ffmpeg decodes
 _PROFILES_WITH_CHROMA: Final = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
 
 
@@ -33,7 +34,7 @@ def parameter_sets(configuration: bytes) -> list[bytes]:
 
 def units(configuration: bytes) -> tuple[list[bytes], int]:
     """All NAL units in the content of an avcC box, and where it ends."""
-    position, found = 5, []
+    position, found = _HEADER_BYTES, []
     for mask in (31, 255):  # how many SPS there are, and then PPS
         count, position = configuration[position] & mask, position + 1
         for _ in range(count):
@@ -44,28 +45,14 @@ def units(configuration: bytes) -> tuple[list[bytes], int]:
     return found, position + 4 * has_more
 
 
-def parameter_sets_in(sample: bytes, configuration: bytes) -> list[bytes]:
-    """Those at the beginning of a sample, be they in a configuration that has been put there."""
-    length = length_bytes(configuration)
-    if begins_with_configuration(sample, configuration):
-        return parameter_sets(sample) if mended(*units(sample), length) else []
-    return [unit for unit in nal_units(sample, length) if unit and unit[0] & 31 == _SPS]
-
-
-def length_bytes(configuration: bytes) -> int:
-    """How many bytes the length has that stands before each unit of a sample."""
-    return (configuration[4] & 3) + 1 if configuration else 4
-
-
-def begins_with_configuration(sample: bytes, configuration: bytes) -> bool:
-    """Whether a sample begins like the avcC box, which as a length would be longer than any sample."""
-    return len(configuration) > _HEADER_BYTES and sample.startswith(configuration[:_HEADER_BYTES])
+def is_parameter_set(unit: bytes) -> bool:
+    return bool(unit) and unit[0] & 31 == _SPS
 
 
 def coded_picture(nal: bytes) -> CodedPicture:
     """The picture of an H.264 SPS with its NAL header; ValueError for what is not one."""
     bits = Bits(nal)
-    chroma_format = _read_until_frame_number(bits)
+    chroma_format, undecodable = _read_until_frame_number(bits)
     bits.ue()  # log2_max_frame_num_minus4
     _skip_picture_order(bits)
     bits.ue()  # max_num_ref_frames
@@ -76,7 +63,7 @@ def coded_picture(nal: bytes) -> CodedPicture:
     across, down = SUBSAMPLING[chroma_format]
     width, height = read_cropping(bits, width, map_height * field_rows, across, down * field_rows)
     pixel_shape, colours = _usability(bits)
-    return CodedPicture(width=width, height=height, pixel_shape=pixel_shape, colours=colours)
+    return CodedPicture(width=width, height=height, pixel_shape=pixel_shape, colours=colours, undecodable=undecodable)
 
 
 def _usability(bits: Bits) -> tuple[Fraction | None, ColourDescription]:
@@ -86,23 +73,23 @@ def _usability(bits: Bits) -> tuple[Fraction | None, ColourDescription]:
     return None, NOTHING_SAID
 
 
-def _read_until_frame_number(bits: Bits) -> int:
-    """Read up to the frame number; returns chroma_format_idc as it counts for cropping."""
+def _read_until_frame_number(bits: Bits) -> tuple[int, str | None]:
+    """Read up to the frame number; returns chroma_format_idc, and what our decoder does not know."""
     bits.skip(8)  # NAL header
     profile = bits.u(8)
     bits.skip(16)  # constraint flags, level
     bits.ue()  # seq_parameter_set_id
     if profile not in _PROFILES_WITH_CHROMA:
-        return 1
-    chroma_format = read_chroma_format(bits)
-    bits.ue()  # bit_depth_luma_minus8
-    bits.ue()  # bit_depth_chroma_minus8
+        return 1, None
+    chroma_format, undecodable = read_chroma_format(bits)
+    # Unlike HEVC's, the decoder wants both depths to be the same though there are no colours
+    undecodable = read_depth(bits, chroma_format=1, decodable=_DEPTHS) or undecodable
     bits.skip(1)  # qpprime_y_zero_transform_bypass_flag
     if bits.u(1):
         for index in range(12 if chroma_format == 3 else 8):
             if bits.u(1):
                 _skip_scaling_list(bits, 16 if index < 6 else 64)
-    return chroma_format
+    return chroma_format, undecodable
 
 
 def _skip_scaling_list(bits: Bits, size: int) -> None:
@@ -122,3 +109,12 @@ def _skip_picture_order(bits: Bits) -> None:
         bits.se()
         bits.se()
         bits.skip_numbers(bits.ue())  # ends at the latest with the bits
+
+
+READER: Final = Reader(
+    header_bytes=_HEADER_BYTES,
+    parameter_sets=parameter_sets,
+    units=units,
+    is_parameter_set=is_parameter_set,
+    coded_picture=coded_picture,
+)

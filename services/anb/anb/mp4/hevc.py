@@ -1,20 +1,19 @@
 """The parameter sets in an hvcC box (ISO/IEC 14496-15) and the picture in each (ITU-T H.265, 7.3.2.2.1)."""
 
 from contextlib import suppress
-from fractions import Fraction
 from typing import Final
 
 from anb.mp4.boxes import U16
-from anb.mp4.colours import NOTHING_SAID, ColourDescription
+from anb.mp4.colours import NOTHING_SAID
 from anb.mp4.parameter_sets import (
     SUBSAMPLING,
     Bits,
     CodedPicture,
-    mended,
+    Reader,
     nal_unit,
-    nal_units,
     read_chroma_format,
     read_cropping,
+    read_depth,
     read_usability,
 )
 
@@ -22,10 +21,11 @@ _SPS: Final = 33  # NAL unit type
 _HEADER_BYTES: Final = 22  # of an hvcC box, before its parameter sets
 _MAX_PICTURE_SETS: Final = 64
 _MAX_PICTURES_IN_SET: Final = 16
+_DEPTHS: Final = frozenset({8, 9, 10, 12})  # that ffmpeg decodes
 
 
 def parameter_sets(configuration: bytes) -> list[bytes]:
-    return [unit for unit in units(configuration)[0] if _is_sps(unit)]
+    return [unit for unit in units(configuration)[0] if is_parameter_set(unit)]
 
 
 def units(configuration: bytes) -> tuple[list[bytes], int]:
@@ -40,25 +40,7 @@ def units(configuration: bytes) -> tuple[list[bytes], int]:
     return found, position
 
 
-def parameter_sets_in(sample: bytes, configuration: bytes) -> list[bytes]:
-    """Those at the beginning of a sample, be they in a configuration that has been put there."""
-    length = length_bytes(configuration)
-    if begins_with_configuration(sample, configuration):
-        return parameter_sets(sample) if mended(*units(sample), length) else []
-    return [unit for unit in nal_units(sample, length) if _is_sps(unit)]
-
-
-def length_bytes(configuration: bytes) -> int:
-    """How many bytes the length has that stands before each unit of a sample."""
-    return (configuration[21] & 3) + 1 if configuration else 4
-
-
-def begins_with_configuration(sample: bytes, configuration: bytes) -> bool:
-    """Whether a sample begins like the hvcC box, which as a length would be longer than any sample."""
-    return len(configuration) > _HEADER_BYTES and sample.startswith(configuration[:_HEADER_BYTES])
-
-
-def _is_sps(unit: bytes) -> bool:
+def is_parameter_set(unit: bytes) -> bool:
     """Whether it is one, of the base layer."""
     return len(unit) > 2 and unit[0] >> 1 == _SPS and not (unit[0] & 1 or unit[1] >> 3)
 
@@ -71,20 +53,26 @@ def coded_picture(nal: bytes) -> CodedPicture:
     bits.skip(1)  # sps_temporal_id_nesting_flag
     _skip_profile_tier_level(bits, sub_layers)
     bits.ue()  # sps_seq_parameter_set_id
-    chroma_format = read_chroma_format(bits)
+    chroma_format, separate_planes = read_chroma_format(bits)
     width, height = bits.ue(), bits.ue()
     across, down = SUBSAMPLING[chroma_format]
     width, height = read_cropping(bits, width, height, across, down)
-    pixel_shape, colours = _usability(bits, sub_layers)
-    return CodedPicture(width=width, height=height, pixel_shape=pixel_shape, colours=colours)
-
-
-def _usability(bits: Bits, sub_layers: int) -> tuple[Fraction | None, ColourDescription]:
+    pixel_shape, colours, undecodable = None, NOTHING_SAID, separate_planes
     with suppress(ValueError):  # decoders show a picture whose usability information ends too early
+        undecodable = read_depth(bits, chroma_format=chroma_format, decodable=_DEPTHS) or undecodable
         _skip_coding_tools(bits, sub_layers)
-        if bits.u(1):
-            return read_usability(bits)
-    return None, NOTHING_SAID
+        if bits.u(1):  # vui_parameters_present_flag
+            pixel_shape, colours = read_usability(bits)
+            undecodable = _read_field_sequence(bits) or undecodable
+    return CodedPicture(width=width, height=height, pixel_shape=pixel_shape, colours=colours, undecodable=undecodable)
+
+
+def _read_field_sequence(bits: Bits) -> str | None:
+    """Read field_seq_flag, a few bits behind the colours; what of it our decoder does not know."""
+    if bits.u(1):  # chroma_loc_info_present_flag
+        bits.skip_numbers(2)
+    bits.skip(1)  # neutral_chroma_indication_flag
+    return "campos entrelazados como imágenes separadas" if bits.u(1) else None
 
 
 def _skip_profile_tier_level(bits: Bits, sub_layers: int) -> None:
@@ -97,9 +85,7 @@ def _skip_profile_tier_level(bits: Bits, sub_layers: int) -> None:
 
 
 def _skip_coding_tools(bits: Bits, sub_layers: int) -> None:
-    """Go from the conformance window to vui_parameters_present_flag."""
-    bits.ue()  # bit_depth_luma_minus8
-    bits.ue()  # bit_depth_chroma_minus8
+    """Go from the bit depths to vui_parameters_present_flag."""
     order_bits = bits.ue() + 4
     for _ in range(sub_layers + 1 if bits.u(1) else 1):  # sub_layer_ordering_info_present_flag
         bits.skip_numbers(3)
@@ -145,3 +131,12 @@ def _skip_picture_sets(bits: Bits) -> None:
             for _ in range(pictures):
                 bits.skip_numbers(1)
                 bits.skip(1)
+
+
+READER: Final = Reader(
+    header_bytes=_HEADER_BYTES,
+    parameter_sets=parameter_sets,
+    units=units,
+    is_parameter_set=is_parameter_set,
+    coded_picture=coded_picture,
+)

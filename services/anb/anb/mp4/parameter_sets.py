@@ -1,6 +1,6 @@
 """What H.264 and HEVC share in their sequence parameter sets, which state the picture that a decoder believes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -22,12 +22,43 @@ SUBSAMPLING: Final = {0: (1, 1), 1: (2, 2), 2: (2, 1), 3: (1, 1)}  # (across, do
 
 @dataclass(frozen=True, kw_only=True)
 class CodedPicture:
-    """`width` and `height` in pixels, cropping applied; a pixel's width over its height, if it says so."""
+    """`width` and `height` in pixels, cropping applied; a pixel's width over its height, if it says so.
+
+    `undecodable` names what our decoder does not know of its codec, if it is one of those pictures.
+    """
 
     width: int
     height: int
     pixel_shape: Fraction | None = None
     colours: ColourDescription = NOTHING_SAID
+    undecodable: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """How a codec keeps its parameter sets: in a configuration, which its avcC or hvcC box holds, or in samples."""
+
+    header_bytes: int  # of a configuration, before its parameter sets; the last one says how long lengths are
+    parameter_sets: Callable[[bytes], list[bytes]]  # in a configuration
+    units: Callable[[bytes], tuple[list[bytes], int]]  # all that are in a configuration, and where it ends
+    is_parameter_set: Callable[[bytes], bool]
+    coded_picture: Callable[[bytes], CodedPicture]  # ValueError for what is no parameter set
+
+    def length_bytes(self, configuration: bytes) -> int:
+        """How many bytes the length has that stands before each unit of a sample."""
+        return (configuration[self.header_bytes - 1] & 3) + 1 if configuration else 4
+
+    def begins_with_configuration(self, sample: bytes, configuration: bytes) -> bool:
+        """Whether a sample begins like the configuration, which as a length would be longer than any sample."""
+        head = configuration[: self.header_bytes]
+        return len(configuration) > self.header_bytes and sample.startswith(head)
+
+    def parameter_sets_in(self, sample: bytes, configuration: bytes) -> list[bytes]:
+        """Those at the beginning of a sample, be they in a configuration that has been put there."""
+        length = self.length_bytes(configuration)
+        if self.begins_with_configuration(sample, configuration):
+            return self.parameter_sets(sample) if mended(*self.units(sample), length) else []
+        return [unit for unit in nal_units(sample, length) if self.is_parameter_set(unit)]
 
 
 class Bits:
@@ -71,13 +102,21 @@ class Bits:
             self._position += 2 * zeros + 1
 
 
-def read_chroma_format(bits: Bits) -> int:
+def read_chroma_format(bits: Bits) -> tuple[int, str | None]:
+    """The chroma_format_idc, and what of it our decoder does not know."""
     chroma_format = bits.ue()
     if chroma_format > 3:
         raise ValueError("an unknown chroma format")
-    if chroma_format == 3:
-        bits.skip(1)  # separate_colour_plane_flag: 4:4:4 is cropped by the pixel either way
-    return chroma_format
+    has_separate_planes = chroma_format == 3 and bits.u(1)
+    return chroma_format, "planos de color separados" if has_separate_planes else None
+
+
+def read_depth(bits: Bits, *, chroma_format: int, decodable: frozenset[int]) -> str | None:
+    """Read the bits of brightness and colours; what of them our decoder does not know."""
+    luma, chroma = bits.ue() + 8, bits.ue() + 8
+    if chroma_format and luma != chroma:
+        return f"{luma} bits de brillo y {chroma} de color"
+    return None if luma in decodable else f"{luma} bits por color"
 
 
 def read_cropping(bits: Bits, width: int, height: int, across: int, down: int) -> tuple[int, int]:

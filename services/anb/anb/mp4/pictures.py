@@ -5,28 +5,29 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
-from types import ModuleType
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from anb.mp4 import h264, hevc
 from anb.mp4.boxes import U32, Boxes, boxes_in, each_box, only_box
 from anb.mp4.colours import NOTHING_SAID, ColourDescription, colour_description, completed, unconvertible
 from anb.mp4.errors import DAMAGED, TOO_COMPLEX, UnreadableClip
-from anb.mp4.parameter_sets import CodedPicture
+from anb.mp4.parameter_sets import CodedPicture, Reader
 
 MAX_DESCRIPTIONS: Final = 8  # of one track's samples
 MAX_CONFIGURATION_BYTES: Final = 16 * 1024
 MAX_PARAMETER_SETS: Final = 16  # of one description, and of its first samples
 MAX_PIXELS: Final = 4096 * 2304  # a little over 4K; a larger picture costs memory before it is refused
 MAX_SIDE_PIXELS: Final = 4096
+MAX_PIXEL_SIDE: Final = 2**31 - 1  # in a pixel's shape: ffmpeg takes a larger one for negative
+MAX_SIDES: Final = 20  # one of the picture to the other, as shown: 64 lines of 720p
 
 Codec = Literal["h264", "hevc"]
 
 CODECS: Final[dict[bytes, Codec]] = {
-    **dict.fromkeys((b"avc1", b"avc3"), "h264"),
+    **dict.fromkeys((b"avc1", b"avc3", b"dva1", b"dvav"), "h264"),
     **dict.fromkeys((b"hvc1", b"hev1", b"dvh1", b"dvhe"), "hevc"),
 }
-READERS: Final[dict[Codec, ModuleType]] = {"h264": h264, "hevc": hevc}
+READERS: Final[dict[Codec, Reader]] = {"h264": h264.READER, "hevc": hevc.READER}
 _STILL_PICTURES: Final = frozenset({b"jpeg", b"mjpg", b"mjp2", b"png ", b"gif "})
 _ENCRYPTED_ENTRIES: Final = frozenset({b"encv", b"drmi"})
 _VISUAL_SAMPLE_ENTRY_BYTES: Final = 78  # its fields before the boxes inside
@@ -41,6 +42,13 @@ _DOLBY_VISION_5 = (
 )
 
 FirstSamples = Callable[[], Iterable[bytes]]
+
+
+class Presentation(NamedTuple):
+    """How a track says that its picture is to be shown: its size, if not 0, and a pixel's width over its height."""
+
+    size: tuple[int, int] = (0, 0)
+    pixel_shape: Fraction | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,13 +66,11 @@ class Picture:
     refusal: str | None
 
 
-def smallest_picture(
-    descriptions: memoryview, *, presentation: tuple[int, int], first_samples: FirstSamples
-) -> Picture:
+def smallest_picture(descriptions: memoryview, *, presentation: Presentation, first_samples: FirstSamples) -> Picture:
     """The smallest picture that the sample descriptions announce; none may be larger than we decode.
 
-    `presentation` is the size at which the track says that it is to be shown. `first_samples` are asked for
-    parameter sets that the descriptions leave to them.
+    `presentation` is how the track says that it is to be shown. `first_samples` are asked for parameter sets that
+    the descriptions leave to them.
     """
     count = U32.unpack_from(descriptions, 4)[0]
     if count > MAX_DESCRIPTIONS:
@@ -84,7 +90,7 @@ def pixels(picture: Picture | CodedPicture) -> int:
 
 
 def _read_description(
-    kind: bytes, entry: memoryview, presentation: tuple[int, int], first_samples: FirstSamples
+    kind: bytes, entry: memoryview, presentation: Presentation, first_samples: FirstSamples
 ) -> Picture:
     codec = CODECS.get(kind)
     if codec is None:
@@ -101,7 +107,7 @@ def _read_description(
         height=height,
         colours=colours,
         configuration=configuration,
-        refusal=_refusal(boxes, pictures, colours),
+        refusal=_refusal(boxes, pictures, colours) or _shape_refusal(width, height),
     )
 
 
@@ -146,7 +152,17 @@ def _refusal(boxes: Boxes, pictures: Sequence[CodedPicture], colours: ColourDesc
         return ENCRYPTED
     if any(_dolby_vision_profile(box) == _DOLBY_VISION_ALONE for kind in _DOLBY_VISION for box in boxes[kind]):
         return _DOLBY_VISION_5
+    undecodable = next((picture.undecodable for picture in pictures if picture.undecodable), None)
+    if undecodable:
+        return f"El video usa una variante de su códec que no se puede decodificar: {undecodable}."
     return unconvertible(colours)
+
+
+def _shape_refusal(width: int, height: int) -> str | None:
+    if max(width, height) <= MAX_SIDES * min(width, height):
+        return None
+    size = f"{width}x{height} píxeles"
+    return f"El video se muestra en {size}: un lado no puede medir más de {MAX_SIDES} veces el otro."
 
 
 def _dolby_vision_profile(box: memoryview) -> int:
@@ -156,15 +172,19 @@ def _dolby_vision_profile(box: memoryview) -> int:
 # --- what is shown ----------------------------------------------------------------------------------------
 
 
-def _shown_size(
-    coded: CodedPicture, entry: memoryview, boxes: Boxes, presentation: tuple[int, int]
-) -> tuple[int, int]:
+def _shown_size(coded: CodedPicture, entry: memoryview, boxes: Boxes, presentation: Presentation) -> tuple[int, int]:
     """Width and height in square pixels of what players show."""
     width, height = _clean_aperture(boxes) or (coded.width, coded.height)
     if width > coded.width or height > coded.height:  # players take it for a mistake
         width, height = coded.width, coded.height
     stated = struct.unpack_from(">HH", entry, 24)
-    shape = _container_pixel_shape(boxes) or _stretch(stated, presentation) or coded.pixel_shape or 1
+    shape = (
+        presentation.pixel_shape
+        or _container_pixel_shape(boxes)
+        or _stretch(stated, presentation.size)
+        or coded.pixel_shape
+        or 1
+    )
     return max(1, round(width * shape)), max(1, int(height))
 
 
@@ -180,6 +200,8 @@ def _clean_aperture(boxes: Boxes) -> tuple[Fraction, Fraction] | None:
 def _container_pixel_shape(boxes: Boxes) -> Fraction | None:
     for box in boxes[b"pasp"]:
         across, down = struct.unpack_from(">II", box)
+        if max(across, down) > MAX_PIXEL_SIDE:
+            raise UnreadableClip(DAMAGED)
         if across and down:
             return Fraction(across, down)
     return None

@@ -3,8 +3,8 @@
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
-from operator import attrgetter
+from itertools import accumulate, pairwise, repeat
+from operator import add, attrgetter
 from typing import Final, NamedTuple
 
 from anb.mp4.boxes import MAX_SAMPLES, U32, U64, Boxes, only_box, optional_box, table_rows
@@ -43,7 +43,8 @@ class Samples:
     ticks: int = 0
     longest: int = 0  # the longest duration but the last one's, gap or composition offset
     last: int = 0  # the duration of the last one
-    delay: int = 0  # from the first sample's decoding to its showing
+    shown_from: int = 0  # when the first one is shown, which may be decoded earlier
+    shown_until: int = 0
     final_place: Place = NOWHERE  # of all that have bytes, the one that ends last
 
     def followed_by(self, other: "Samples", *, gap: int = 0) -> "Samples":
@@ -56,7 +57,8 @@ class Samples:
             ticks=self.ticks + gap + other.ticks,
             longest=max(self.longest, last, other.longest),
             last=other.last,
-            delay=self.delay,
+            shown_from=min(self.shown_from, other.shown_from),
+            shown_until=max(self.shown_until, other.shown_until),
             final_place=max(self.final_place, other.final_place, key=_end_of),
         )
 
@@ -66,46 +68,80 @@ _end_of = attrgetter("end")
 
 def table_samples(tables: Boxes, end: int) -> Samples:
     """What the tables of a track count; refuses samples that lie past `end`, where the file's boxes end."""
-    sizes = _sample_sizes(only_box(tables, b"stsz"))
+    sizes = _sample_sizes(tables)
     final_place = _check_chunks(tables, sizes, end)
-    offsets = optional_box(tables, b"ctts")
-    # Encoders write both signs whatever the version says
-    shifts = [shift for _, shift in table_rows(offsets, struct.Struct(">Ii"))] if offsets else [0]
-    ticks, longest, last = _durations(table_rows(only_box(tables, b"stts"), struct.Struct(">II")), len(sizes))
+    durations = _durations(table_rows(only_box(tables, b"stts"), struct.Struct(">II")), len(sizes))
+    return timed_samples(durations, _shifts(tables, len(sizes)), final_place=final_place)
+
+
+def timed_samples(durations: Sequence[int], shifts: Sequence[int], *, final_place: Place, start: int = 0) -> Samples:
+    """Samples that follow each other from `start` on, each shown so much later than decoded; all in ticks."""
+    if not durations:
+        return Samples()
+    times = accumulate(durations, initial=start)
+    shown = [time + shift for time, shift in zip(times, shifts, strict=False)]
     return Samples(
-        count=len(sizes),
-        ticks=ticks,
-        longest=max([longest, *map(abs, shifts)]),
-        last=last,
-        delay=next(iter(shifts), 0),
+        count=len(durations),
+        ticks=sum(durations),
+        longest=max([*durations[:-1], *map(abs, shifts)]),
+        last=durations[-1],
+        shown_from=min(shown),
+        shown_until=max(map(add, shown, durations)),
         final_place=final_place,
     )
 
 
-def _durations(rows: Iterable[tuple[int, ...]], count: int) -> tuple[int, int, int]:
-    """Of so many samples, in ticks: how long they last, how long the longest but the last does, and the last.
+def _durations(rows: Iterable[tuple[int, ...]], count: int) -> Sequence[int]:
+    """How long each of so many samples lasts, in ticks.
 
     As players do it: times of more samples than there are do not count, and the last one holds for any more.
     """
-    ticks = longest = last = 0
+    durations: list[int] = []
+    ticks = 0
     for number, delta in rows:
-        taken = min(number, count)
+        taken = min(number, count - len(durations))
         if taken:
             step = delta
             if delta >= _LEAST_NEGATIVE and ticks + (delta - _WRAP) * taken >= 0:
                 step = delta - _WRAP
             ticks += taken * step
-            longest = max(longest, last, step if taken > 1 else 0)
-            last = step
-            count -= taken
-    return ticks + count * last, max(longest, last if count else 0), last
+            durations += repeat(step, taken)
+    return durations + (durations[-1:] or [0]) * (count - len(durations))
 
 
-def _sample_sizes(box: memoryview) -> Sequence[int]:
+def _shifts(tables: Boxes, count: int) -> Sequence[int]:
+    """How much later than decoded each of so many samples is shown, in ticks; 0 where nobody says it."""
+    offsets = optional_box(tables, b"ctts")
+    shifts: list[int] = []
+    # Encoders write both signs whatever the version says
+    for number, shift in table_rows(offsets, struct.Struct(">Ii")) if offsets else ():
+        shifts += repeat(shift, min(number, count - len(shifts)))
+    return shifts + [0] * (count - len(shifts))
+
+
+def _sample_sizes(tables: Boxes) -> Sequence[int]:
+    if b"stz2" in tables:
+        if b"stsz" in tables:  # the decoder might believe the other
+            raise UnreadableClip(DAMAGED)
+        return _compact_sizes(only_box(tables, b"stz2"))
+    box = only_box(tables, b"stsz")
     size, count = struct.unpack_from(">II", box, 4)
     if count > MAX_SAMPLES:
         raise UnreadableClip(TOO_COMPLEX)
     return [size] * count if size else [each for (each,) in table_rows(box, U32, at=8)]
+
+
+def _compact_sizes(box: memoryview) -> Sequence[int]:
+    """The sizes in an stz2 box, of 4, 8 or 16 bits each."""
+    bits, count = box[7], U32.unpack_from(box, 8)[0]
+    if count > MAX_SAMPLES:
+        raise UnreadableClip(TOO_COMPLEX)
+    fields = box[12 : 12 + (count * bits + 7) // 8]
+    if bits not in (4, 8, 16) or len(fields) * 8 < count * bits:
+        raise UnreadableClip(DAMAGED)
+    if bits == 4:
+        return [half for each in fields for half in (each >> 4, each & 15)][:count]
+    return [size for (size,) in struct.iter_unpack(">H" if bits == 16 else ">B", fields)]
 
 
 def _check_chunks(tables: Boxes, sizes: Sequence[int], end: int) -> Place:
@@ -134,7 +170,7 @@ def _check_chunks(tables: Boxes, sizes: Sequence[int], end: int) -> Place:
 def table_places(tables: Boxes) -> Iterator[Place]:
     """Where the samples lie that the tables of a track count, in their order."""
     offsets = _chunk_offsets(tables)
-    sizes = _sample_sizes(only_box(tables, b"stsz"))
+    sizes = _sample_sizes(tables)
     sample = 0
     for offset, count in zip(offsets, _samples_per_chunk(tables, len(offsets)), strict=False):
         position = offset

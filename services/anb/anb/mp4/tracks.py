@@ -3,18 +3,21 @@
 import math
 import struct
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Final, NamedTuple
 
 from anb.mp4.boxes import U32, Boxes, boxes_in, only_box, optional_box, read_timescale, table_rows
-from anb.mp4.errors import NO_VIDEO, TOO_COMPLEX, UnreadableClip
-from anb.mp4.pictures import CODECS
+from anb.mp4.errors import DAMAGED, NO_VIDEO, TOO_COMPLEX, UnreadableClip
+from anb.mp4.pictures import CODECS, Presentation
 from anb.mp4.samples import Samples
 
 MAX_TRACKS: Final = 16
 MAX_VIDEO_TRACKS: Final = 8  # a camera has its own and a proxy, or one for each lens
 MAX_EDITS: Final = 100
+MAX_TRACK_ID: Final = 2**31 - 1  # ffmpeg takes a larger one for negative
 
 _MATRIX: Final = struct.Struct(">iixxxxii")
+_EVEN: Final = 0.01  # players take a smaller stretch for none
 
 
 class Track(NamedTuple):
@@ -37,8 +40,7 @@ def video_tracks(movie: Boxes) -> Sequence[Track]:
         if bytes(only_box(media, b"hdlr")[8:12]) == b"vide":
             tables = boxes_in(only_box(boxes_in(only_box(media, b"minf")), b"stbl"))
             header = only_box(boxes, b"tkhd")
-            track_id = U32.unpack_from(header, 20 if header[0] == 1 else 12)[0]
-            track = Track(boxes, media, tables, header, track_id)
+            track = Track(boxes, media, tables, header, _track_id(header))
             (decodable if _codec_name(tables) in CODECS else others).append(track)
     if len(decodable) > MAX_VIDEO_TRACKS:
         raise UnreadableClip(TOO_COMPLEX)
@@ -47,20 +49,46 @@ def video_tracks(movie: Boxes) -> Sequence[Track]:
     return decodable or others[:1]
 
 
+def check_track_id(track_id: int, movie: Boxes) -> None:
+    """Refuse a track that a decoder does not find by its number, or takes another for."""
+    headers = (header for trak in movie[b"trak"] for header in boxes_in(trak)[b"tkhd"])
+    if track_id > MAX_TRACK_ID or [*map(_track_id, headers)].count(track_id) > 1:
+        raise UnreadableClip(DAMAGED)
+
+
+def _track_id(header: memoryview) -> int:
+    track_id: int = U32.unpack_from(header, 20 if header[0] == 1 else 12)[0]
+    return track_id
+
+
 def _codec_name(tables: Boxes) -> bytes:
     return bytes(only_box(tables, b"stsd")[12:16])
 
 
-def presentation_size(header: memoryview) -> tuple[int, int]:
-    """Width and height in a tkhd box, whole pixels."""
+def presentation(header: memoryview, movie_header: memoryview) -> Presentation:
+    """What the tkhd box and the mvhd box say: a size in whole pixels, and by how much their matrices stretch it."""
     width, height = struct.unpack_from(">II", header, 88 if header[0] == 1 else 76)
-    return width >> 16, height >> 16
+    a, b, c, d = _matrix(header, movie_header)
+    across, down = math.hypot(a, c), math.hypot(b, d)
+    is_stretched = across > 0 and down > 0 and abs(across / down - 1) > _EVEN
+    return Presentation(
+        size=(width >> 16, height >> 16), pixel_shape=Fraction(across / down) if is_stretched else None
+    )
 
 
-def lies_on_its_side(header: memoryview) -> bool:
-    """Whether the matrix of a tkhd box turns the picture by a quarter."""
-    across, turned, _, _ = _MATRIX.unpack_from(header, 52 if header[0] == 1 else 40)
-    return bool(abs(turned) > abs(across))
+def lies_on_its_side(header: memoryview, movie_header: memoryview) -> bool:
+    """Whether the matrices of the tkhd box and the mvhd box turn the picture by a quarter."""
+    a, b, _, _ = _matrix(header, movie_header)
+    return abs(b) > abs(a)
+
+
+def _matrix(header: memoryview, movie_header: memoryview) -> tuple[int, int, int, int]:
+    """The track's matrix times the movie's, without what only moves the picture."""
+    a, b, c, d = _MATRIX.unpack_from(header, 52 if header[0] == 1 else 40)
+    e, f, g, h = _MATRIX.unpack_from(movie_header, 48 if movie_header[0] == 1 else 36)
+    if not any((e, f, g, h)):  # nobody has filled it in
+        return a, b, c, d
+    return a * e + b * g, a * f + b * h, c * e + d * g, c * f + d * h
 
 
 class Edit(NamedTuple):
@@ -90,13 +118,23 @@ def read_edits(track: Boxes, movie: Boxes, timescale: int) -> Sequence[Edit]:
     return shown
 
 
+def effective_edits(edits: Sequence[Edit], samples: Samples, timescale: int) -> Sequence[Edit]:
+    """Those of the edits that show some of the samples."""
+    begin, end = samples.shown_from / timescale, samples.shown_until / timescale
+    if len(edits) == 1 and edits[0].start_seconds < begin:
+        # Who wrote it forgot that pictures are shown later than they are decoded: it is to show all of them
+        edits = [Edit(begin, edits[0].end_seconds + begin - edits[0].start_seconds)]
+    effective = [edit for edit in edits if max(edit.start_seconds, begin) < min(edit.end_seconds, end)]
+    if edits and not effective:
+        raise UnreadableClip(NO_VIDEO)
+    return effective
+
+
 def shown_seconds(edits: Sequence[Edit], samples: Samples, timescale: int) -> float:
-    """How much of the samples the edits show; an edit cannot show what is not there."""
+    """How long what the effective edits show lasts: nothing counts twice."""
     available = samples.ticks / timescale
     if not edits:
         return available
-    end = available + samples.delay / timescale
-    shown = sum(max(0.0, min(edit.end_seconds, end) - edit.start_seconds) for edit in edits)
-    if shown <= 0:
-        raise UnreadableClip(NO_VIDEO)
+    begin, end = samples.shown_from / timescale, samples.shown_until / timescale
+    shown = sum(min(edit.end_seconds, end) - max(edit.start_seconds, begin) for edit in edits)
     return min(shown, available)
