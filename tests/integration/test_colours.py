@@ -5,7 +5,7 @@ import pytest
 
 from anb_worker.colours import TONES, Coding, complete, to_bt709
 from anb_worker.tone_mapping import HLG, PQ, lookup_table
-from tests.media import FIRST_BODY_FRAME, Run, ffmpeg, picture
+from tests.media import FIRST_BODY_FRAME, Run, ffmpeg, picture, read
 
 RED, SKIN = (190, 60, 50), (197, 140, 108)
 BT709 = {"matrix": "bt709", "primaries": "bt709", "transfer": "bt709"}
@@ -275,3 +275,16 @@ def test_a_file_is_processed_in_the_colours_that_its_stream_says(run, tmp_path, 
 
     found = picture(run.output, FIRST_BODY_FRAME + 3)[300:400, 600:700].mean(axis=(0, 1))
     assert differences(found, wanted or expected(LIGHTS["skin"])) <= 5
+
+
+def test_hlg_may_say_so_in_a_message_of_the_stream_alone(run, tmp_path):
+    said = "colorprim=9:transfer=14:colormatrix=9:atc-sei=18"
+    encoder = ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p10le", "-tag:v", "hvc1")
+    parameters = ("-x265-params", f"log-level=error:crf=4:{said}")
+    ffmpeg(*hdr_patch(HLG, LIGHTS["skin"]), *encoder, *parameters, tmp_path / "in.mp4")
+    assert read(tmp_path / "in.mp4").colours.transfer == 14
+
+    run(tmp_path / "in.mp4")
+
+    found = picture(run.output, FIRST_BODY_FRAME + 3)[300:400, 600:700].mean(axis=(0, 1))
+    assert differences(found, expected(LIGHTS["skin"])) <= 5
