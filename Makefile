@@ -46,7 +46,8 @@ format: $(VENV) ## let the formatter and the linter mend what they can
 
 .PHONY: test
 test: setup lint $(NODE) ## lint, types, unit, template, integration and end-to-end tests
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/stacks tests/unit
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --junitxml=build/tests.xml \
+		tests/e2e tests/integration tests/stacks tests/unit
 
 .PHONY: coverage
 coverage: setup ## say which lines of services and ops the unit and integration tests run; nothing is enforced
@@ -137,6 +138,10 @@ snapshots: setup ## write both profiles' templates to docs/templates, to be read
 .PHONY: trace
 trace: setup ## write the table of requirements and templates again
 	$(BIN)/python -m scripts.trace_requirements
+
+.PHONY: grade
+grade: setup ## say, in Spanish, what of the course's statement is met, and by which evidence: after `make test`
+	@$(BIN)/python -m scripts.grade
 
 .PHONY: bench-worker
 bench-worker: setup ## measure the worker's CPU and memory against bare ffmpeg

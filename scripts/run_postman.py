@@ -33,16 +33,14 @@ def run_postman(base_url: str | None) -> int:
 
     The exit code is newman's.
     """
-    if not NEWMAN.exists():
-        subprocess.run(["npm", "ci", "--silent"], cwd=ROOT, check=True)
-    _make_samples()
+    make_samples()
     if base_url:
-        return _newman(base_url)
+        return newman(base_url)
     with tempfile.TemporaryDirectory(prefix="postman-") as state, running_system(Path(state)) as system:
-        return _newman(f"{system.url}/api")
+        return newman(f"{system.url}/api")
 
 
-def _make_samples() -> None:
+def make_samples() -> None:
     """Make what the collection uploads; few pictures a second keep that fast."""
     SAMPLES.mkdir(parents=True, exist_ok=True)
     for name, seconds, width, height in (
@@ -69,7 +67,10 @@ def _pad(path: Path, size_bytes: int) -> None:
             file.write(missing.to_bytes(4) + b"free" + bytes(missing - 8))
 
 
-def _newman(base_url: str) -> int:
+def newman(base_url: str) -> int:
+    """Run the collection against an API, whose address ends in /api, and return newman's exit code."""
+    if not NEWMAN.exists():
+        subprocess.run(["npm", "ci", "--silent"], cwd=ROOT, check=True)
     collection = COLLECTIONS / "anb.postman_collection.json"
     environment = COLLECTIONS / "postman_environment.json"
     options = ["--environment", str(environment), "--env-var", f"base_url={base_url}", "--working-dir", str(SAMPLES)]

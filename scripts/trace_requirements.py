@@ -1,4 +1,4 @@
-"""Writes docs/entrega4/trazabilidad.md: what is asked for, where the templates have it, which test holds it.
+"""Writes docs/entrega4/trazabilidad.md: what is asked for, where templates or code have it, which test holds it.
 
 The rows are those of trazabilidad.toml beside it.
 """
@@ -24,31 +24,38 @@ from stacks.rules.assembly import Assembly
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "entrega4" / "trazabilidad.md"
 ROWS = PAGE.with_suffix(".toml")
+OPENAPI = ROOT / "services" / "web" / "anb_web" / "openapi.json"
 ENVIRONMENT = "entorno"  # no resource: where all stacks go
 
 
 class NotMet(LookupError):
-    """The templates do not have what is asked for; the message says what."""
+    """Templates, description or code do not have what is asked for; the message says what."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that is asked for. Without a property the resource is the answer; `none` says that there is none."""
+    """One thing that is asked for, and the test below tests/ that holds it.
+
+    A resource of the templates has it (without a property its being there is the answer; `none` says that there is
+    none), or an operation of the API's description, or a file of the code.
+    """
 
     asked: str
-    stack: str
-    type: str
     test: str
+    stack: str = ""
+    type: str = ""
     property: str = ""
     named: str = ""
     none: bool = False
+    operation: str = ""
+    file: str = ""
 
 
 HEAD = """# Trazabilidad
 
-Cada exigencia del enunciado, dónde la cumplen las plantillas sintetizadas del perfil `academy` y qué prueba falla si
-se pierde. Las pruebas están en `tests/stacks/`. Página generada por `scripts/trace_requirements.py`
-a partir de `trazabilidad.toml`; una prueba exige que esté al día.
+Cada exigencia del enunciado, dónde la cumplen las plantillas sintetizadas del perfil `academy`, la API o el código, y
+qué prueba falla si se pierde. Las pruebas están en `tests/`. Página generada por `scripts/trace_requirements.py`
+a partir de `trazabilidad.toml`; una prueba exige que esté al día. `make grade` la usa para calificar la entrega.
 """
 
 
@@ -63,19 +70,51 @@ def page(assembly: Assembly) -> str:
 
 
 def _section(title: str, rows: list[Row], assembly: Assembly) -> str:
-    lines = [_line(row, assembly) for row in rows]
-    head = ["| Exigencia | Recurso de la plantilla | Propiedad y valor | Prueba |", "| --- | --- | --- | --- |"]
+    lines = [line(row, assembly) for row in rows]
+    head = ["| Exigencia | Dónde se cumple | Propiedad y valor | Prueba |", "| --- | --- | --- | --- |"]
     return "\n".join([f"## {title}", "", *head, *lines, ""])
 
 
-def _line(row: Row, assembly: Assembly) -> str:
+def line(row: Row, assembly: Assembly) -> str:
+    """Return the page's line about one requirement; raises NotMet."""
+    return f"| {' | '.join(columns(row, assembly))} |"
+
+
+def columns(row: Row, assembly: Assembly) -> tuple[str, str, str, str]:
+    """Return what is asked for, where it is met, by which value, and which test holds it; raises NotMet."""
+    return row.asked, _where(row), _answer(row, assembly), f"`{row.test}`"
+
+
+def _where(row: Row) -> str:
+    if row.operation or row.file:
+        return f"`{row.operation or row.file}`"
     if row.type == ENVIRONMENT:
-        return f"| {row.asked} | {ENVIRONMENT} de todas | `{row.property}` = `{assembly.region}` | `{row.test}` |"
-    resource = f"`{row.stack}` `AWS::{row.type}`" if row.stack != "*" else f"`AWS::{row.type}*` en ninguna"
-    return f"| {row.asked} | {resource} | {_answer(row, assembly)} | `{row.test}` |"
+        return f"{ENVIRONMENT} de todas"
+    return f"`{row.stack}` `AWS::{row.type}`" if row.stack != "*" else f"`AWS::{row.type}*` en ninguna"
 
 
 def _answer(row: Row, assembly: Assembly) -> str:
+    if row.operation:
+        return _described(row)
+    if row.file:
+        if not (ROOT / row.file).is_file():
+            raise NotMet(f"{row.asked}: there is no {row.file}")
+        return "presente"
+    if row.type == ENVIRONMENT:
+        return f"`{row.property}` = `{assembly.region}`"
+    return _in_templates(row, assembly)
+
+
+def _described(row: Row) -> str:
+    """Return what the API's description says that the operation answers."""
+    method, path = row.operation.split()
+    operation = json.loads(OPENAPI.read_text(encoding="utf-8"))["paths"].get(path, {}).get(method.lower())
+    if not operation:
+        raise NotMet(f"{row.asked}: the API has no {row.operation}")
+    return f"`responses` = {', '.join(f'`{status}`' for status in operation['responses'])}"
+
+
+def _in_templates(row: Row, assembly: Assembly) -> str:
     found = [
         resource
         for resource in assembly.resources()
@@ -87,8 +126,8 @@ def _answer(row: Row, assembly: Assembly) -> str:
         if found:
             raise NotMet(f"{row.asked}: {found[0].logical_id} is there")
         return "ninguno"
-    if len(found) != 1 and row.named:
-        raise NotMet(f"{row.asked}: {len(found)} resources are named {row.named}")
+    if not found or (len(found) > 1 and row.named):
+        raise NotMet(f"{row.asked}: there are {len(found)} {row.type} {row.named}".rstrip())
     definition = found[0].definition
     if not row.property:
         return "presente"
@@ -122,7 +161,7 @@ def _shown(value: Any) -> str:
     return f"`{value}`"
 
 
-def _synthesised() -> Assembly:
+def synthesised() -> Assembly:
     """Return academy's templates; what the artefacts hold changes nothing on the page."""
     flags = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
     with tempfile.TemporaryDirectory() as name:
@@ -143,7 +182,7 @@ def _synthesised() -> Assembly:
 @click.command()
 def trace_requirements() -> None:
     """Write the table of requirements and templates again, or say which requirement is no longer met."""
-    PAGE.write_text(page(_synthesised()), encoding="utf-8")
+    PAGE.write_text(page(synthesised()), encoding="utf-8")
     print(PAGE)
 
 
