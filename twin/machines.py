@@ -58,6 +58,13 @@ class Machines:
             self.lose(instance)
             self.fleet.stopped(instance)
 
+    def vanish(self, instance: str) -> None:
+        """Have it die of itself, which its group finds out when it looks at the health of its instances next."""
+        if instance in self.launched:
+            self.lose(instance)
+            unnoticed = self.assumptions.health_check_interval * self.generator.random()
+            self.loop.call_later(unnoticed, lambda: self.fleet.stopped(instance))
+
     def fail_one(self) -> None:
         """Have any of them die of itself."""
         if self.launched:

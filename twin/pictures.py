@@ -6,6 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 Told = Mapping[str, Any]
 _WIDTH_INCHES, _PANEL_INCHES, _HEAD_INCHES, _NOTE_INCHES = 11, 2.1, 0.6, 0.18
@@ -26,6 +27,7 @@ def draw(told: Told, path: Path) -> None:
         ax.set_ylim(bottom=0)
         ax.grid(alpha=0.25)
         ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small", frameon=False)
+    axes[-1].xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True))
     axes[-1].set_xlabel("minutes, in AWS's time")
     figure.suptitle(_head(told), fontsize="medium", x=0.01, ha="left")
     figure.savefig(path, dpi=100)

@@ -159,6 +159,7 @@ class Stage:
         - `instance_seconds`, `sizes` (least and most): by fleet; `requests_per_target`: a minute's, at which the
           servers' policy aims
         """
+        self._look()  # at how it ended
         by_second: dict[int, Counter[str]] = {}
         for at, status in self.readers.answers:
             by_second.setdefault(int(at), Counter())[f"{status // 100}xx" if status else "broken"] += 1

@@ -42,10 +42,10 @@ class World:
             fleet.open_zones(*zones, is_open=is_open)
 
     def lose(self, zone: str) -> None:
-        """Have all instances in a zone stop at once, without a word."""
+        """Have all instances in a zone vanish at once."""
         for fleet, driver in ((self.web, self.servers), (self.workers, self.encoders)):
             for instance in [it for it in fleet.group.instances.values() if it.zone == zone]:
-                driver.fail(instance.id)
+                driver.vanish(instance.id)
 
     def statuses(self) -> Mapping[str, int]:
         """Return how many videos there are in each state."""

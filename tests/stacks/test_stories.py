@@ -87,7 +87,7 @@ class World:
     def lose(self, zone):
         for fleet, driver in ((self.web, self.servers), (self.workers, self.encoders)):
             for instance in [it for it in fleet.group.instances.values() if it.zone == zone]:
-                driver.fail(instance.id)
+                driver.vanish(instance.id)
 
 
 class AtOnce:

@@ -25,6 +25,9 @@ class Group:
         self.fleet = SimpleNamespace(group_name="copy-workers", hook_name="finish-job")
         self.told: list[tuple[str, str]] = []
 
+    def running(self, instance):
+        self.told.append(("running", instance))
+
     def stopped(self, instance):
         self.told.append(("stopped", instance))
 
@@ -59,6 +62,16 @@ def test_a_group_hears_once_that_an_instance_has_ended_which_died_before(workers
     workers.loop.run(10)
 
     assert workers.fleet.told == [("stopped", "AnbWorker-1"), ("ended", "AnbWorker-1")]
+
+
+def test_a_group_hears_of_an_instance_that_vanished_when_it_looks_next(workers):
+    workers.launch(Instance("AnbWorker-1", "zone 1", 0))
+    workers.vanish("AnbWorker-1")
+    workers.loop.run(0)
+    assert workers.fleet.told == []
+
+    workers.loop.run(workers.assumptions.health_check_interval)
+    assert workers.fleet.told == [("stopped", "AnbWorker-1")]
 
 
 def test_a_group_hears_that_an_instance_has_ended_as_it_asked(workers):
