@@ -1,5 +1,6 @@
 """Who uses the system in a story: players who upload, and readers who ask at a rate. Times are the twin's."""
 
+import itertools
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,7 +13,8 @@ from local.loopback import ADDRESS
 from twin.loop import Loop
 
 _PASSWORD = "StrongPass123"  # noqa: S105 of invented people
-_READ = "/api/public/videos"
+# In turn; one of three needs the database, since what a page brings along needs none
+_READ = ("/api/public/videos", "/ingresar", "/registro")
 _MOST_READERS = 800  # who ask at the same time: 20 requests a second that all wait for 40 s
 _IDLE_SECONDS = 0.1  # between two looks whether readers shall come, by the machine's clock
 _PATIENCE_SECONDS = 60  # of a client, by its own clock
@@ -70,7 +72,7 @@ class Readers:
         self.answers: list[tuple[float, int]] = []
         """When each answer came, and its status; 0 where the connection broke."""
         self._port, self._loop, self._speed = port, loop, speed
-        self._over = threading.Event()
+        self._over, self._paths = threading.Event(), itertools.cycle(_READ)
         self._threads = ThreadPoolExecutor(_MOST_READERS, thread_name_prefix="readers")
         self._coming = threading.Thread(target=self._come, name="readers")
         self._coming.start()
@@ -90,16 +92,16 @@ class Readers:
             due = max(due, now - 1) + 1 / rate if rate else now + _IDLE_SECONDS
             self._over.wait(max(0.0, due - now))
             if rate:
-                self._threads.submit(self._read)
+                self._threads.submit(self._read, next(self._paths))
 
-    def _read(self) -> None:
-        status = self._ask()
+    def _read(self, path: str) -> None:
+        status = self._ask(path)
         self.answers.append((self._loop.now(), status))
 
-    def _ask(self) -> int:
+    def _ask(self, path: str) -> int:
         connection = HTTPConnection(ADDRESS, self._port, timeout=_PATIENCE_SECONDS)
         try:
-            connection.request("GET", _READ, headers={"Connection": "close"})
+            connection.request("GET", path, headers={"Connection": "close"})
             answer = connection.getresponse()
             answer.read()
         except (OSError, HTTPException):

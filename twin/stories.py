@@ -82,7 +82,7 @@ def _light_load(stage: Stage) -> None:
 def _readers(stage: Stage) -> None:
     web = stage.world.web
     stage.begin()
-    for per_second in (20, 40, 62):
+    for per_second in (20, 40, 60):
         stage.note(f"{per_second} requests a second")
         stage.readers.per_second = per_second
         stage.rest(120)
