@@ -64,14 +64,15 @@ class Players:
 class Readers:
     """People who look at the published videos, `per_second` requests in each of the twin's seconds.
 
-    However long others wait for their answers: those who come do not know of them.
+    However long others wait for their answers: those who come do not know of them. A machine cannot answer faster
+    because AWS's time goes faster: of as many requests as the twin's speed one is sent, and stands for all of them.
     """
 
-    def __init__(self, port: int, *, loop: Loop, speed: float) -> None:
+    def __init__(self, port: int, *, loop: Loop) -> None:
         self.per_second = 0.0
         self.answers: list[tuple[float, int]] = []
         """When each answer came, and its status; 0 where the connection broke."""
-        self._port, self._loop, self._speed = port, loop, speed
+        self._port, self._loop = port, loop
         self._over, self._paths = threading.Event(), itertools.cycle(_READ)
         self._threads = ThreadPoolExecutor(_MOST_READERS, thread_name_prefix="readers")
         self._coming = threading.Thread(target=self._come, name="readers")
@@ -86,8 +87,7 @@ class Readers:
     def _come(self) -> None:
         due = time.monotonic()
         while not self._over.is_set():
-            rate = self.per_second * self._speed
-            now = time.monotonic()
+            rate, now = self.per_second, time.monotonic()
             # A machine that is too busy for a second does not make up for all of it
             due = max(due, now - 1) + 1 / rate if rate else now + _IDLE_SECONDS
             self._over.wait(max(0.0, due - now))

@@ -96,7 +96,13 @@ def _requests(ax: Axes, told: Told) -> None:
         for second, answers in told["answers_by_second"].items():
             buckets[int(second) // _BUCKET_SECONDS] += sum(answers.get(kind, 0) for kind in kinds)
         times = [number * _BUCKET_SECONDS / 60 for number in range(count)]
-        ax.step(times, [each / _BUCKET_SECONDS for each in buckets], where="post", color=colour, label=label)
+        ax.step(
+            times,
+            [each * told["speed"] / _BUCKET_SECONDS for each in buckets],
+            where="post",
+            color=colour,
+            label=label,
+        )
     if target := told["requests_per_target"]:
         wanted = [healthy * target / 60 for healthy in _values(told, "healthy")]
         ax.step(_minutes(told), wanted, where="post", color="grey", linestyle=":", label="target")

@@ -345,7 +345,10 @@ class ProcessServers(_Processes):
         super()._let_go(instance, is_asked=is_asked)
 
     def cpu_percent(self, instance: str) -> float:
-        """Return what its processes have used since this was asked last, of its processors over a minute."""
+        """Return what its processes have used since this was asked last, of its processors over a minute.
+
+        Readers send one request for as many as the speed, so that each counts as often.
+        """
         supervisor = self._supervisors.get(instance)
         if supervisor is None or not supervisor.is_alive("web"):
             return 0.0
@@ -353,12 +356,12 @@ class ProcessServers(_Processes):
             used = sum(cpu_seconds(family(supervisor.pid(name))) for name in ("web", "nginx"))
             spent = used - self._used_seconds.get(instance, 0.0)
             self._used_seconds[instance] = used
-            return min(100.0, max(0.0, 100 * spent / (60 * self.fleet.fleet.processors)))
+            return min(100.0, max(0.0, 100 * spent * self.parts.speed / (60 * self.fleet.fleet.processors)))
         return 0.0
 
     def requests(self) -> int:
-        """Return how many the load balancer has answered since this was asked last."""
-        return self._balancer.requests()
+        """Return for how many those stand that the load balancer has answered since this was asked last."""
+        return round(self._balancer.requests() * self.parts.speed)
 
     def queue(self) -> None:
         """Web servers have no queue."""

@@ -153,7 +153,7 @@ class Stage:
         - `notes`: pairs of a time and what the story did then
         - `events`: `fleet` (`web`, `workers`), `at_seconds`, `what` (as `fleet.Event` has it) and `instance`
         - `answers_by_second`: by the second in which readers were answered, how often they got `2xx` ... `5xx`, or
-          `broken` where there was no answer
+          `broken` where there was no answer; each stands for as many as the speed
         - `accepted_at_seconds`: when each upload was answered with 201; `refused`: what others were answered
         - `processed_after_seconds`: from its upload, of each processed video in the order in which they were
         - `instance_seconds`, `sizes` (least and most): by fleet; `requests_per_target`: a minute's, at which the
@@ -197,7 +197,7 @@ def _zones(fleet: RunningFleet) -> dict[str, int]:
 def running_stage(world: World, *, say: Callable[[str], None]) -> Iterator[Stage]:
     """People in the system until the block ends."""
     players = Players(world.balancer.url, clip=world.clip, loop=world.loop)
-    readers = Readers(world.balancer.port, loop=world.loop, speed=world.parts.speed)
+    readers = Readers(world.balancer.port, loop=world.loop)
     with ThreadPoolExecutor(1, thread_name_prefix="story") as threads:
         try:
             yield Stage(world, players, readers, threads, say)
