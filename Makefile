@@ -183,7 +183,16 @@ capacity-fleets: synth ## simulate fleets of web servers with what capacity-web 
 capacity-short: setup ## see that the load tests and their report work: a minute or two, and no measurement
 	rm -rf build/capacity/short
 	$(BIN)/python -m capacity web --form short --output build/capacity/short/web
+	$(BIN)/python -m capacity worker --short
 	$(BIN)/python -m capacity report
+
+.PHONY: capacity-worker
+capacity-worker: setup ## measure what a worker's machine takes: 65 to 75 minutes; goes on where it was interrupted
+	$(BIN)/python -m capacity worker
+
+.PHONY: capacity-growth
+capacity-growth: synth ## simulate fleets with the service time that was measured last: some minutes
+	$(BIN)/python -m capacity growth
 
 .PHONY: capacity-report
 capacity-report: $(VENV) ## make the load tests' tables and figures again, and check each number of the documents

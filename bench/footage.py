@@ -41,8 +41,8 @@ class Excerpt:
 
     def __init__(self, clip: Path, folder: Path) -> None:
         self.name = clip.stem
-        self._source, self._reference = folder / f"{clip.stem}.mp4", folder / f"{clip.stem}-reference.mp4"
-        cut = ("-map", "0:v:0", "-c", "copy", "-t", str(EXCERPT_SECONDS), "-f", "mp4", str(self._source))
+        self.source, self._reference = folder / f"{clip.stem}.mp4", folder / f"{clip.stem}-reference.mp4"
+        cut = ("-map", "0:v:0", "-c", "copy", "-t", str(EXCERPT_SECONDS), "-f", "mp4", str(self.source))
         _ffmpeg("-i", str(clip), *cut, folder=folder)
         with tempfile.TemporaryDirectory(dir=folder) as name:
             self._encode(REFERENCE, Path(name))
@@ -51,10 +51,10 @@ class Excerpt:
 
     def measure(self, quality: Quality) -> Measurement:
         """Encode it once and compare."""
-        with tempfile.TemporaryDirectory(dir=self._source.parent) as name:
+        with tempfile.TemporaryDirectory(dir=self.source.parent) as name:
             folder = Path(name)
             cpu_seconds = self._encode(quality, folder)
-            frames = self._compare(folder)
+            frames = self._compare(folder / encoding.BODY)
             size_bytes = (folder / encoding.BODY).stat().st_size
         vmaf = [frame["vmaf"] for frame in frames]
         return Measurement(
@@ -72,20 +72,30 @@ class Excerpt:
 
     def cpu_seconds(self, quality: Quality) -> float:
         """Encode it once more."""
-        with tempfile.TemporaryDirectory(dir=self._source.parent) as name:
+        with tempfile.TemporaryDirectory(dir=self.source.parent) as name:
             return self._encode(quality, Path(name))
 
     def _encode(self, quality: Quality, folder: Path) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        encode_body(partial(sandbox.run, folder=folder), folder, self._source, quality=quality)
+        encode_body(partial(sandbox.run, folder=folder), folder, self.source, quality=quality)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    def _compare(self, folder: Path) -> list[dict[str, float]]:
-        inputs = ("-i", encoding.BODY, "-i", str(self._reference))
+    def scores(self, body: Path) -> list[float]:
+        """Return the VMAF of each frame of a body of the excerpt that somebody else encoded."""
+        return [frame["vmaf"] for frame in self._compare(body)]
+
+    def scores_of_the_worker(self) -> list[float]:
+        """Return the VMAF of each frame of a body that the worker encodes."""
+        with tempfile.TemporaryDirectory(dir=self.source.parent) as name:
+            self._encode(encoding.QUALITY, Path(name))
+            return self.scores(Path(name) / encoding.BODY)
+
+    def _compare(self, body: Path) -> list[dict[str, float]]:
+        inputs = ("-i", body.name, "-i", str(self._reference))
         vmaf = "[0][1]libvmaf=n_threads=1:feature=name=float_ssim:log_fmt=json:log_path=scores.json"
-        _ffmpeg(*inputs, "-filter_complex", vmaf, "-f", "null", "-", folder=folder)
-        return [frame["metrics"] for frame in json.loads((folder / "scores.json").read_text())["frames"]]
+        _ffmpeg(*inputs, "-filter_complex", vmaf, "-f", "null", "-", folder=body.parent)
+        return [frame["metrics"] for frame in json.loads((body.parent / "scores.json").read_text())["frames"]]
 
 
 def _ffmpeg(*arguments: str, folder: Path) -> None:

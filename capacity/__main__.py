@@ -8,15 +8,18 @@ import click
 
 from anb import commands
 from bench.report import CannotMeasure
-from capacity import report, web, web_fleets, web_plan
+from capacity import growth, report, web, web_fleets, web_plan, worker
+from capacity.cost_results import COST
+from capacity.growth_results import GROWTH
 from capacity.report import Scenario, UnknownKey
 from capacity.target import Refused, check
 from capacity.web_fleets import FLEETS
 from capacity.web_plan import FORMS
 from capacity.web_results import WEB
+from capacity.worker_report import WORKER
 from local.errors import CannotRun
 
-SCENARIOS: tuple[Scenario, ...] = (WEB, FLEETS)
+SCENARIOS: tuple[Scenario, ...] = (WEB, FLEETS, WORKER, GROWTH, COST)
 """What the documents tell, in their order."""
 GIVEN: dict[str, report.Summary] = {"plan": web_plan.given()}
 """What was decided and not measured, by the names under which the documents ask for it."""
@@ -63,6 +66,10 @@ def fleets_command() -> None:
 def clip_command(megabytes: str) -> None:
     """Make the video of so many megabytes, where it is not made yet, and say where it is."""
     click.echo(web.VIDEOS[int(megabytes)].file())
+
+
+capacity.add_command(worker.command)
+capacity.add_command(growth.command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

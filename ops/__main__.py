@@ -13,7 +13,7 @@ from anb import commands
 from anb.jobs import SendFailed
 from anb.settings import SettingsError
 from anb.timings import Timings
-from ops import dlq, janitor, status, trace, votes
+from ops import cost, dlq, janitor, status, trace, votes
 from ops.dependencies import CommandFailed, Dependencies
 
 ERRORS = {
@@ -33,7 +33,7 @@ def ops() -> None:
     """Look after the running system; the environment is that of the services."""
 
 
-for module in (status, trace, janitor, dlq, votes):
+for module in (status, trace, janitor, dlq, votes, cost):
     ops.add_command(module.command)
 
 
