@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from anb import commands
 from deploy import cdk, cloudformation, preflight, teardown
+from deploy import recorded as history
 from deploy.bootstrap import bootstrap as prepare
 from deploy.errors import CannotDeploy, Missing, WrongSettings
 
@@ -133,6 +135,19 @@ def database_down(*, settings: Settings, as_json: bool, **choices: bool | None) 
     Asks first, and says what goes, what stays and what that costs.
     """
     return _destroy(teardown.plan_database, settings, as_json=as_json, **choices)
+
+
+@deploy.command()
+@settings_argument
+@click.option("--begin", required=True, type=click.DateTime(["%Y-%m-%dT%H:%M"]), help="Of what is fetched, in UTC.")
+@click.option("--minutes", default=60, show_default=True, help="How long that was.")
+def recorded(*, settings: Settings, begin: datetime, minutes: int) -> None:
+    """Print what the fleets did, for `python -m twin compare`.
+
+    AWS keeps metrics by the minute for 15 days, and what its groups did for six weeks.
+    """
+    target = preflight.find_target(settings)
+    commands.print_json(history.fetch(target, begin=begin.replace(tzinfo=UTC), minutes=minutes))
 
 
 def _destroy(

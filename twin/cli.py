@@ -44,6 +44,20 @@ def elastic(names: tuple[str, ...], speed: float, profile: str) -> int:
     return commands.DONE if kept else commands.FAILED
 
 
+@twin.command()
+@click.argument("run", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--profile", default="academy", show_default=True, help="Whose templates, of those in build/cdk.")
+def compare(run: Path, profile: str) -> int:
+    """Play RUN again on the simulated clock, draw both over each other, and say how far they agree.
+
+    RUN is the JSON of a story in build/elastic, or of a run on AWS that `python -m deploy recorded` has fetched. The
+    exit code is 1 when they differ by more than 15 %, or in the order of what happened.
+    """
+    from twin.comparison_picture import lay_over  # noqa: PLC0415 help needs no templates
+
+    return commands.DONE if lay_over(run, templates=TEMPLATES / profile, say=console.say) else commands.FAILED
+
+
 def main() -> int:
     """Do what the command line says; the exit code."""
     return commands.run(

@@ -138,7 +138,12 @@ class RunningFleet:
 
     def running(self, instance: str) -> None:
         """The machine runs."""
+        self._note("in service", instance)
         self._do(self.group.running(instance, self._loop.now()))
+
+    def works(self, instance: str) -> None:
+        """Its service is ready, which the group does not know."""
+        self._note("works", instance)
 
     def stopped(self, instance: str) -> None:
         """The machine has stopped or is gone, and the group did not ask for it."""

@@ -33,10 +33,14 @@ class Machines:
     def launch(self, instance: Instance) -> None:
         """It costs from its launch, runs some seconds later, and can work when it has booted."""
         self.launched[instance.id] = self.loop.now()
-        starts = lasting(self.generator, self.assumptions.launch + self.assumptions.in_service, _SPREAD)
-        boots = lasting(self.generator, self.assumptions.boot, _SPREAD)
+        starts, boots = self.draw_start()
         self.loop.call_later(starts, lambda: self.if_there(instance.id, self.fleet.running))
         self.loop.call_later(starts + boots, lambda: self.if_there(instance.id, self.booted))
+
+    def draw_start(self) -> tuple[float, float]:
+        """Return how long the next instance takes to run, and to boot then."""
+        starts = lasting(self.generator, self.assumptions.launch + self.assumptions.in_service, _SPREAD)
+        return starts, lasting(self.generator, self.assumptions.boot, _SPREAD)
 
     def booted(self, instance: str) -> None:
         """Begin to work."""

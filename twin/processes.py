@@ -147,7 +147,7 @@ class _Processes(Machines):
         """Start its services."""
         services = self.services(instance, State(self.parts.state.folder(f"instance-{instance}")))
         supervisor = self._supervisors[instance] = Supervisor(services, write=self._writing_for(instance))
-        self._threads.submit(self._start, supervisor)
+        self._threads.submit(self._start, instance, supervisor)
 
     def services(self, instance: str, state: State) -> list[Service]:
         """Return what runs on an instance, in its own folder."""
@@ -192,9 +192,10 @@ class _Processes(Machines):
     def _writing_for(self, instance: str) -> Write:
         return lambda name, line: self.parts.write(f"{instance}-{name}", line)
 
-    def _start(self, supervisor: Supervisor) -> None:
+    def _start(self, instance: str, supervisor: Supervisor) -> None:
         with suppress(CannotRun):  # it was ended meanwhile, or cannot start: then its health check fails for ever
             supervisor.start_all()
+            self.loop.post(lambda: self.fleet.works(instance))
 
     def _let_go(self, instance: str, *, is_asked: bool) -> None:
         supervisor = self._supervisors.pop(instance, None)

@@ -64,6 +64,7 @@ class SimulatedWorkers(Machines):
         if instance in self._leaving_early:
             self.fleet.complete(instance)
             return
+        self.fleet.works(instance)
         self._workers[instance] = _Worker(self._processes, looked_at=self.loop.now())
         self._dispatch()
 
@@ -83,8 +84,11 @@ class SimulatedWorkers(Machines):
         if not worker.is_protected:
             worker.is_protected = True
             self._tell(instance)
-        seconds = lasting(self.generator, self.assumptions.job, _JOB_SPREAD)
-        self.loop.call_later(seconds, lambda: self._finish(instance, job))
+        self.loop.call_later(self.draw_job(), lambda: self._finish(instance, job))
+
+    def draw_job(self) -> float:
+        """Return how long the next job takes."""
+        return lasting(self.generator, self.assumptions.job, _JOB_SPREAD)
 
     def _tell(self, instance: str) -> None:
         def tell() -> None:
@@ -231,6 +235,7 @@ class SimulatedServers(Machines):
 
     def booted(self, instance: str) -> None:
         """Answer from now on."""
+        self.fleet.works(instance)
         self._booted.add(instance)
 
     def _step(self) -> None:
