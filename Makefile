@@ -139,6 +139,10 @@ snapshots: setup ## write both profiles' templates to docs/templates, to be read
 trace: setup ## write the table of requirements and templates again
 	$(BIN)/python -m scripts.trace_requirements
 
+.PHONY: figures
+figures: setup $(NODE) ## draw the pictures of the documents again
+	$(BIN)/python -m scripts.draw
+
 .PHONY: grade
 grade: setup ## say, in Spanish, what of the course's statement is met, and by which evidence: after `make test`
 	@$(BIN)/python -m scripts.grade
