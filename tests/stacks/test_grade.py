@@ -1,5 +1,6 @@
 """Nothing of the statement is met but by evidence that is there."""
 
+import ast
 import os
 import shutil
 import time
@@ -147,6 +148,16 @@ def test_what_the_team_has_to_do_is_never_met_by_evidence(facts):
     item = Item(asked="Video", documents=("README.md",), team="Grabarlo")
 
     assert graded(item, facts).state is State.TEAM
+
+
+@pytest.mark.parametrize("test", sorted({test for item in ITEMS for test in item.tests}))
+def test_every_test_of_the_rubric_exists(test):
+    file, *names = test.split("::")
+    scope: ast.AST = ast.parse((ROOT / "tests" / file).read_text())
+    for name in names:
+        scope = next(node for node in ast.iter_child_nodes(scope) if getattr(node, "name", "") == name)
+
+    assert isinstance(scope, ast.FunctionDef)
 
 
 def test_the_weights_are_those_of_the_statement():
