@@ -139,6 +139,10 @@ snapshots: setup ## write both profiles' templates to docs/templates, to be read
 trace: setup ## write the table of requirements and templates again
 	$(BIN)/python -m scripts.trace_requirements
 
+.PHONY: release
+release: synth ## put source, templates, artefacts, checksums and bills of materials into build/release
+	$(BIN)/python -m scripts.release
+
 .PHONY: figures
 figures: setup $(NODE) ## draw the pictures of the documents again
 	$(BIN)/python -m scripts.draw
