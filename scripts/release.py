@@ -1,4 +1,4 @@
-"""`python -m scripts.release` puts what a release consists of into build/release, with checksums and bills of materials.
+"""`python -m scripts.release` puts what a release consists of into build/release, with checksums and bills.
 
 It wants what `make release` makes before: both profiles' templates and the artefacts.
 """
@@ -25,8 +25,8 @@ ARTEFACTS = ("web.zip", "worker.zip", "ffmpeg.zip", "load.zip")
 PROFILES = ("academy", "production")
 # What we hand in may stand on these; the bills name each component's own
 ALLOWED = re.compile(
-    r"0BSD|AFL-2\.1 OR BSD|Apache|Artistic|BlueOak|BSD|CC-BY-\d|CC0|CNRI-Python|ISC|MIT|MPL|Mozilla Public License|PSF"
-    r"|Python-2\.0|Unlicense|WTFPL|Zlib|ZPL"
+    r"0BSD|AFL-2\.1 OR BSD|Apache|Artistic|BlueOak|BSD|CC-BY-\d|CC0|CNRI-Python|ISC|MIT|MPL|Mozilla Public License"
+    r"|PSF|Python-2\.0|Unlicense|WTFPL|Zlib|ZPL"
 )
 # Looked up by hand, each with the reason
 KNOWN = {
