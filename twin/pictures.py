@@ -12,6 +12,7 @@ Told = Mapping[str, Any]
 _WIDTH_INCHES, _PANEL_INCHES, _HEAD_INCHES, _NOTE_INCHES = 11, 2.1, 0.6, 0.18
 _ZONES = ("#7fb3d5", "#f0b27a")
 _ANSWERS = {"answered": (("2xx", "3xx", "4xx"), "#2471a3"), "failed": (("5xx", "broken"), "red")}
+_BEFORE_SECONDS = 300  # that are shown before the first note
 _BUCKET_SECONDS = 10  # of the twin's, over which requests are averaged
 
 
@@ -28,6 +29,8 @@ def draw(told: Told, path: Path) -> None:
         ax.grid(alpha=0.25)
         ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small", frameon=False)
     axes[-1].xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True))
+    if told["notes"]:
+        axes[-1].set_xlim(left=max(-0.5, (told["notes"][0][0] - _BEFORE_SECONDS) / 60))
     axes[-1].set_xlabel("minutes, in AWS's time")
     figure.suptitle(_head(told), fontsize="medium", x=0.01, ha="left")
     figure.savefig(path, dpi=100)
