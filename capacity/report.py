@@ -10,8 +10,8 @@ summary, and what follows it how a number is written:
     <!-- table NAME.KEY --> … <!-- /table -->          one of the tables that the scenario's module makes
     Dura <!-- =NAME.KEY .1f -->3,5<!-- = --> segundos   one value
 
-A number that stands anywhere else in the text is stated by nobody, and the check says so. Numbers in headings, code,
-addresses and names such as p95 or t3.small are none.
+What was not measured yet is told as such. A number that stands anywhere else in the text is stated by nobody, and the
+check says so. Numbers in headings, code, addresses and names such as p95 or t3.small are none.
 """
 
 import io
@@ -29,6 +29,7 @@ from capacity import raw
 from capacity.numbers import spanish
 
 ROOT = Path(__file__).resolve().parents[1] / "capacity-planning"
+UNMEASURED = "*Todavía sin medir.*"
 PLAN, FINDINGS = "plan_de_pruebas.md", "pruebas_de_carga_entrega4.md"
 
 Summary = Mapping[str, Any]
@@ -98,7 +99,7 @@ def write(scenarios: Sequence[Scenario], given: Mapping[str, Summary], folder: F
     for path, content in _files(present, folder).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    known = _Known(present, given, folder)
+    known = _Known(scenarios, given, folder)
     for document in _documents(folder):
         document.write_text(known.rewritten(document.read_text()))
     return check(scenarios, given, folder)
@@ -112,7 +113,7 @@ def check(scenarios: Sequence[Scenario], given: Mapping[str, Summary], folder: F
         for path, content in _files(present, folder).items()
         if not path.exists() or path.read_bytes() != content
     ]
-    known = _Known(present, given, folder)
+    known = _Known(scenarios, given, folder)
     wrong = [
         f"{document.name}: {problem}"
         for document in _documents(folder)
@@ -155,8 +156,10 @@ class _Known:
     """What the data say, as the documents ask for it."""
 
     def __init__(self, scenarios: Sequence[Scenario], given: Mapping[str, Summary], folder: Folder) -> None:
-        summaries = {one.name: folder.summary(one.name) for one in scenarios if folder.results(one.name).exists()}
-        self._values = {**summaries, **given}
+        kept = (one.name for one in scenarios if folder.results(one.name).exists())
+        summaries = {name: folder.summary(name) for name in kept}
+        self._unmeasured = {one.name for one in scenarios} - summaries.keys()
+        self._values = {**dict.fromkeys(self._unmeasured), **summaries, **given}
         self._tables = {
             f"{one.name}.{key}": text
             for one in scenarios
@@ -181,6 +184,8 @@ class _Known:
             yield from (f"no data say {number}" for number in unstated(text))
 
     def _table(self, key: str) -> str:
+        if key.partition(".")[0] in self._unmeasured:
+            return UNMEASURED
         if key not in self._tables:
             raise UnknownKey(f"there is no table {key}; there are {', '.join(sorted(self._tables))}")
         return self._tables[key]
@@ -188,6 +193,8 @@ class _Known:
     def _value(self, found: re.Match[str]) -> str:
         value: Any = self._values
         for part in found["key"].split("."):
+            if value is None:  # it was not measured
+                break
             try:
                 value = value[int(part)] if isinstance(value, list) else value[part]
             except (KeyError, IndexError, ValueError, TypeError):

@@ -36,7 +36,9 @@ def simulate(web: Summary, folder: Folder) -> None:
     fleet = fleets(Assembly.read_folder(TEMPLATES, region=ACADEMY.region))["AnbWeb"]
     data = {}
     for key, requests in REQUESTS_PER_UPLOAD.items():
-        cpu_seconds = web["series"][key]["node"]["cpu_seconds_per_upload"]
+        cpu_seconds = ((web["series"][key] or {}).get("node") or {}).get("cpu_seconds_per_upload")
+        if not cpu_seconds:
+            raise CannotMeasure(f"what an upload of {key} takes was not measured: run make capacity-web first")
         data[key] = {
             "title": web["series"][key]["title"],
             "cpu_seconds_per_upload": cpu_seconds,

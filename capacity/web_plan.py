@@ -38,12 +38,12 @@ FULL = Form(
 )
 MEDIUM = Form(
     name="medium",
-    smoke_seconds=15,
-    ramp_seconds=20,
-    hold_seconds=40,
-    sustained_seconds=40,
+    smoke_seconds=12,
+    ramp_seconds=10,
+    hold_seconds=25,
+    sustained_seconds=25,
     side_ramp_seconds=5,
-    side_hold_seconds=20,
+    side_hold_seconds=15,
     max_rungs=6,
 )
 SHORT = Form(

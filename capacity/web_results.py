@@ -19,7 +19,7 @@ from capacity.criteria import (
     percentile,
 )
 from capacity.numbers import spanish, table
-from capacity.report import Scenario, Summary
+from capacity.report import UNMEASURED, Scenario, Summary
 from capacity.web import held, samples_of
 from capacity.web_plan import SERIES, Series
 
@@ -48,31 +48,33 @@ def summarise(folder: Path) -> Summary:
         "seconds": round(sum(data["stage"]["ramp_seconds"] + data["stage"]["hold_seconds"] for data in stages)),
         "stages": len(stages),
         "target_use": TARGET_USE,
-        "series": (measured := {key: found for key, found in series.items() if found}),
-        "gains": _gains(measured),
+        "series": series,
+        "gains": _gains(_measured(series)),
     }
 
 
-def _gains(series: Mapping[str, Any]) -> dict[str, float]:
+def _gains(series: Mapping[str, Any]) -> dict[str, float | None]:
     """Return how many times the uploads of a node the direct way brings, by the CPU that its parts used: derived."""
-    pairs = {"direct50": "multipart50", "direct100": "multipart100"}
-    return {
-        direct: round(
-            series[multipart]["node"]["cpu_seconds_per_upload"] / series[direct]["node"]["cpu_seconds_per_upload"], 1
-        )
-        for direct, multipart in pairs.items()
-        if all(one in series and series[one]["node"]["cpu_seconds_per_upload"] for one in (direct, multipart))
-    }
+    return {size: _gain(series, f"multipart{size}", f"direct{size}") for size in ("50", "100")}
 
 
-def _series(series: Series, stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _gain(series: Mapping[str, Any], through_the_api: str, direct: str) -> float | None:
+    used = [series.get(key, {}).get("node", {}).get("cpu_seconds_per_upload") for key in (through_the_api, direct)]
+    return round(used[0] / used[1], 1) if all(used) else None
+
+
+def _measured(series: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {key: found for key, found in series.items() if found}
+
+
+def _series(series: Series, stages: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """Return what a series came to; nothing where it was not run."""
     kinds: dict[str, list[dict[str, Any]]] = {"smoke": [], "ramp": [], "sustained": []}
     for data in stages:
         kinds[data["stage"]["kind"]].append(_stage(data))
     ramps = sorted(kinds["ramp"], key=lambda one: one["users"])
     if not ramps:
-        return {}
+        return None
     passed = [one for one in ramps if one["holds"]]
     broke = next((one for one in ramps if not one["holds"]), None)
     best = passed[-1] if passed else None
@@ -84,11 +86,14 @@ def _series(series: Series, stages: Sequence[Mapping[str, Any]]) -> dict[str, An
         "max_uploads_per_second": best["uploads_per_second"] if best else 0.0,
         "max_requests_per_second": best["requests_per_second"] if best else 0.0,
         "best": best,
+        "shown": best or ramps[0],
+        "broke": broke,
         "broke_at_users": broke["users"] if broke else None,
         "broke_by": (broke["first_degraded"] or broke["broken"][0]) if broke else None,
         "ramp": ramps,
         "smoke": next(iter(kinds["smoke"]), None),
-        "sustained": next(iter(kinds["sustained"]), None),
+        "sustained": (sustained := next(iter(kinds["sustained"]), None)),
+        "sustained_uploads_per_second": sustained["uploads_per_second"] if sustained else None,
         "node": _node(best or ramps[0]),
     }
 
@@ -157,7 +162,7 @@ def _evidence(data: Mapping[str, Any], uploads: int) -> dict[str, Any]:
     begun, ended = _window(data)
     samples = [one for one in data["server"] if begun <= one["at"] <= ended]
     if len(samples) < 2:
-        return {"cpu_share": None, "cpu_seconds_per_upload": {}}
+        return {"cpu_share": None, "cpu_share_of_parts": None, "cpu_seconds_per_upload": {}}
     first, last = samples[0], samples[-1]
     seconds, cores = last["at"] - first["at"], data["machine"]["cores"]
     parts = {part: last["cpu_seconds"][part] - first["cpu_seconds"][part] for part in PARTS}
@@ -187,6 +192,7 @@ def _node(stage: Mapping[str, Any]) -> dict[str, Any]:
         return {"cpu_seconds_per_upload": None, "uploads_per_second": None, "uploads_per_second_planned": None}
     return {
         "cpu_seconds_per_upload": round(used, 4),
+        "heaviest_part": max(NODE_PARTS, key=lambda part: stage["cpu_seconds_per_upload"][part]),
         "cpu_share": round(used / sum(stage["cpu_seconds_per_upload"].values()), 3),
         "uploads_per_second": round(NODE_CORES / used, 1),
         "uploads_per_second_planned": round(NODE_CORES * TARGET_USE / used, 1),
@@ -198,8 +204,8 @@ def _node(stage: Mapping[str, Any]) -> dict[str, Any]:
 
 def tables(summary: Summary) -> Mapping[str, str]:
     """Return the tables: a curve for each series, and what all of them come to."""
-    series: Mapping[str, Any] = summary["series"]
-    curves = {f"curve_{key}": _curve(found) for key, found in series.items()}
+    series = _measured(summary["series"])
+    curves = {f"curve_{key}": _curve(found) if found else UNMEASURED for key, found in summary["series"].items()}
     return {
         **curves,
         "summary": _summary(series),
@@ -213,7 +219,7 @@ def tables(summary: Summary) -> Mapping[str, str]:
 
 def _curve(series: Mapping[str, Any]) -> str:
     headings = ["usuarios", "subidas/s", "MB/s", "p50 (s)", "p95 (s)", "p95 de la aplicación (s)"]
-    headings += ["errores", "CPU de la máquina", "primer indicador en degradarse"]
+    headings += ["errores", "CPU de la máquina", "CPU de la prueba", "primer indicador en degradarse"]
     rows: list[list[object]] = [
         [
             spanish(one["users"]),
@@ -224,6 +230,7 @@ def _curve(series: Mapping[str, Any]) -> str:
             spanish(one["upstream_p95_seconds"], ".3f"),
             spanish(one["error_share"], ".1%"),
             spanish(one["cpu_share"], ".0%"),
+            spanish(one["cpu_share_of_parts"], ".0%"),
             one["first_degraded"] or ("ninguno" if one["holds"] else one["broken"][0]),
         ]
         for one in series["ramp"]
@@ -274,19 +281,13 @@ def _cpu(series: Mapping[str, Any]) -> str:
         [
             found["title"],
             *(
-                spanish(round(used * 1000)) if (used := _shown(found)["cpu_seconds_per_upload"].get(part)) else 0
+                spanish(round(used * 1000)) if (used := found["shown"]["cpu_seconds_per_upload"].get(part)) else 0
                 for part in PARTS
             ),
         ]
         for found in series.values()
     ]
     return table(["milisegundos de CPU por subida", *PARTS], rows)
-
-
-def _shown(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the stage that a series is told by: its best, or the only one that there is."""
-    stage: Mapping[str, Any] = found["best"] or found["ramp"][0]
-    return stage
 
 
 def _nodes(series: Mapping[str, Any]) -> str:
@@ -315,7 +316,7 @@ def _direct_parts(series: Mapping[str, Any]) -> str:
         ]
         for key, found in series.items()
         if key.startswith(("direct", "visit"))
-        for name, one in _shown(found)["names"].items()
+        for name, one in found["shown"]["names"].items()
     ]
     return table(headings, rows)
 
@@ -340,7 +341,7 @@ def _machine(summary: Summary) -> str:
 
 def figures(summary: Summary) -> Mapping[str, Figure]:
     """Draw the curves of users, and where the CPU goes."""
-    series: Mapping[str, Any] = summary["series"]
+    series = _measured(summary["series"])
     return {"curves": _draw_curves(series), "cpu": _draw_cpu(series), "parts": _draw_latency_parts(series)}
 
 
@@ -374,7 +375,7 @@ def _draw_cpu(series: Mapping[str, Any]) -> Figure:
     axes = figure.subplots()
     names, lefts = [found["title"] for found in series.values()], [0.0] * len(series)
     for part in PARTS:
-        used = [_shown(found)["cpu_seconds_per_upload"].get(part, 0.0) * 1000 for found in series.values()]
+        used = [found["shown"]["cpu_seconds_per_upload"].get(part, 0.0) * 1000 for found in series.values()]
         axes.barh(names, used, left=lefts, label=part)
         lefts = [left + more for left, more in zip(lefts, used, strict=True)]
     axes.invert_yaxis()
@@ -388,10 +389,10 @@ def _draw_latency_parts(series: Mapping[str, Any]) -> Figure:
     """Draw what clients waited beside what nginx waited for the application."""
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     axes = figure.subplots()
-    names = [f"{found['title']} ({_shown(found)['users']} usuarios)" for found in series.values()]
+    names = [f"{found['title']} ({found['shown']['users']} usuarios)" for found in series.values()]
     positions = range(len(names))
-    client = [_shown(found)["p95_seconds"] for found in series.values()]
-    upstream = [_shown(found)["upstream_p95_seconds"] for found in series.values()]
+    client = [found["shown"]["p95_seconds"] for found in series.values()]
+    upstream = [found["shown"]["upstream_p95_seconds"] for found in series.values()]
     axes.barh([one - 0.2 for one in positions], client, height=0.4, label="cliente")
     axes.barh([one + 0.2 for one in positions], upstream, height=0.4, label="aplicación, según nginx")
     axes.set_yticks(list(positions), names)

@@ -133,8 +133,18 @@ def test_results_without_raw_data_are_noticed(folder):
         report.check([SPEED], GIVEN, folder)
 
 
-def test_a_scenario_without_data_is_not_asked_for(tmp_path):
-    assert report.check([SPEED], GIVEN, Folder(tmp_path)) == []
+def test_what_was_not_measured_yet_is_told_as_such(tmp_path):
+    (tmp_path / FINDINGS).write_text(TEXT)
+
+    assert report.write([SPEED], GIVEN, Folder(tmp_path)) == []
+    assert "Con <!-- =speed.users -->n. d.<!-- = --> usuarios" in (tmp_path / FINDINGS).read_text()
+    assert "*Todavía sin medir.*" in (tmp_path / FINDINGS).read_text()
+
+
+def test_a_number_of_what_was_not_measured_is_noticed(tmp_path):
+    (tmp_path / FINDINGS).write_text("Con <!-- =speed.users -->1.200<!-- = --> usuarios")
+
+    assert report.check([SPEED], GIVEN, Folder(tmp_path)) == [f"{FINDINGS}: speed.users is n. d., not 1.200"]
 
 
 @pytest.mark.parametrize(
