@@ -195,12 +195,14 @@ capacity-short: setup ## see that the load tests and their report work: a minute
 	$(BIN)/python -m capacity report
 
 .PHONY: capacity-worker
-capacity-worker: setup ## measure what a worker's machine takes: 65 to 75 minutes; goes on where it was interrupted
+capacity-worker: setup ## measure what a worker's machine takes, and simulate fleets of it: some 80 minutes; goes on where it was
 	$(BIN)/python -m capacity worker
+	$(MAKE) capacity-growth
 
 .PHONY: capacity-growth
-capacity-growth: synth ## simulate fleets with the service time that was measured last: some minutes
+capacity-growth: synth ## simulate fleets of workers with what was measured last, and tell it: some minutes
 	$(BIN)/python -m capacity growth
+	$(BIN)/python -m capacity report --write
 
 .PHONY: capacity-report
 capacity-report: $(VENV) ## make the load tests' tables and figures again, and check each number of the documents

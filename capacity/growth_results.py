@@ -302,7 +302,9 @@ def _burst_figure(summary: Summary) -> Figure:
         ("at_full_speed", "techo sin esperas", ":"),
     ):
         axes.plot(instances, [one[key] for one in summary["bursts"]], style, label=label)
-    axes.axhline(summary["promised_burst"], color="grey", linestyle="--", label="objetivo: 40 videos")
+    axes.axhline(
+        summary["promised_burst"], color="grey", linestyle="--", label=f"objetivo: {summary['promised_burst']} videos"
+    )
     axes.set(xscale="log", yscale="log", xlabel="workers (instancias)")
     axes.set_ylabel("mayor ráfaga lista en 10 minutos (videos)")
     axes.legend()

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from capacity import raw
-from capacity.worker_plan import CELLS, RUNS, SATURATION, SIZES_MB, Cell
+from capacity.worker_plan import CELLS, FULL, RUNS, SATURATION, SIZES_MB, Cell
 
 MAX_DISAGREEMENT = 0.10  # between the concurrency that was counted and that which Little's law gives
 FLAT_SHARE = 0.10  # a queue that grows by less than this share of what is processed does not grow
 SERIES_SECONDS = 5  # between two points of a figure
+MAX_OTHERS_SHARE = 0.05  # of the processors, used by what is no part of the run
 BUSY_SHARE, WAITING_FOR_DISK_SHARE = 0.85, 0.15
 PARTS = ("ffmpeg", "worker", "database", "emulator", "producer")
 
@@ -208,11 +209,24 @@ def summarise(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"cells": cells}
     if runs:
         found |= {"machine": runs[0]["machine"], "lengths": runs[0]["lengths"], "totals": _totals(cells)}
+        found["state"] = state(runs, cells)
         found["predictions"] = [rounded(one) for one in predictions(cells)]
     files = {f"{size}mb": folder / pipelines_file(size) for size in SIZES_MB}
     if pipelines := {name: compared(raw.read(path)) for name, path in files.items() if path.exists()}:
         found["pipelines"] = pipelines
     return found
+
+
+def state(runs: Sequence[Run], cells: Mapping[str, Any]) -> str:
+    """Return, in the report's language, whether the figures are a node's capacity or why they are not yet."""
+    others = max(cell[SATURATION]["usage"]["others_share"] for cell in cells.values())
+    missing = {
+        "faltan celdas": len(cells) < len(CELLS),
+        "las pruebas fueron más cortas que las del plan": any(run["lengths"] != FULL.to_json() for run in runs),
+        "otros programas usaron la máquina a la vez": others > MAX_OTHERS_SHARE,
+    }
+    reasons = [reason for reason, holds in missing.items() if holds]
+    return f"provisionales: {', '.join(reasons)}" if reasons else "definitivos"
 
 
 def pipelines_file(megabytes: int) -> str:
@@ -247,6 +261,7 @@ def _totals(cells: Mapping[str, Any]) -> dict[str, Any]:
     runs = [cell[run] for cell in cells.values() for run in RUNS]
     best = max(cells, key=lambda name: cells[name][SATURATION]["videos_per_minute"])
     return {
+        "cells": len(cells),
         "runs": len(runs),
         "videos": sum(run["sent"] for run in runs),
         "largest_disagreement": max(run["disagreement"] for run in runs),

@@ -11,7 +11,9 @@ from capacity.worker_results import (
     compared,
     jobs_of,
     mean_over_time,
+    predictions,
     saturated_window,
+    state,
     steps_of,
     summarise,
     summary_of_run,
@@ -187,6 +189,29 @@ def test_the_summary_has_the_cells_that_both_runs_were_made_of(tmp_path):
     assert list(found["cells"]) == [whole.name]
     assert found["totals"]["videos"] == 54
     assert found["totals"]["best"]["name"] == whole.name
+    assert found["state"] == "provisionales: faltan celdas"
+
+
+def test_figures_of_shorter_runs_or_a_shared_machine_are_told_to_be_no_capacity():
+    cells = {cell.name: {SATURATION: {"usage": {"others_share": 0.01}}} for cell in CELLS}
+    full = {"lengths": FULL.to_json()}
+
+    assert state([full], cells) == "definitivos"
+    assert "más cortas" in state([full, {"lengths": {}}], cells)
+    cells[CELLS[0].name][SATURATION]["usage"]["others_share"] = 0.2
+    assert "otros programas" in state([full], cells)
+
+
+def test_the_cpu_of_one_process_predicts_what_more_of_them_can_do():
+    def cell(processes, videos_per_minute):
+        usage = {"machine_cores": 2.0, "cpu_seconds_per_video": {"ffmpeg": 19.0, "worker": 1.0}}
+        saturated = {"usage": usage, "videos_per_minute": videos_per_minute}
+        return {"megabytes": 50, "processes": processes, SATURATION: saturated}
+
+    [found] = predictions({"50mb-1p": cell(1, 5.0), "50mb-2p": cell(2, 5.7)})
+
+    assert found["ceiling_per_minute"] == 6
+    assert found["share"] == pytest.approx(0.95)
 
 
 def test_pipelines_are_compared_by_rounds_so_that_a_slow_minute_slows_both():
