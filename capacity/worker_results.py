@@ -286,13 +286,17 @@ def compared(clip: Mapping[str, Any]) -> dict[str, Any]:
         }
         for side in ("worker", "usual")
     }
-    ratios = [one["usual"]["wall_seconds"] / one["worker"]["wall_seconds"] for one in clip["rounds"]]
+    ratios = {
+        key: statistics.median(one["usual"][key] / one["worker"][key] for one in clip["rounds"])
+        for key in ("wall_seconds", "cpu_seconds")
+    }
     steps = {key: statistics.median(one[key] for one in clip["anatomy"]) for key in clip["anatomy"][0]}
     return rounded(
         {
             **sides,
             "rounds": len(clip["rounds"]),
-            "times_faster": statistics.median(ratios),
+            "times_faster": ratios["wall_seconds"],
+            "times_the_cpu": ratios["cpu_seconds"],
             "cpu_seconds": {
                 "decoding": steps["decode"],
                 "filters": max(0.0, steps["filter"] - steps["decode"]),
