@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Final
 
@@ -108,7 +109,8 @@ def encode_body(
         edits=clip.edits,
         width=clip.width,
         height=clip.height,
-        frames=expected,
+        # A picture that is shown in part is not cut off
+        frames=min(encoding.BODY_FRAMES, ceil(clip.duration_seconds * encoding.FRAME_RATE)),
         hold_frames=hold_frames if hold_frames > _USUAL_HOLD_FRAMES else 0,
     )
     from_seconds, coding = _inspect(run, clip, shown)
