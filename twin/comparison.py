@@ -69,6 +69,10 @@ class Figure:
         """By what share they differ."""
         return self.replayed / self.recorded - 1
 
+    def __str__(self) -> str:
+        """Return it as a line."""
+        return f"{self.name}: {self.recorded:.0f} recorded, {self.replayed:.0f} simulated ({self.apart:+.0%})"
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -189,6 +193,11 @@ def replay(fleet: Fleet, given: Measured, *, seed: int, assumptions: Assumptions
         order=_order(running.record.events, done),
         curve=curve,
     )
+
+
+def replay_all(fleet: Fleet, given: Measured) -> list[Run]:
+    """Play a run again with as many draws of what nobody knows."""
+    return [replay(fleet, given, seed=seed) for seed in range(1, RUNS + 1)]
 
 
 def compare(run: Run, replays: Sequence[Run]) -> Comparison:

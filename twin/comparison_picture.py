@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from local.errors import CannotRun
 from stacks.rules.assembly import Assembly
 from twin import pictures
-from twin.comparison import MOST_APART, RUNS, Comparison, Run, compare, measured, recorded, replay
+from twin.comparison import MOST_APART, Comparison, Run, compare, measured, recorded, replay_all
 from twin.templates import fleets
 
 _PANELS = {
@@ -30,8 +30,7 @@ def lay_over(path: Path, *, templates: Path, say: Callable[[str], None]) -> bool
         raise CannotRun(f"there are no templates in {templates}; run: make synth")
     told = json.loads(path.read_text(encoding="utf-8"))
     (workers,) = (it for it in fleets(Assembly.read_folder(templates, region="")).values() if it.targets is None)
-    given, run = measured(told), recorded(told)
-    replays = [replay(workers, given, seed=seed) for seed in range(1, RUNS + 1)]
+    run, replays = recorded(told), replay_all(workers, measured(told))
     pictures.draw(told, path.with_suffix(".png"))
     draw(run, replays, path.with_suffix(".simulated.png"), title=f"{told['story']}: recorded, and simulated again")
     return _tell(compare(run, replays), say)
@@ -39,7 +38,7 @@ def lay_over(path: Path, *, templates: Path, say: Callable[[str], None]) -> bool
 
 def _tell(found: Comparison, say: Callable[[str], None]) -> bool:
     for it in found.figures:
-        say(f"  {it.name}: {it.recorded:.0f} recorded, {it.replayed:.0f} simulated ({it.apart:+.0%})")
+        say(f"  {it}")
     if found.order != found.recorded_order:
         say(f"  recorded: {', '.join(found.recorded_order)}\n  simulated: {', '.join(found.order)}")
     if not found.agrees:

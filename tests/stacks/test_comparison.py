@@ -2,18 +2,20 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from local.errors import CannotRun
 from stacks.rules.assembly import Assembly
 from twin.assumptions import Assumptions
-from twin.comparison import MOST_APART, RUNS, compare, measured, recorded, replay
+from twin.comparison import MOST_APART, compare, measured, recorded, replay_all
 from twin.comparison_picture import lay_over
 from twin.groups import Size
 from twin.simulated import run_workers
 from twin.templates import fleets
 
+DOCS = Path(__file__).parents[2] / "docs"
 END = 2400
 SHORTER_JOBS = Assumptions(job=25, boot=90)
 
@@ -64,7 +66,7 @@ def told_of(fleet, **assumed):
 
 
 def compared(told, fleet):
-    return compare(recorded(told), [replay(fleet, measured(told), seed=seed) for seed in range(RUNS)])
+    return compare(recorded(told), replay_all(fleet, measured(told)))
 
 
 def test_a_replay_of_the_same_templates_agrees(workers):
@@ -88,6 +90,14 @@ def test_a_replay_of_templates_that_act_otherwise_does_not_agree(workers):
     assert not found.agrees
     assert found.order != found.recorded_order
     assert max(abs(it.apart) for it in found.figures) > 2 * MOST_APART
+
+
+def test_the_run_that_is_kept_agrees_with_the_templates_as_the_page_says(workers):
+    page, kept = ((DOCS / name).read_text(encoding="utf-8") for name in ("scaling.md", "scaling-burst.json"))
+    found = compared(json.loads(kept), workers)
+
+    assert found.agrees, found
+    assert [it for it in map(str, found.figures) if it not in page] == []
 
 
 def test_without_processed_videos_there_is_nothing_to_compare(workers):
