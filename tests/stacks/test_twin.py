@@ -286,6 +286,23 @@ def test_a_target_that_breaks_a_promise_is_told_with_what_it_breaks(academy, cha
     assert re.search(f"{load}: .*{sentence}", " / ".join(web_policies.broken({load: found})))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_server_that_hangs_is_out_after_as_many_checks_as_the_template_says(academy, seed):
+    fleet = fleets(academy.assembly)["AnbWeb"]
+    targets = fleet.targets
+    assert targets is not None
+    loop, running, servers = compose_servers(fleet, rate=lambda _: 5, cpu_seconds=0.02, seed=seed)
+    loop.run(600)
+    hangs = min(servers.launched)
+    servers.lose(hangs)
+    began = loop.now()
+    while running.balancer and running.balancer.health(hangs) == "healthy":
+        loop.run(loop.now() + 1)
+    last = targets.interval_seconds * targets.unhealthy_after + targets.timeout_seconds
+
+    assert last - targets.interval_seconds <= loop.now() - began <= last + 1
+
+
 def failed_in_a_dead_zone(fleet):
     """Return the share of requests that fail in the hour after everything in the first zone has vanished."""
     loop, running, servers = compose_servers(fleet, rate=lambda _: 40, cpu_seconds=0.02)

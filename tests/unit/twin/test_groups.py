@@ -150,6 +150,17 @@ def test_it_shrinks_to_its_least_from_the_fuller_zone_and_the_oldest_first():
     assert done(actions) == [(Does.ANNOUNCE, "fleet-1"), (Does.ANNOUNCE, "fleet-2")]
 
 
+def test_it_shrinks_when_the_last_warm_up_has_ended_and_the_alarm_repeats_itself():
+    group = make_group(most=3, desired=2, rest=rest_all())
+    group.desired = 3
+    run_all(group, 1000)
+
+    assert done(ask(group, "rest", 0, 1060, threshold=1)) == []
+    assert done(ask(group, "rest", 0, 1119, threshold=1)) == []
+    assert group.desired == 3
+    assert len(ask(group, "rest", 0, 1120, threshold=1)) == 2
+
+
 def test_a_protected_instance_outlives_a_smaller_size():
     group = make_group(most=3, desired=3, rest=rest_all())
     for id_ in group.instances:
