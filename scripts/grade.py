@@ -48,7 +48,7 @@ class Item:
     """Something that the statement grades, wants delivered or restricts, and where its evidence is.
 
     `requirements` are rows of the traceability by the beginning of what they ask; `rules` those of the synthesis;
-    `documents` are paths with the beginning of a section's anchor; one of them has to show the `figures`; `mentions`
+    `documents` are paths with a part of a section's anchor; one of them has to show the `figures`; `mentions`
     are a document and a text in it; `measured` wants the load tests' document to say what the data say. `team` is
     what nobody but the team can do.
     """
@@ -230,12 +230,12 @@ def _test(test: str, facts: Facts) -> Evidence:
 
 
 def _document(wanted: str, facts: Facts) -> Evidence:
-    path, _, beginning = wanted.partition("#")
+    path, _, part = wanted.partition("#")
     what = f"documento {wanted}"
     if not (facts.root / path).is_file():
         return Evidence(what, "no existe")
     document = Document.read(facts.root / path)
-    texts = [text for name, text in document.anchors.items() if name.startswith(beginning)]
+    texts = [text for name, text in document.anchors.items() if part in name]
     if not texts:
         return Evidence(what, "no tiene esa sección")
     return Evidence(what, "" if len(texts[0].split()) >= MIN_WORDS else "la sección no dice nada")
