@@ -1,12 +1,13 @@
 """Numbers as people in Colombia write them."""
 
-_SWAPPED = str.maketrans({",": ".", ".": ","})
+_SWAPPED = str.maketrans({",": ".", ".": ",", "%": "\u00a0%"})
 
 
 def spanish(value: object, specification: str = "") -> str:
-    """Return a value for a reader: 1234.5 with `.1f` is 1.234,5; what is no number stays as it is.
+    """Return a value for a reader: 1234.5 with `.1f` is 1.234,5 and 0.05 with `.0%` is 5 %.
 
-    Without a specification a whole number is written whole, and any other with two decimals.
+    What is no number stays as it is. Without a specification a whole number is written whole, and any other with two
+    decimals.
     """
     if isinstance(value, bool):
         return "sí" if value else "no"

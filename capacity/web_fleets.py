@@ -140,7 +140,8 @@ def figures(summary: Summary) -> Mapping[str, Figure]:
         one.set_xlabel("minutos (gris: la ráfaga)")
         one.grid(alpha=0.3)
     axes[0].set_ylabel("nodos en servicio")
-    axes[0].legend(fontsize=7)
+    axes[0].set_yticks(range(4))
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     return {"bursts": figure}
 
 

@@ -31,6 +31,8 @@ TARGET_USE = 0.7
 """How much of a node a plan may use: what is left absorbs bursts until the fleet has grown."""
 FORM_TITLES = {"full": "completa", "medium": "media", "short": "corta"}
 PARTS = ("nginx", "gunicorn", "mariadb", "emulador", "sumidero", "locust", "medición")
+USER_TICKS = (5, 10, 20, 50, 100, 200, 500, 1000)
+SECOND_TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 COMPLETED = ("POST /api/videos/upload", "POST /api/videos/uploads/{id}/complete")
 
 
@@ -354,12 +356,14 @@ def _draw_curves(series: Mapping[str, Any]) -> Figure:
         errors.plot(users, [one["error_share"] * 100 for one in found["ramp"]], marker="o")
     _finish(latency, "p95 de la API (s)", MAX_P95_SECONDS, f"objetivo: {spanish(MAX_P95_SECONDS, 'g')} s")
     _finish(errors, "errores (%)", MAX_ERROR_SHARE * 100, f"objetivo: {spanish(MAX_ERROR_SHARE, '.0%')}")
-    latency.set_yscale("log")
-    latency.set_xscale("log")
+    latency.set(xscale="log", yscale="log")
+    latency.set_xticks(USER_TICKS, map(spanish, USER_TICKS))
+    latency.set_yticks(SECOND_TICKS, [spanish(one, "g") for one in SECOND_TICKS])
+    latency.minorticks_off()
     errors.set_xlabel(
         "usuarios concurrentes (una máquina: servicio, base de datos y generador comparten los núcleos)"
     )
-    latency.legend(fontsize=7)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8)
     return figure
 
 
@@ -381,7 +385,7 @@ def _draw_cpu(series: Mapping[str, Any]) -> Figure:
     axes.invert_yaxis()
     axes.set_xlabel("milisegundos de CPU por subida")
     axes.grid(alpha=0.3, axis="x")
-    axes.legend()
+    figure.legend(loc="outside lower center", ncols=len(PARTS), fontsize=8)
     return figure
 
 
@@ -400,7 +404,7 @@ def _draw_latency_parts(series: Mapping[str, Any]) -> Figure:
     axes.invert_yaxis()
     axes.set_xlabel("p95 (s)")
     axes.grid(alpha=0.3, axis="x")
-    axes.legend()
+    figure.legend(loc="outside lower center", ncols=len(PARTS), fontsize=8)
     return figure
 
 

@@ -161,7 +161,14 @@ def test_a_number_in_the_text_is_found(text, number):
 
 @pytest.mark.parametrize(
     ("value", "specification", "written"),
-    [(1234.5, ".1f", "1.234,5"), (1200, "", "1.200"), (0.456, "", "0,46"), ("nginx", "", "nginx"), (True, "", "sí")],
+    [
+        (1234.5, ".1f", "1.234,5"),
+        (1200, "", "1.200"),
+        (0.456, "", "0,46"),
+        (0.05, ".0%", "5\u00a0%"),
+        ("nginx", "", "nginx"),
+        (True, "", "sí"),
+    ],
 )
 def test_numbers_are_written_as_in_spanish(value, specification, written):
     assert spanish(value, specification) == written
