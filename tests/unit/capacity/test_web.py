@@ -113,8 +113,20 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_stage_that_was_run_is_not_run_again(folder):
-    assert all(Checkpoints(folder, MEDIUM).find(stage) for stage in stages())
+def test_a_run_that_was_interrupted_goes_on_where_it_was(folder):
+    last = stages()[-1]
+    (folder / f"{last.name}.json.gz").unlink()
+    run = []
+
+    def measure(stage):
+        run.append(stage)
+        return measured(stage)
+
+    results = [Checkpoints(folder, MEDIUM).holds(stage, measure) for stage in stages()]
+
+    assert run == [last]
+    assert results == [True, True, True, False, True]
+    assert Checkpoints(folder, MEDIUM).find(last)
 
 
 def test_a_stage_that_was_run_otherwise_is_run_again(folder):
