@@ -181,7 +181,7 @@ abuse: setup ## flood the system with logins and more, and measure what others n
 
 .PHONY: capacity-web
 capacity-web: setup ## measure how many users the web layer takes: some 80 minutes on an idle machine; goes on where it was
-	$(BIN)/python -m capacity web $(if $(TARGET),--target $(TARGET) --own-host "$(OWN_HOST)" --output build/capacity/target)
+	$(BIN)/python -m capacity web $(if $(TARGET),--target $(TARGET) --own-host "$(OWN_HOST)")
 	$(if $(TARGET),,$(MAKE) capacity-fleets && $(BIN)/python -m capacity report --write)
 
 .PHONY: capacity-fleets

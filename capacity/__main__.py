@@ -44,15 +44,16 @@ def report_command(write: bool) -> int:
 
 @capacity.command("web")
 @click.option("--form", type=click.Choice(list(FORMS)), default="full", help="How long the stages are.")
-@click.option("--output", type=click.Path(path_type=Path), default=report.Folder().raw("web"), help="Raw data.")
+@click.option("--output", type=click.Path(path_type=Path), help="Raw data; the documents', or apart for a target.")
 @click.option("--target", default="", help="A system that runs already, instead of one of this run's own.")
 @click.option("--own-host", default="", help="The target's host once more, where it is not this machine.")
-def web_command(form: str, output: Path, target: str, own_host: str) -> None:
+def web_command(form: str, output: Path | None, target: str, own_host: str) -> None:
     """Measure the web layer, scenario 1; what was measured before an interruption is not measured again."""
     if target:
         check(target, confirmed_host=own_host, users=1)
-    web.measure(form, output, target=web.Target(url=target, own_host=own_host) if target else None)
-    click.echo(WEB.tables(WEB.summarise(output))["summary"])
+    folder = output or (web.BUILD / "target" if target else report.Folder().raw("web"))
+    web.measure(form, folder, target=web.Target(url=target, own_host=own_host) if target else None)
+    click.echo(WEB.tables(WEB.summarise(folder))["summary"])
 
 
 @capacity.command("fleets")

@@ -178,3 +178,15 @@ def test_every_table_and_figure_can_be_made(folder):
 
     assert "| 30 |" in WEB.tables(summary)["curve_multipart10"]
     assert set(WEB.figures(summary)) == {"curves", "cpu", "parts"}
+
+
+def test_what_was_measured_from_outside_alone_has_latencies_and_no_cpu(tmp_path):
+    [_, stage, *_] = stages()
+    Checkpoints(tmp_path, MEDIUM).keep(stage, measured(stage) | {"server": [], "nginx": []})
+
+    summary = WEB.summarise(tmp_path)
+
+    found = summary["series"]["multipart10"]
+    assert (found["max_users"], found["node"]["cpu_seconds_per_upload"]) == (10, None)
+    assert "| n. d. |" in WEB.tables(summary)["curve_multipart10"]
+    assert WEB.figures(summary)
