@@ -27,7 +27,13 @@ from tests.waiting import until
 
 PICTURES = Path(__file__).parents[2] / "build" / "site"
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
-PAGES = {"videos": "/", "ranking": "/ranking", "registro": "/registro", "ingresar": "/ingresar"}
+PAGES = {
+    "videos": "/",
+    "ranking": "/ranking",
+    "registro": "/registro",
+    "ingresar": "/ingresar",
+    "restablecer": "/restablecer",
+}
 OWN_PAGES = {"subir": "/subir", "mis-videos": "/mis-videos"}
 LARGEST_PAGE_BYTES = 150_000
 AXE = {"resultTypes": ["violations"], "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
@@ -311,6 +317,30 @@ def test_who_logs_out_can_log_in_again(visit, published):
 
     visit.page.wait_for_url("**/mis-videos")
     expect(visit.row("Triple sobre la bocina")).to_be_visible()
+
+
+def test_who_was_given_a_link_chooses_a_new_password(visit, system):
+    email, token = visit.sign_up(), "a-token-that-an-operator-made"
+    with system.database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO anb.password_resets SELECT id, SHA2(%s, 256), UTC_TIMESTAMP() + INTERVAL 1 MINUTE "
+            "FROM anb.users WHERE email = %s",
+            (token, email),
+        )
+    visit.page.click("text=Salir")
+
+    visit.open(f"/restablecer#{token}")
+    assert token not in visit.page.url
+    visit.page.fill("#password1", "OtraClave123")
+    visit.page.fill("#password2", "OtraClave123")
+    visit.page.click("text=Guardar la contraseña")
+
+    visit.page.wait_for_url("**/ingresar")
+    expect(visit.page.locator("#toast")).to_have_text("Tu contraseña nueva está lista. Ingresa con ella.")
+    visit.page.fill("#email", email)
+    visit.page.fill("#password", "OtraClave123")
+    visit.page.press("#password", "Enter")
+    visit.page.wait_for_url(visit.url + "/")
 
 
 # Accidents

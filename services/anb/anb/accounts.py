@@ -1,5 +1,6 @@
 """Who may do things: sign-up and login."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,13 +8,13 @@ from typing import Any, Self
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
-from sqlalchemy import Connection, Engine, bindparam, insert, select
+from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, update
 
 from anb import texts, throttle
 from anb.bulkhead import Bulkhead
 from anb.database import DuplicateKey
 from anb.errors import Conflict, Invalid, Overloaded, Unauthenticated
-from anb.models import User
+from anb.models import PasswordReset, User, now
 
 # What browsers accept in an e-mail field: https://html.spec.whatwg.org/#valid-e-mail-address
 _EMAIL = re.compile(
@@ -23,6 +24,17 @@ _EMAIL = re.compile(
 _MAX_LENGTHS = {"first_name": 100, "last_name": 100, "email": 254, "city": 100, "country": 100}
 _SIGN_UP = insert(User)
 _BY_EMAIL = select(User.id, User.password_hash).where(User.email == bindparam("email"))
+_BY_ID = select(User.id).where(User.id == bindparam("id"))
+_BY_HASH = select(User.id).where(func.sha2(User.email, 256) == bindparam("sha256"))
+RESET_SECONDS = 1800
+_RESET_TAKEN_BACK = delete(PasswordReset).where(PasswordReset.user_id == bindparam("id"))
+_RESET = insert(PasswordReset).values(expires_at=now(plus_seconds=RESET_SECONDS))
+_RESET_OPEN = (
+    select(PasswordReset.user_id)
+    .where(PasswordReset.token_sha256 == bindparam("sha256"), PasswordReset.expires_at > now())
+    .with_for_update()
+)
+_PASSWORD_SET = update(User).where(User.id == bindparam("user")).values(password_hash=bindparam("new_hash"))
 _MIN_PASSWORD_LENGTH, _MAX_PASSWORD_LENGTH = 8, 128
 
 # OWASP's Password Storage Cheat Sheet calls this as strong as 19 MiB twice, which takes a quarter more CPU: its
@@ -108,6 +120,52 @@ def authenticate(engine: Engine, *, email: object, password: object, client_addr
         raise wrong
     attempt.succeed(engine)
     return int(found.id)
+
+
+def find(connection: Connection, who: str) -> int | None:
+    """Return the id of an account: by that id, its e-mail address, or `sha256:` and the hash of the latter."""
+    email = who.strip().lower()
+    kind, _, digest = email.partition(":")
+    if kind == "sha256":
+        return connection.scalar(_BY_HASH, {"sha256": digest})
+    if email.isdecimal():
+        return connection.scalar(_BY_ID, {"id": int(email)})
+    found = connection.execute(_BY_EMAIL, {"email": email}).one_or_none()
+    return int(found.id) if found else None
+
+
+def hashed(text: str) -> str:
+    """Return the SHA-256 of a token, or of an e-mail address in small letters, as it may be kept and sent."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def allow_new_password(connection: Connection, *, user_id: int, token_sha256: str) -> None:
+    """Let whoever has the token choose the account's next password, once and within half an hour.
+
+    Earlier tokens of the account are good for nothing from then on.
+    """
+    connection.execute(_RESET_TAKEN_BACK, {"id": user_id})
+    connection.execute(_RESET, {"user_id": user_id, "token_sha256": token_sha256})
+
+
+def check_new_password(sent: Mapping[str, Any]) -> str:
+    """Return the password that was chosen; Invalid names what is wrong with `password1` and `password2`."""
+    if wrong := _password_problems(sent.get("password1"), sent.get("password2")):
+        raise Invalid("Los datos enviados no son válidos.", fields=wrong)
+    return str(sent["password1"])
+
+
+def set_new_password(connection: Connection, *, token: object, password_hash: str) -> None:
+    """Give the account of a token its new password, which uses the token up.
+
+    Raises Invalid for a token that nobody has given out, that was used, or that is too old.
+    """
+    asked = {"sha256": hashed(token if isinstance(token, str) else "")}
+    user_id = connection.scalar(_RESET_OPEN, asked)
+    if user_id is None:
+        raise Invalid("El enlace no es válido o ya venció. Pide uno nuevo.")
+    connection.execute(_PASSWORD_SET, {"user": user_id, "new_hash": password_hash})
+    connection.execute(_RESET_TAKEN_BACK, {"id": user_id})
 
 
 def _verified(password_hash: str, password: str) -> bool:

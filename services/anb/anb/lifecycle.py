@@ -12,9 +12,10 @@
               │                  │
        finish │                  │ give_up, or claim after three crashes
               ▼                  ▼
-          PROCESSED            FAILED
+          PROCESSED ── take_down ──▶ FAILED ── retry ──▶ UPLOADED
 
     all but PROCESSED ── delete_own ──▶ DELETED
+    all of a person ── delete_all ──▶ DELETED ── purge_all ──▶ no row
     AWAITING_UPLOAD, REFUSED, DELETED ── purge, after a day ──▶ no row
 
 While a video is UPLOADED or PROCESSING, `next_enqueue_at` says when the relay may send its job to the queue again;
@@ -39,7 +40,7 @@ from anb.models import Status, User, Video, now, seconds_from_now
 from anb.timings import Timings
 from anb.upload_limits import UploadLimits
 from anb.videos import Columns
-from anb.voting import enter_standings
+from anb.voting import enter_standings, void_votes
 
 MAX_CRASHES = 3
 POISON = "El video no se pudo procesar después de varios intentos."
@@ -136,6 +137,25 @@ _DELETE = (
     .where(_video, Video.status.in_(_DELETABLE))
     .values(status=Status.DELETED, title="", error=None, idempotency_key=None)
 )
+_TAKE_DOWN = (
+    update(Video)
+    .where(_video, Video.status == Status.PROCESSED)
+    .values(status=Status.FAILED, error=bindparam("reason"))
+)
+_RETRY = (
+    update(Video)
+    .where(_video, Video.status == Status.FAILED)
+    .values(status=Status.UPLOADED, error=None, crashes=0, lease_until=None, next_enqueue_at=now(), enqueue_count=0)
+)
+_LOCKED_OF_OWNER = (
+    select(Video.id, Video.status).where(Video.user_id == bindparam("owner_id")).order_by(Video.id).with_for_update()
+)
+_DELETE_OF_OWNER = (
+    update(Video)
+    .where(Video.user_id == bindparam("owner_id"))
+    .values(status=Status.DELETED, title="", error=None, idempotency_key=None)
+)
+_PURGE_OF_OWNER = delete(Video).where(Video.user_id == bindparam("owner_id"), Video.status == Status.DELETED)
 _PURGEABLE = (
     select(Video.id, Video.status)
     .where(_is_over, Video.id > bindparam("after"))
@@ -301,6 +321,39 @@ def delete_own(connection: Connection, *, owner_id: int, video_id: UUID) -> None
     if connection.execute(_DELETE, {"video_id": video_id}).rowcount == 0:
         videos.find_own_in_any_state(connection, owner_id=owner_id, video_id=video_id)  # deleted meanwhile, or
         raise Conflict("El video ya está publicado para votación y no se puede eliminar.")
+
+
+def take_down(connection: Connection, *, video_id: UUID, reason: str) -> bool:
+    """Take a video from the public, with a sentence for its player, and void its votes; False if it is not public.
+
+    Its source stays: the player sees it as one that failed, and `retry` brings it back, without the votes.
+    """
+    if connection.execute(_TAKE_DOWN, {"video_id": video_id, "reason": reason}).rowcount == 0:
+        return False
+    void_votes(connection, video_id=video_id)
+    return True
+
+
+def retry(connection: Connection, *, video_id: UUID) -> bool:
+    """Let a video that failed be processed again, whose job the relay sends at once; False if it has not failed."""
+    return connection.execute(_RETRY, {"video_id": video_id}).rowcount == 1
+
+
+def delete_all(connection: Connection, *, owner_id: int) -> Sequence[UUID]:
+    """Delete all videos of a person, public ones with the votes for them, and return the ids of all their rows.
+
+    Whoever works on one finds it gone and stops.
+    """
+    found = connection.execute(_LOCKED_OF_OWNER, {"owner_id": owner_id}).all()
+    for video in found:
+        void_votes(connection, video_id=video.id)
+    connection.execute(_DELETE_OF_OWNER, {"owner_id": owner_id})
+    return [video.id for video in found]
+
+
+def purge_all(connection: Connection, *, owner_id: int) -> None:
+    """Remove the rows of the deleted videos of a person at once."""
+    connection.execute(_PURGE_OF_OWNER, {"owner_id": owner_id})
 
 
 def purgeable(connection: Connection, *, after: UUID, at_most: int, timings: Timings) -> Sequence[Columns]:

@@ -178,3 +178,27 @@ class Standing(Base):
     )
     city: Mapped[str] = mapped_column(String(100, collation=FOLDED))
     votes: Mapped[int] = mapped_column(BigInteger, server_default="0")
+
+
+class PasswordReset(Base):
+    """A link that lets an account have a new password, once: the hash of its token, and until when it is good."""
+
+    __tablename__ = "password_resets"
+
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", name="fk_password_resets_user"), primary_key=True, autoincrement=False
+    )
+    token_sha256: Mapped[str] = mapped_column(String(64))
+    expires_at: Mapped[datetime] = mapped_column(Time)
+
+
+class Erasure(Base):
+    """The receipt for a person whose data was erased: no more than the number that the account had."""
+
+    __tablename__ = "erasures"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    erased_user_id: Mapped[int] = mapped_column(BigInteger)
+    videos: Mapped[int]
+    votes: Mapped[int]
+    erased_at: Mapped[datetime] = mapped_column(Time, server_default=text("CURRENT_TIMESTAMP(6)"))

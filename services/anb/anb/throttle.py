@@ -119,6 +119,7 @@ _SUCCEEDED = (
 _EXPIRED = (
     select(_table.c.subject).where(_table.c.expires_at < now()).order_by(_table.c.expires_at).limit(PURGE_BATCH)
 )
+_FORGOTTEN = delete(_table).where(_table.c.subject == bindparam("account"))
 _PURGED = delete(_table).where(_ROWS, _table.c.expires_at < now())
 
 
@@ -210,6 +211,11 @@ def purge(connection: Connection) -> int:
     if subjects:
         connection.execute(_PURGED, {"subjects": sorted(subjects)})
     return len(subjects)
+
+
+def forget(connection: Connection, *, email: str) -> None:
+    """Delete what is counted for an account; its pairs with addresses nobody can find, and they expire."""
+    connection.execute(_FORGOTTEN, {"account": Subjects.of(email=email, client_address="").account})
 
 
 def _locked(connection: Connection, subjects: Subjects) -> dict[str, Row[Any]] | None:

@@ -26,7 +26,8 @@ from anb.models import Standing, Status, UncountedVote, User, Video, Vote
 TALLY_BATCH = 1000  # votes; keeps a tally's transaction to some milliseconds
 AUDIT_BATCH = 500  # players; keeps an audit's snapshot, and what the database holds back for it, short
 
-_STATUS = select(Video.status).where(Video.id == bindparam("video_id"))
+# Whoever takes a video down waits for the votes that are being cast for it, and these for whoever does
+_STATUS = select(Video.status).where(Video.id == bindparam("video_id")).with_for_update(read=True)
 _VOTE = insert(Vote).inline()
 _UNCOUNTED_VOTE = insert(UncountedVote).inline()
 
@@ -122,6 +123,11 @@ _of_videos = select(_votes_due(Video.id).label("votes")).where(Video.user_id == 
 _DUE_OF_PLAYER = select(func.coalesce(func.sum(_of_videos.c.votes), 0))
 _SET_STANDING = update(Standing).where(_player).values(votes=bindparam("due"))
 
+_VOTES_FOR = delete(Vote).where(Vote.video_id == bindparam("for_video"))
+_PLAYER = select(Video.user_id).where(_video)
+_VOTED_FOR = select(Vote.video_id).where(Vote.user_id == bindparam("voter_id")).order_by(Vote.video_id)
+_VOTE_OF = delete(Vote).where(Vote.video_id == bindparam("for_video"), Vote.user_id == bindparam("voter_id"))
+
 
 def cast_vote(connection: Connection, *, voter_id: int, video_id: UUID) -> None:
     """Record a vote; a voter has one per video, which the database enforces.
@@ -129,14 +135,13 @@ def cast_vote(connection: Connection, *, voter_id: int, video_id: UUID) -> None:
     Raises NotFound for a video that is not open to votes, AlreadyVoted for a second vote and Unauthenticated
     for a voter who does not exist.
     """
-    # A processed video stays one, so that the look and the insert need no lock between them
     if connection.scalar(_STATUS, {"video_id": video_id}) != Status.PROCESSED:
         raise NotFound("Video no encontrado.")
     try:
         connection.execute(_VOTE, {"video_id": video_id, "user_id": voter_id})
     except DuplicateKey:
         raise AlreadyVoted("Ya has votado por este video.") from None
-    except MissingReference:  # videos stay once they are processed, so it is the voter
+    except MissingReference:  # the video is locked, so it is the voter
         raise Unauthenticated("La cuenta de este token no existe.") from None
     connection.execute(_UNCOUNTED_VOTE, {"video_id": video_id})
 
@@ -262,3 +267,26 @@ def recount(connection: Connection, miscount: Miscount) -> int:
     votes = int(connection.scalar(_DUE_OF_PLAYER, player) or 0)
     connection.execute(_SET_STANDING, {**player, "due": votes})
     return votes
+
+
+def void_votes(connection: Connection, *, video_id: UUID) -> int:
+    """Delete all votes for a video whose row the caller has locked, and count what is left; return how many."""
+    voided = connection.execute(_VOTES_FOR, {"for_video": video_id}).rowcount
+    _count_again(connection, video_id=video_id)
+    return voided
+
+
+def withdraw_votes(connection: Connection, *, voter_id: int) -> int:
+    """Delete all votes of a voter, and count what is left for their videos; return how many there were."""
+    video_ids = connection.scalars(_VOTED_FOR, {"voter_id": voter_id}).all()
+    for video_id in video_ids:  # in the order in which tallies lock them
+        connection.execute(_LOCKED_VIDEO, {"video_id": video_id})
+        connection.execute(_VOTE_OF, {"for_video": video_id, "voter_id": voter_id})
+        _count_again(connection, video_id=video_id)
+    return len(video_ids)
+
+
+def _count_again(connection: Connection, *, video_id: UUID) -> None:
+    player_id = connection.scalars(_PLAYER, {"video_id": video_id}).one()
+    for counter in (video_id, None):
+        recount(connection, Miscount(player_id=player_id, video_id=counter, counted=0, votes=0))

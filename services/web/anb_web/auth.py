@@ -1,4 +1,4 @@
-"""`/api/auth`: sign-up and login."""
+"""`/api/auth`: sign-up, login, and a new password for who was given a link."""
 
 from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
@@ -46,3 +46,12 @@ def login() -> ResponseReturnValue:
         "token_type": "Bearer",
         "expires_in": tokens.LIFETIME_SECONDS,
     }
+
+
+@bp.post("/password-reset")
+def reset_password() -> ResponseReturnValue:
+    sent = json_object()
+    password_hash = accounts.hash_password(accounts.check_new_password(sent))
+    with dependencies().engine.begin() as connection:
+        accounts.set_new_password(connection, token=sent.get("token"), password_hash=password_hash)
+    return {"message": "Contraseña actualizada exitosamente."}

@@ -21,6 +21,7 @@ _DEEP_PAGES, _REST = "deep pages", "rest"
 _KINDS = {
     "auth.sign_up": _ACCOUNTS,
     "auth.login": _ACCOUNTS,
+    "auth.reset_password": _ACCOUNTS,
     "uploads.complete_direct_upload": _FILE_CHECKS,
     "health.ready": _READINESS,
 }

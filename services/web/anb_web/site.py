@@ -94,6 +94,11 @@ def log_in() -> Response:
     return _page("log_in.html")
 
 
+@bp.get("/restablecer")
+def reset_password() -> Response:
+    return _page("reset_password.html")
+
+
 @bp.get("/subir")
 def upload() -> Response:
     return _page(
