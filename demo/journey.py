@@ -6,7 +6,7 @@ The steps come in the order of the methods; whatever does not go as the contract
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +17,8 @@ PASSWORD = "StrongPass123"  # noqa: S105 - of people who are made up
 FILTERED_CITY = ("bogota", "Bogotá")  # as asked for, and as it is
 ALREADY_VOTED = "Ya has votado por este video."
 LOOK_EVERY_SECONDS = 1
+PAGE = 100  # places, the most that a page has
+PAGES = 50  # of the ranking that are looked through for players of ours
 STALLED_AFTER_SECONDS = 600
 BEHIND_AT_MOST_SECONDS = 60
 
@@ -75,16 +77,21 @@ class Entry:
 class Journey:
     """The players on their way through the API at `url`."""
 
-    def __init__(self, url: str, *, samples: Path, sleep: Callable[[float], None]) -> None:
-        """`sleep` waits, and raises when there is nothing to wait for any more."""
+    def __init__(self, url: str, *, samples: Path, sleep: Callable[[float], None], family: str = "") -> None:
+        """`sleep` waits, and raises when there is nothing to wait for any more.
+
+        With the name of a `family` the players are told from all others, and the system may have others.
+        """
         self.problems: list[str] = []
+        self._family = family
+        self._players = tuple(replace(player, last_name=f"{player.last_name} {family}".strip()) for player in PLAYERS)
         self.entries = [
-            Entry(sample, PLAYERS[number % len(PLAYERS)], samples / sample.file)
+            Entry(sample, self._players[number % len(PLAYERS)], samples / sample.file)
             for number, sample in enumerate(SAMPLES)
         ]
         self._sleep = sleep
         self._visitor = Client(url)
-        self._clients = {player: Client(url) for player in PLAYERS}
+        self._clients = {player: Client(url) for player in self._players}
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -103,14 +110,19 @@ class Journey:
     def sign_up(self) -> str:
         """Everybody gets an account and logs in; nobody can with another's password."""
         for player, client in self._clients.items():
-            account = {"email": _email(player), "password1": PASSWORD, "password2": PASSWORD, "country": "Colombia"}
+            account = {
+                "email": self._email(player),
+                "password1": PASSWORD,
+                "password2": PASSWORD,
+                "country": "Colombia",
+            }
             names = {"first_name": player.first_name, "last_name": player.last_name, "city": player.city}
             client.send("POST", "/api/auth/signup", json={**account, **names}).expect(201)
-            client.log_in(email=_email(player), password=PASSWORD)
-        wrong = {"email": _email(PLAYERS[0]), "password": "not-hers"}
+            client.log_in(email=self._email(player), password=PASSWORD)
+        wrong = {"email": self._email(self._players[0]), "password": "not-hers"}
         refused = self._visitor.send("POST", "/api/auth/login", json=wrong).expect(401)
-        cities = len({player.city for player in PLAYERS})
-        return f"{len(PLAYERS)} players from {cities} cities; a wrong password: {refused['message']}"
+        cities = len({player.city for player in self._players})
+        return f"{len(self._players)} players from {cities} cities; a wrong password: {refused['message']}"
 
     def upload_and_watch(self, is_there: Callable[[Sample], bool], show: Callable[[Entry], None]) -> None:
         """Send each file as soon as it is there, until the last one's outcome is known; `show` sees each change."""
@@ -138,10 +150,13 @@ class Journey:
                 f"{entry.sample.name} has the details {detail}",
             )
             self._another(entry.player).send("GET", path).expect(403)
-        due = sorted(entry.video_id for entry in self.processed)
-        self._await(
-            "/api/public/videos", lambda listed: sorted(item["video_id"] for item in listed) == due, shows="them all"
-        )
+        due = {entry.video_id for entry in self.processed}
+
+        def shows_them(listed: Sequence[dict[str, Any]]) -> bool:
+            found = {item["video_id"] for item in listed}
+            return due <= found if self._family else due == found
+
+        self._await(f"/api/public/videos?limit={PAGE}", shows_them, shows="them all")
         self._visitor.send("GET", "/api/videos").expect(401)
         return f"{len(due)} videos are public; details are their owners' alone"
 
@@ -159,7 +174,7 @@ class Journey:
                 self._clients[voter].send("POST", f"/api/public/videos/{entry.video_id}/vote").expect(200)
         path = f"/api/public/videos/{self.processed[0].video_id}/vote"
         self._visitor.send("POST", path).expect(401)
-        again = self._clients[PLAYERS[0]].send("POST", path).expect(400)
+        again = self._clients[self._players[0]].send("POST", path).expect(400)
         self._require(again["message"] == ALREADY_VOTED, f"a second vote is refused with: {again['message']}")
         return f"{sum(len(voters) for _, voters in self._voters())} votes; a second one: {again['message']}"
 
@@ -167,9 +182,9 @@ class Journey:
         """The ranking shows every vote within its time, and can be asked for one city."""
         asked, city = FILTERED_CITY
         standings = self._standings()
-        self._await_ranking("/api/public/rankings", standings)
+        self._await_ranking(f"/api/public/rankings?limit={PAGE}", standings)
         self._await_ranking(
-            f"/api/public/rankings?city={asked}",
+            f"/api/public/rankings?city={asked}&limit={PAGE}",
             [(player, votes) for player, votes in standings if player.city == city],
         )
         return f"counts every vote, and those of {city} alone for city={asked}"
@@ -262,21 +277,43 @@ class Journey:
     # --- votes --------------------------------------------------------------------------------------------
 
     def _voters(self) -> list[tuple[Entry, Sequence[Player]]]:
-        return [(entry, PLAYERS[number:]) for number, entry in enumerate(self.processed)]
+        return [(entry, self._players[number:]) for number, entry in enumerate(self.processed)]
 
     def _standings(self) -> list[tuple[Player, int]]:
         """Who should have how many votes, in the ranking's order."""
         votes = {entry.player: 0 for entry in self.processed}
         for entry, voters in self._voters():
             votes[entry.player] += len(voters)
-        return sorted(votes.items(), key=lambda standing: (-standing[1], PLAYERS.index(standing[0])))
+        return sorted(votes.items(), key=lambda standing: (-standing[1], self._players.index(standing[0])))
 
     def _await_ranking(self, path: str, standings: Sequence[tuple[Player, int]]) -> None:
         due = [
             {"position": position, "username": player.username, "city": player.city, "votes": votes}
             for position, (player, votes) in enumerate(standings, start=1)
         ]
-        self._await(path, lambda found: bool(found == due), shows=str(due))
+        self._await_places(path, due)
+
+    def _await_places(self, path: str, due: Sequence[dict[str, Any]]) -> None:
+        if not self._family:
+            self._await(path, lambda found: bool(found == due), shows=str(due))
+            return
+        seen: list[dict[str, Any]] = []
+
+        def shows_ours(page: Sequence[dict[str, Any]]) -> bool:
+            seen[:] = page
+            for number in range(2, PAGES + 1):
+                if len(page) < PAGE:
+                    break
+                page = self._visitor.send("GET", f"{path}&page={number}").expect(200)
+                seen.extend(page)
+            return self._ours(seen) == self._ours(due)
+
+        self._await(path, shows_ours, shows=str(due))
+
+    def _ours(self, places: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The places of our players alone, whose positions among others tell nothing."""
+        names = {player.username for player in self._players}
+        return [{**place, "position": 0} for place in places if place["username"] in names]
 
     def _await(self, path: str, holds: Callable[[Any], bool], *, shows: str) -> None:
         """Ask until the answer is right: what is public may be a little behind."""
@@ -294,10 +331,10 @@ class Journey:
     def _another(self, player: Player) -> Client:
         return next(client for other, client in self._clients.items() if other != player)
 
+    def _email(self, player: Player) -> str:
+        family = f"-{self._family.lower()}" if self._family else ""
+        return f"player{self._players.index(player) + 1}{family}@example.com"
+
     def _require(self, held: bool, problem: str) -> None:
         if not held:
             raise UnexpectedAnswer(problem)
-
-
-def _email(player: Player) -> str:
-    return f"player{PLAYERS.index(player) + 1}@example.com"

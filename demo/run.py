@@ -1,5 +1,6 @@
 """The whole journey on a system of its own: players, real videos, votes, and a picture of what came out."""
 
+import random
 import shutil
 import sys
 import time
@@ -32,8 +33,11 @@ ORANGE = "#ff6a13"
 CODECS = {"h264": "H.264", "hevc": "HEVC"}
 
 
-def run(folder: Path) -> int:
+def run(folder: Path, *, url: str | None = None, pace_seconds: float = 0) -> int:
     """Go through the journey and leave its videos and pictures in `folder`.
+
+    It goes through the system at `url`, else through one of its own, and rests so long after each step, for whoever
+    watches.
 
     The exit status: 0 when all of it held, 1 when something did not, 130 when a KeyboardInterrupt ended it. Raises
     CannotRun when the system does not run here.
@@ -42,7 +46,7 @@ def run(folder: Path) -> int:
     started = time.monotonic()
     try:
         with State(folder).locked():
-            problems = _Demo(folder, console).run()
+            problems = _Demo(folder, console, url=url, pace_seconds=pace_seconds).run()
     except KeyboardInterrupt:
         console.print("stopped")
         return INTERRUPTED
@@ -56,8 +60,8 @@ def run(folder: Path) -> int:
 class _Demo:
     """One run of the demo."""
 
-    def __init__(self, folder: Path, console: Console) -> None:
-        self._folder, self._console = folder, console
+    def __init__(self, folder: Path, console: Console, *, url: str | None = None, pace_seconds: float = 0) -> None:
+        self._folder, self._console, self._url, self._pace_seconds = folder, console, url, pace_seconds
         self._samples, self._temporary = folder / "samples", folder / "running"
 
     def run(self) -> list[str]:
@@ -67,8 +71,8 @@ class _Demo:
             with (
                 (self._folder / "system.log").open("w") as log,
                 self._making_samples() as is_there,
-                self._system(log) as system,
-                Journey(system.url, samples=self._samples, sleep=_watchful_sleep(system)) as journey,
+                self._place(log) as (url, sleep),
+                Journey(url, samples=self._samples, sleep=sleep, family=_family() if self._url else "") as journey,
             ):
                 self._travel(journey, is_there)
         except CannotRun:
@@ -92,6 +96,15 @@ class _Demo:
         temporary.mkdir()
         with clips.being_made(self._samples, temporary=temporary, log=self._folder / "samples.log") as is_there:
             yield is_there
+
+    @contextmanager
+    def _place(self, log: IO[str]) -> Iterator[tuple[str, Callable[[float], None]]]:
+        """Yield where to go, and how to wait for what happens there."""
+        if self._url:
+            yield self._url.rstrip("/"), time.sleep
+            return
+        with self._system(log) as system:
+            yield system.url, _watchful_sleep(system)
 
     @contextmanager
     def _system(self, log: IO[str]) -> Iterator[System]:
@@ -129,6 +142,7 @@ class _Demo:
     def _step(self, journey: Journey, name: str, go: Callable[[], str]) -> None:
         with journey.noting_problems(name):
             self._say(name, go())
+        time.sleep(self._pace_seconds)  # whoever records it reads along
 
     def _say(self, name: str, text: str) -> None:
         self._console.print(f"[green]{name:<10}[/] {escape(text)}", soft_wrap=True)
@@ -261,6 +275,11 @@ def _row(entry: Entry, source: Clip, video: Path) -> Row:
         video=video,
         seconds=seconds,
     )
+
+
+def _family() -> str:
+    """A name that no other run has had, made of letters that make no words."""
+    return "".join(random.choices("BCDFGKLMNPRTV", k=6)).capitalize()  # noqa: S311 it keeps nothing secret
 
 
 # --- the system -------------------------------------------------------------------------------------------
