@@ -1,10 +1,11 @@
 """What lasts between runs: a folder with data, ports and secrets, used by one process at a time."""
 
 import fcntl
+import json
 import os
 import random
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,28 @@ class State:
             "TMPDIR": str(self.folder("temp")),
         }
 
+    def publish(self, settings: Mapping[str, str]) -> None:
+        """Let others on this machine, who may be nobody but our owner, find the system that runs in this folder."""
+        write_private(self._settings_file, json.dumps(settings))
+
+    def published(self) -> dict[str, str] | None:
+        """Return with what settings a system runs in this folder; None when none does."""
+        try:
+            with (self.root / "lock").open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:  # somebody is in it
+            found: dict[str, str] = (
+                json.loads(self._settings_file.read_text()) if self._settings_file.exists() else {}
+            )
+            return found or None
+        except FileNotFoundError:
+            pass
+        return None
+
+    @property
+    def _settings_file(self) -> Path:
+        return self.root / "settings.json"
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep others out of the folder; raises AlreadyRunning when one is in it."""
@@ -70,6 +93,7 @@ class State:
                 raise AlreadyRunning(
                     f"the system already runs in {self.root}; stop that one first, or use another copy"
                 ) from None
+            self._settings_file.unlink(missing_ok=True)  # of a run that was killed
             yield
 
 

@@ -98,6 +98,7 @@ def run(state: Path, *, port: int, as_json: bool, settings: Mapping[str, str] = 
     ):
         try:
             _start(system, SERVICES)
+            State(state).publish({**system.environment, "ANB_SITE_URL": system.url})
             console.say(_what_next(system.url, logs=files.folder, settings=settings))
             system.wait()
         except Stopped:

@@ -22,6 +22,9 @@ POOL_SIZE = 1  # commands do one thing at a time
 STATEMENT_SECONDS = 120  # counting a large table takes longer than any request may
 
 
+SITE_URL = "ANB_SITE_URL"  # which `make run` tells its operators
+
+
 class CommandFailed(Exception):
     """A command cannot do what it was asked to; the message says why, and what to do."""
 
@@ -44,7 +47,11 @@ class Dependencies:
 
     @cached_property
     def _settings(self) -> Settings:
-        return Settings.from_environment(self._environment)
+        return Settings.from_environment(self._settings_environment())
+
+    def _settings_environment(self) -> Mapping[str, str]:
+        """Return the variables that name the parts; whoever sits elsewhere knows them from elsewhere."""
+        return self._environment
 
     @cached_property
     def engine(self) -> Engine:
@@ -77,6 +84,11 @@ class Dependencies:
     def jobs(self) -> Jobs:
         """The queue as the services see it."""
         return SqsJobs(self.sqs, self.queue_url)
+
+    @property
+    def site_url(self) -> str:
+        """Where the site is, without a slash at its end; empty where nobody tells."""
+        return self._settings_environment().get(SITE_URL, "")
 
     @property
     def bucket(self) -> str:

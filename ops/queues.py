@@ -24,6 +24,6 @@ def dead_letters_url(dependencies: Dependencies) -> str:
     policy = answer.get("Attributes", {}).get("RedrivePolicy")
     if not policy:
         raise CommandFailed(f"{dependencies.queue_url} has no dead-letter queue")
-    # arn:aws:sqs:us-east-1:123456789012:name
-    *_, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
-    return dependencies.sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+    # arn:aws:sqs:us-east-1:123456789012:name, in the same account and region as the queue itself
+    name = json.loads(policy)["deadLetterTargetArn"].rpartition(":")[2]
+    return f"{dependencies.queue_url.rpartition('/')[0]}/{name}"

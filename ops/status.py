@@ -1,6 +1,7 @@
 """Show what waits, works and has failed.
 
-These are videos by status, jobs and how long they wait, dead letters and expired leases.
+These are videos by status, jobs and how long they wait, what each worker does, dead letters and expired leases. On
+AWS it is also how many instances each fleet wants and has in which zone, the database's state and the alarms.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,13 +15,21 @@ from anb.models import Status, UncountedVote, Video, now
 from ops.dependencies import Dependencies
 from ops.queues import counts, dead_letters_url
 from ops.table import age, table
+from ops.table import text as text_of
 
+MAX_BUSY = 100  # workers that are told of; no fleet has so many
 _waits = Video.status.in_((Status.UPLOADED, Status.PROCESSING))
 _BY_STATUS = select(Video.status, func.count().label("videos")).group_by(Video.status)
 _OLDEST_SECONDS = select(func.timestampdiff(text("SECOND"), func.min(Video.uploaded_at), now())).where(_waits)
 _EXPIRED = select(func.count()).where(Video.status == Status.PROCESSING, Video.lease_until < now())
 _DUE = select(func.count()).where(_waits, Video.next_enqueue_at <= now())
 _UNCOUNTED = select(func.count()).select_from(UncountedVote)
+_BUSY = (
+    select(Video.lease_owner, Video.id, Video.attempt)
+    .where(Video.status == Status.PROCESSING, Video.lease_until >= now())
+    .order_by(Video.lease_owner, Video.id)
+    .limit(MAX_BUSY)
+)
 
 
 @click.command("status", help=__doc__)
@@ -32,15 +41,22 @@ def command(dependencies: Dependencies, *, as_json: bool) -> int:
     if as_json:
         commands.print_json(report)
     else:
-        print(table(("what", "how many"), _lines(report)))
-        if report["dead_letters"]:
-            print("Look at the dead letters: python -m ops dlq show")
+        tell(report)
     return commands.FAILED if report["dead_letters"] else commands.DONE
+
+
+def tell(report: Mapping[str, Any]) -> None:
+    """Print a report for people."""
+    print(table(("what", "how many"), _lines(report)))
+    for worker in report["workers"]:
+        print(f"{text_of(worker['worker'])} works on video {worker['video_id']}, attempt {worker['attempt_number']}")
+    if report["dead_letters"]:
+        print("Look at the dead letters: python -m ops dlq show")
 
 
 def _report(dependencies: Dependencies) -> dict[str, Any]:
     with dependencies.engine.begin() as connection:
-        found = {"videos": _videos(connection), **_work(connection)}
+        found = {"videos": _videos(connection), **_work(connection), "workers": _workers(connection)}
     return {
         **found,
         "messages": counts(dependencies, dependencies.queue_url),
@@ -71,3 +87,10 @@ def _work(connection: Connection) -> dict[str, int | None]:
         "due_jobs": connection.scalar(_DUE),
         "uncounted_votes": connection.scalar(_UNCOUNTED),
     }
+
+
+def _workers(connection: Connection) -> list[dict[str, Any]]:
+    return [
+        {"worker": row.lease_owner, "video_id": row.id, "attempt_number": row.attempt}
+        for row in connection.execute(_BUSY)
+    ]

@@ -55,7 +55,7 @@ class Service:
     @property
     def projects(self) -> tuple[Path, ...]:
         """The folders of our own packages that it installs."""
-        return ROOT / "services" / "anb", ROOT / "services" / self.name
+        return ROOT / "services" / "anb", ROOT / "services" / self.name, ROOT / "ops"
 
     @property
     def asked(self) -> tuple[Path, ...]:

@@ -81,6 +81,7 @@ class MediaStack(cdk.Stack):
         reads = [INCOMING, SOURCES] if self.is_published else everything
         self._grant(role, reads=reads, writes=[INCOMING, SOURCES], deletes=everything)
         self.jobs.queue.grant(role, *ENQUEUE)
+        self.jobs.dead_letters.grant(role, "sqs:GetQueueAttributes")  # `ops status` runs beside the API
 
     def grant_worker(self, role: iam.IRole) -> None:
         """Allow what a worker does: read sources, keep results and discard its own, receive and enqueue jobs."""

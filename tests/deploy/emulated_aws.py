@@ -8,12 +8,14 @@ What is taught here is stored and described like the rest: nothing sends a flow 
 
 import copy
 import functools
+import os
+import subprocess
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 from ministack.app import main
-from ministack.services import autoscaling, cloudfront, ec2, rds, s3
+from ministack.services import autoscaling, cloudfront, ec2, rds, s3, ssm
 from ministack.services.cloudformation import _exports, _stacks, handlers, provisioners, stacks
 
 Properties = dict[str, Any]
@@ -198,6 +200,59 @@ def with_instances(create: Callable[..., tuple[str, Properties]]) -> Callable[..
     return created
 
 
+def suspend_processes(request: Properties) -> Any:
+    """Have a group leave these of its processes."""
+    group = autoscaling._asgs[request["AutoScalingGroupName"]]
+    asked = set(autoscaling._parse_member_list(request, "ScalingProcesses"))
+    group["SuspendedProcesses"] = sorted(asked | set(group.get("SuspendedProcesses", ())))
+    return autoscaling._xml(200, "SuspendProcessesResponse", "")
+
+
+def resume_processes(request: Properties) -> Any:
+    """Have a group go on with all that it does."""
+    group = autoscaling._asgs[request["AutoScalingGroupName"]]
+    group["SuspendedProcesses"] = []
+    autoscaling._reconcile_instances(group)
+    return autoscaling._xml(200, "ResumeProcessesResponse", "")
+
+
+def terminate_instance(request: Properties) -> Any:
+    """End an instance, which its group replaces."""
+    for group in autoscaling._asgs.values():
+        group["Instances"] = [it for it in group["Instances"] if it["InstanceId"] != request["InstanceId"]]
+        autoscaling._reconcile_instances(group)
+    return autoscaling._xml(200, "TerminateInstanceInAutoScalingGroupResponse", "")
+
+
+def without_launches(reconcile: Callable[[Properties], None]) -> Callable[[Properties], None]:
+    """Have a group start nothing while that is suspended."""
+
+    def reconciled(group: Properties) -> None:
+        may_launch = "Launch" not in group.get("SuspendedProcesses", ())
+        if may_launch or len(group["Instances"]) > group["DesiredCapacity"]:
+            reconcile(group)
+
+    return reconciled
+
+
+def managed_instances() -> set[str]:
+    """Return the instances of all groups: Systems Manager's agent answers on each."""
+    return {it["InstanceId"] for group in autoscaling._asgs.values() for it in group["Instances"]}
+
+
+def describe_managed_instances(_request: Properties) -> Any:
+    """Tell which instances Systems Manager reaches."""
+    known = [{"InstanceId": id_, "PingStatus": "Online"} for id_ in sorted(managed_instances())]
+    return ssm.json_response({"InstanceInformationList": known})
+
+
+def run_on_instance(_instance: str, argv: list[str]) -> tuple[int, str, str]:
+    """Run a script on this machine, with the command in place of what an artefact installs."""
+    script = [word.replace("/opt/anb/venv/bin/ops", os.environ["OPS_ON_INSTANCE"]) for word in argv]
+    done = subprocess.run(script, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    return done.returncode, done.stdout, done.stderr
+
+
 def with_tags(create: Callable[..., tuple[str, Properties]]) -> Callable[..., tuple[str, Properties]]:
     """Give a new bucket the tags that its template gives it."""
 
@@ -304,6 +359,15 @@ for change in ("create", "update"):
 HANDLERS["AWS::AutoScaling::AutoScalingGroup"]["create"] = with_instances(
     HANDLERS["AWS::AutoScaling::AutoScalingGroup"]["create"]
 )
+autoscaling._reconcile_instances = without_launches(autoscaling._reconcile_instances)
+autoscaling._ACTION_MAP |= {
+    "SuspendProcesses": suspend_processes,
+    "ResumeProcesses": resume_processes,
+    "TerminateInstanceInAutoScalingGroup": terminate_instance,
+}
+ssm._managed_instance_ids = managed_instances
+ssm._describe_instance_information = describe_managed_instances
+ec2.exec_in_instance_blocking = run_on_instance
 HANDLERS["AWS::S3::Bucket"]["create"] = with_tags(HANDLERS["AWS::S3::Bucket"]["create"])
 HANDLERS["AWS::S3::Bucket"]["delete"] = only_if_empty(HANDLERS["AWS::S3::Bucket"]["delete"])
 HANDLERS["AWS::RDS::DBInstance"]["create"] = with_minor_versions(HANDLERS["AWS::RDS::DBInstance"]["create"])

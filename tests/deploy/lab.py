@@ -32,6 +32,8 @@ class Lab:
 
     endpoint: str
     environment: Mapping[str, str]
+    settings: Path
+    """What all instances read as their settings."""
     said: list[str] = field(default_factory=list)
     """What the deployment printed."""
     _clients: dict[str, Any] = field(default_factory=dict)
@@ -68,6 +70,14 @@ class Lab:
         finally:
             os.close(terminal)
             os.close(stdin)
+
+    def ops(self, *arguments: str, status: int = 0) -> str:
+        """Look after what is deployed, from the operator's own machine; what the command printed."""
+        return self._run(sys.executable, "-m", "ops", "--aws", *arguments, status=status)
+
+    def give_instances(self, settings: Mapping[str, str]) -> None:
+        """Write the file that an instance's boot writes; all instances of the account read the same one."""
+        self.settings.write_text("".join(f'{name}="{value}"\n' for name, value in settings.items()))
 
     def cdk(self, *arguments: str, app: str = str(cdk.ASSEMBLY), status: int = 0) -> str:
         """Run CDK's own command, by default on what was synthesised last; what it printed."""
@@ -113,7 +123,7 @@ def running_lab(folder: Path, *, app: str) -> Iterator[Lab]:
 
 def _prepare(state: State, app: str) -> tuple[Lab, Service]:
     port = state.port("emulator")
-    endpoint = f"http://{ADDRESS}:{port}"
+    endpoint, settings = f"http://{ADDRESS}:{port}", state.folder("instances") / "settings.env"
     service = Service(
         name="emulator",
         command=[str(PYTHON), str(HERE / "emulated_aws.py")],
@@ -125,6 +135,7 @@ def _prepare(state: State, app: str) -> tuple[Lab, Service]:
             "MINISTACK_REGION": REGION,
             "MINISTACK_ACCOUNT_ID": NUMBER,
             "LOG_LEVEL": "WARNING",
+            "OPS_ON_INSTANCE": f"{sys.executable} {HERE / 'ops_on_instance.py'} {settings}",
             "STATE_DIR": str(state.folder("emulator")),
             "S3_DATA_DIR": str(state.folder("objects")),
         },
@@ -150,4 +161,5 @@ def _prepare(state: State, app: str) -> tuple[Lab, Service]:
             "CDK_VALIDATION": "false",  # 4 s of another validator, which tests/stacks makes up for
             "NODE_NO_WARNINGS": "1",
         },
+        settings,
     ), service

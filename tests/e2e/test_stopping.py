@@ -1,5 +1,6 @@
 """`make run` and `make demo` end when they are told to, whenever that is, and leave nothing behind."""
 
+import json
 import os
 import pty
 import shutil
@@ -279,3 +280,21 @@ def test_ctrl_c_ends_make_demo_while_clips_are_processed(start, checkout):
     assert "stopping…" in terminal.text
     assert "Traceback" not in terminal.text
     assert_nothing_is_left(checkout)
+
+
+def test_operators_find_the_system_of_make_run_for_as_long_as_it_runs(start, checkout):
+    def status() -> subprocess.CompletedProcess[str]:
+        nothing = {"PATH": os.environ["PATH"], "HOME": str(checkout), "AWS_EC2_METADATA_DISABLED": "true"}
+        command = [sys.executable, "-m", "ops", "status", "--json"]
+        return subprocess.run(command, cwd=checkout, env=nothing, capture_output=True, text=True, check=False)
+
+    terminal = start("make", "run")
+    terminal.wait_for(RUNNING)
+
+    found = status()
+    assert found.returncode == 0, found.stderr
+    assert json.loads(found.stdout)["videos"]["uploaded"] == 0
+
+    terminal.press(CTRL_C)
+    terminal.wait_for_end()
+    assert "No system runs on this machine" in status().stderr

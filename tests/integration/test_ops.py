@@ -11,17 +11,21 @@ from uuid import UUID, uuid4
 
 import boto3
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
+from anb import accounts
+from anb.errors import Invalid, NotFound, Unauthenticated
 from anb.jobs import MAX_RECEIVES, Job
-from anb.lifecycle import claim, finish, release
-from anb.models import Standing, Status, UncountedVote, Video, now
+from anb.lifecycle import claim, finish, release, take_down
+from anb.models import Base, Erasure, PasswordReset, Standing, Status, UncountedVote, Video, Vote, now
 from anb.storage import incoming_key, new_source, processed_key, source_key, thumbnail_key
+from anb.throttle import Subjects
 from anb.timings import Timings
 from anb.voting import Miscount, audit, cast_vote, recount, tally
 from ops import janitor
 from ops.__main__ import main
 from tests.leases import lease
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -578,6 +582,260 @@ def test_a_log_file_that_is_not_there_is_said_in_one_line(ops, processed):
 
     assert code == 2
     assert "missing.log" in said.splitlines()[-1]
+
+
+# ---- a video again, or no more
+
+
+def test_a_failed_video_is_processed_again_with_all_its_attempts(ops, put, make_video, row):
+    video = make_video(status=Status.FAILED, attempt=3, crashes=3, error="dañado")
+    put(source_key(video.id, None))
+
+    assert ops("retry", video.id) == (0, f"video {video.id} is due: its job goes to the queue within seconds\n")
+    again = row(video)
+    assert (again.status, again.attempt, again.crashes, again.error) == (Status.UPLOADED, 3, 0, None)
+    assert again.next_enqueue_at <= datetime.now(UTC).replace(tzinfo=None)
+
+
+@pytest.mark.parametrize("status", [Status.UPLOADED, Status.PROCESSED])
+def test_only_a_video_that_failed_is_tried_again(ops, make_video, row, status):
+    video = make_video(status=status)
+
+    code, said = ops("retry", video.id)
+
+    assert (code, row(video).status) == (1, status)
+    assert said == f"ops: video {video.id} is {status}, and only one that failed can be tried again\n"
+
+
+def test_a_failed_video_without_its_source_is_not_tried_again(ops, make_video, row, keys):
+    video = make_video(status=Status.FAILED)
+
+    assert keys() == set()
+    assert "has no source any more" in ops("retry", video.id)[1]
+    assert row(video).status == Status.FAILED
+
+
+def test_what_is_taken_down_is_gone_and_its_votes_count_no_more(ops, popular, engine, row, counters, put, keys):
+    first, second = popular
+    attempt = row(first).attempt
+    stored = put(source_key(first.id, None))
+    for key in (processed_key(first.id, attempt), thumbnail_key(first.id, attempt)):
+        put(key)
+
+    code, said = ops("takedown", first.id, "usa música ajena")
+
+    assert (code, said) == (0, f"took down video {first.id} with its 3 votes\n")
+
+    assert (row(first).status, row(first).error) == (Status.FAILED, "El video fue retirado: usa música ajena")
+    assert keys() == {stored}
+    assert counters() == ([0, 3], [3])
+    assert ops("votes")[0] == 0
+    with engine.begin() as connection, pytest.raises(NotFound):
+        cast_vote(connection, voter_id=second.user_id, video_id=first.id)
+
+
+def test_a_takedown_that_only_looks_changes_nothing(ops, popular, row, counters):
+    assert ops("takedown", popular[0].id, "porque sí", "--dry-run")[0] == 0
+    assert (row(popular[0]).status, counters()) == (Status.PROCESSED, ([3, 3], [6]))
+
+
+def test_a_second_takedown_says_that_the_video_is_not_public(ops, popular):
+    ops("takedown", popular[0].id, "una vez")
+
+    assert ops("takedown", popular[0].id, "otra vez") == (1, f"ops: video {popular[0].id} is not public\n")
+
+
+def test_a_takedown_that_was_a_mistake_is_made_good_by_a_retry(ops, popular, put, row, engine):
+    put(source_key(popular[0].id, None))
+    ops("takedown", popular[0].id, "por error")
+
+    assert ops("retry", popular[0].id)[0] == 0
+    with engine.begin() as connection:
+        finish(connection, lease(connection, popular[0].id))
+    assert (row(popular[0]).status, row(popular[0]).votes) == (Status.PROCESSED, 0)
+    assert ops("votes")[0] == 0
+
+
+def test_votes_that_come_in_while_a_video_is_taken_down_are_refused_or_void(engine, make_user, make_video):
+    player, voters = make_user(), [make_user() for _ in range(40)]
+    video = make_video(owner=player, status=Status.PROCESSED)
+    outcomes = []
+
+    def vote():
+        for voter in voters:
+            try:
+                with engine.begin() as connection:
+                    cast_vote(connection, voter_id=voter.id, video_id=video.id)
+                outcomes.append("taken")
+            except NotFound:
+                outcomes.append("refused")
+
+    with ThreadPoolExecutor(2) as pool:
+        voting = pool.submit(vote)
+        until(lambda: len(outcomes) > 5)
+        with engine.begin() as connection:
+            assert take_down(connection, video_id=video.id, reason="x")
+        voting.result()
+
+    with engine.begin() as connection:
+        assert connection.scalar(select(func.count()).select_from(Vote)) == 0
+    assert outcomes[-1] == "refused"
+    with engine.begin() as connection:
+        tally(connection)
+    assert audit(engine)[0] == []
+
+
+# ---- people
+
+
+CANARIES = {"first_name": "Canaria", "last_name": "Verdecilla", "city": "Puerto Canario", "country": "Canarilandia"}
+
+
+@pytest.fixture
+def canary(engine, make_user, make_video, put, popular):
+    """A person with everything that a person can have: videos in every state, votes from and for others, and more."""
+    email = "canaria@example.com"
+    person = make_user(email=email, **CANARIES)
+    for status in Status:
+        video = make_video(owner=person, status=status, title="Canaria a tres", idempotency_key=f"canaria-{status}")
+        put(source_key(video.id, None))
+        put(incoming_key(video.id))
+        if status is Status.PROCESSED:
+            put(processed_key(video.id, 1))
+            for voter in (popular[0].user_id, person.id):
+                with engine.begin() as connection:
+                    cast_vote(connection, voter_id=voter, video_id=video.id)
+    for video in popular:
+        with engine.begin() as connection:
+            cast_vote(connection, voter_id=person.id, video_id=video.id)
+    with pytest.raises(Unauthenticated):
+        accounts.authenticate(engine, email=email, password="not it", client_address="192.0.2.7")
+    return person
+
+
+@pytest.fixture
+def everything(engine, keys, storage, tmp_path, caplog):
+    """Return all that database, store and logs hold, as text."""
+
+    def read():
+        with engine.begin() as connection:
+            tables = [connection.execute(select(table)).all() for table in Base.metadata.sorted_tables]
+        contents = []
+        for number, key in enumerate(sorted(keys())):
+            storage.download(key, tmp_path / f"found-{number}")
+            contents.append(key + (tmp_path / f"found-{number}").read_bytes().decode("latin-1"))
+        return "\n".join([str(tables), *contents, caplog.text])
+
+    return read
+
+
+def test_of_a_person_who_is_forgotten_the_receipt_alone_is_found(ops, canary, engine, everything, keys, counters):
+    with engine.begin() as connection:
+        ids = [row.hex for row in connection.scalars(select(Video.id).where(Video.user_id == canary.id))]
+        account = Subjects.of(email=canary.email, client_address="").account
+    canaries = [*CANARIES.values(), "anaria a tres", "canaria", canary.email, canary.email.upper(), account, *ids]
+    assert all(canary in everything() for canary in CANARIES.values())
+
+    code, said = ops("forget", canary.email)
+
+    assert (code, said) == (0, f"erased account {canary.id} with {len(Status)} videos and 2 votes for others\n")
+    assert [canary for canary in canaries if canary.lower() in everything().lower()] == []
+    assert keys() == set()
+    with engine.begin() as connection:
+        receipt = connection.execute(select(Erasure)).one()
+        tables = [table for table in Base.metadata.sorted_tables if "user_id" in table.columns]
+        left = [table.name for table in tables if canary.id in connection.scalars(select(table.c.user_id))]
+    assert (receipt.erased_user_id, receipt.videos, receipt.votes) == (canary.id, len(Status), 2)
+    assert left == []
+    assert counters() == ([3, 3], [6])
+    assert ops("votes")[0] == 0
+
+
+def test_a_look_at_what_would_be_forgotten_changes_nothing(ops, canary, everything):
+    before = everything()
+
+    assert ops("forget", canary.id, "--dry-run") == (
+        0,
+        f"would erase account {canary.id} with {len(Status)} videos and 2 votes for others\n",
+    )
+    assert everything() == before
+
+
+def test_a_person_can_be_named_by_the_hash_of_the_address_alone(ops, canary):
+    assert ops("forget", f"sha256:{accounts.hashed(canary.email)}", "--dry-run")[0] == 0
+
+
+def test_who_has_no_account_is_not_named_by_the_refusal(ops):
+    assert ops("forget", "nadie@example.com") == (1, "ops: there is no such account\n")
+
+
+def test_forgetting_goes_on_where_it_was_interrupted(ops, canary, engine, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr("ops.forget.erasure.finish", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            ops("forget", canary.id)
+
+    assert ops("forget", canary.id)[0] == 0
+    with engine.begin() as connection:
+        assert connection.scalar(select(func.count()).select_from(Erasure)) == 1
+
+
+def test_a_link_for_a_new_password_works_once_and_for_half_an_hour(ops, engine, make_user):
+    person = make_user(email="olvido@example.com")
+    code, said = ops("reset-password", "Olvido@example.com")
+    token = said.splitlines()[0].partition("#")[2]
+
+    assert (code, said.splitlines()[1]) == (0, "It works once, within 30 minutes.")
+    with engine.begin() as connection:
+        kept = connection.execute(select(PasswordReset)).one()
+        accounts.set_new_password(connection, token=token, password_hash=accounts.hash_password("OtraClave123"))
+    left_seconds = (kept.expires_at - datetime.now(UTC).replace(tzinfo=None)).total_seconds()
+    assert (token in str(kept), 1700 < left_seconds <= 1800) == (False, True)
+    assert accounts.authenticate(engine, email=person.email, password="OtraClave123", client_address="192.0.2.8")
+    with engine.begin() as connection, pytest.raises(Invalid):
+        accounts.set_new_password(connection, token=token, password_hash="x")
+
+
+def test_whoever_has_the_link_chooses_a_new_password_and_signs_in_with_it(ops, client, make_user):
+    person = make_user()
+    token = ops("reset-password", person.id)[1].splitlines()[0].partition("#")[2]
+    chosen = {"token": token, "password1": "OtraClave123", "password2": "OtraClave123"}
+
+    assert client.post("/api/auth/password-reset", json={**chosen, "password2": "otra"}).status_code == 400
+    answer = client.post("/api/auth/password-reset", json=chosen)
+
+    assert (answer.status_code, answer.json) == (200, {"message": "Contraseña actualizada exitosamente."})
+    entered = {"email": person.email, "password": "OtraClave123"}
+    assert client.post("/api/auth/login", json=entered).status_code == 200
+    again = client.post("/api/auth/password-reset", json=chosen)
+    assert (again.status_code, again.json["message"]) == (400, "El enlace no es válido o ya venció. Pide uno nuevo.")
+
+
+@pytest.mark.parametrize("token", [None, "", 7, "nobody's", ["x"]])
+def test_a_token_that_nobody_gave_out_is_refused(client, token):
+    chosen = {"token": token, "password1": "OtraClave123", "password2": "OtraClave123"}
+
+    assert client.post("/api/auth/password-reset", json=chosen).status_code == 400
+
+
+def test_a_link_that_is_too_old_changes_nothing(ops, engine, make_user):
+    person = make_user()
+    token = ops("reset-password", person.id)[1].splitlines()[0].partition("#")[2]
+    with engine.begin() as connection:
+        connection.execute(update(PasswordReset).values(expires_at=now(plus_seconds=-1)))
+
+    with engine.begin() as connection, pytest.raises(Invalid, match="ya venció"):
+        accounts.set_new_password(connection, token=token, password_hash="x")
+
+
+def test_a_second_link_makes_the_first_worthless(ops, engine, make_user):
+    person = make_user()
+    first, second = (ops("reset-password", person.id)[1].splitlines()[0].partition("#")[2] for _ in range(2))
+
+    with engine.begin() as connection, pytest.raises(Invalid):
+        accounts.set_new_password(connection, token=first, password_hash="x")
+    with engine.begin() as connection:
+        accounts.set_new_password(connection, token=second, password_hash="x")
 
 
 # ---- trouble

@@ -14,6 +14,8 @@ FLEETS = {"AnbWeb": "web", "AnbWorker": "worker"}
 # An operator, whom only what buckets and queues say themselves can hold back
 OPERATOR = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
 SCRIPTS = cdk.ROOT / "userdata"
+# Dead letters are looked at from the operator's own machine; every other command runs beside the API
+FROM_THE_DESK = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"}
 
 pytestmark = pytest.mark.skipif(
     not (cdk.ROOT / "node_modules/@cloud-copilot/iam-simulate").exists(),
@@ -28,7 +30,9 @@ def account(production: Any) -> Account:
 
 def made(account: Account, fleet: str) -> list[Request]:
     """What is asked of AWS on a fleet's instances."""
-    return sorted(account.requests(FLEETS[fleet]) | account.boot_requests(fleet), key=str)
+    operated = account.requests("ops") if FLEETS[fleet] == "web" else set()
+    beside = {request for request in operated if request.action not in FROM_THE_DESK}
+    return sorted(account.requests(FLEETS[fleet]) | account.boot_requests(fleet) | beside, key=str)
 
 
 def refused(account: Account, fleet: str, rights: list[Any]) -> list[Request]:

@@ -19,7 +19,7 @@ NAMES = ("web", "worker", "ffmpeg", "load")
 
 def lay_out(folder, *, source=ROOT, copy=shutil.copy2):
     """Copy everything that the artefacts are made from."""
-    for name in ("services", "userdata", "scripts", "capacity", "capacity-planning"):
+    for name in ("services", "ops", "userdata", "scripts", "capacity", "capacity-planning"):
         shutil.copytree(source / name, folder / name, copy_function=copy)
     for name in ("requirements.txt", "pyproject.toml"):
         copy(source / name, folder / name)

@@ -1,9 +1,18 @@
+import ast
+import tomllib
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from anb.timings import Timings
+from local.state import State
+from ops import instance, service_commands
 from ops.__main__ import main
+from ops.account.desk import Desk
 from ops.table import age, size, table, text
+
+OPS = Path(__file__).parents[2] / "ops"
 
 
 def test_columns_are_as_wide_as_their_widest_value():
@@ -57,7 +66,116 @@ def test_what_is_mistyped_is_a_wrong_use_that_suggests_what_was_meant(mistyped, 
 
 def test_settings_that_are_missing_are_named_in_one_line(capsys, monkeypatch):
     monkeypatch.delenv("ANB_QUEUE_URL", raising=False)
+    monkeypatch.setenv("ANB_MEDIA_BUCKET", "bucket")
 
     assert main(["status"]) == 3
     said = capsys.readouterr().err
     assert (said.startswith("ops: "), "ANB_QUEUE_URL" in said, said.count("\n")) == (True, True, 1)
+
+
+# ---- where the system is
+
+
+@pytest.fixture
+def nowhere(monkeypatch, tmp_path):
+    """An operator with neither settings nor credentials, whose `make run` keeps its state in this folder."""
+    for name in ("ANB_DATABASE_URL", "ANB_MEDIA_BUCKET", "ANB_QUEUE_URL", "AWS_ACCESS_KEY_ID", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setattr("ops.account.desk.STATE", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_where_no_system_can_be_found_it_is_said_what_to_do(capsys):
+    assert main(["status"]) == 3
+    said = capsys.readouterr().err
+    assert said.startswith(
+        "ops: No system runs on this machine, and on AWS none can be asked for. There are no usable"
+    )
+    assert said.count("\n") == 1
+
+
+def test_the_system_of_make_run_is_found_while_it_runs(nowhere):
+    state = State(nowhere)
+    with state.locked():
+        assert Desk({}, Timings(), state=nowhere).is_on_aws  # it is still starting
+        state.publish({"ANB_QUEUE_URL": "here"})
+
+        assert not Desk({}, Timings(), state=nowhere).is_on_aws
+        assert (nowhere / "settings.json").stat().st_mode & 0o077 == 0
+    assert Desk({}, Timings(), state=nowhere).is_on_aws  # it has ended
+
+
+def test_settings_of_a_run_that_was_killed_are_not_believed_by_the_next(nowhere):
+    state = State(nowhere)
+    with state.locked():
+        state.publish({"ANB_QUEUE_URL": "gone"})
+    with state.locked():
+        assert state.published() is None
+
+
+def test_an_account_can_be_asked_for_while_make_run_is_going(nowhere, capsys):
+    with State(nowhere).locked():
+        State(nowhere).publish({"ANB_QUEUE_URL": "here"})
+
+        assert main(["--aws", "status"]) == 3
+    assert "There are no usable AWS credentials" in capsys.readouterr().err
+
+
+def test_an_instance_reads_its_settings_as_systemd_does(tmp_path):
+    (tmp_path / "settings.env").write_text(
+        'AWS_REGION="us-east-1"\nANB_MEDIA_URL=""\nANB_WEB_BIND="127.0.0.1:8000"\n'
+    )
+
+    assert instance.read_settings(tmp_path / "settings.env") == {
+        "AWS_REGION": "us-east-1",
+        "ANB_MEDIA_URL": "",
+        "ANB_WEB_BIND": "127.0.0.1:8000",
+    }
+
+
+def test_an_instance_has_all_that_its_commands_import():
+    listed = tomllib.loads((OPS / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    shipped = {name.removesuffix(".py") for name in listed["only-include"]}
+    ours = {path.parent.name for path in OPS.parent.glob("*/__init__.py")}
+    strangers = {
+        module
+        for name in shipped
+        for module in imported_modules(OPS / f"{name}.py")
+        if module.partition(".")[0] in ours and module not in {"ops"} | {f"ops.{name}" for name in shipped}
+    }
+
+    assert {"instance", "service_commands"} <= shipped
+    assert strangers == set()
+
+
+def imported_modules(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "ops":
+            yield from (f"ops.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("command", [str(it.name) for it in service_commands.COMMANDS])
+def test_an_instance_explains_each_of_its_commands_without_settings(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        instance.main([command, "--help"])
+
+    assert ended.value.code == 0
+    assert f"Usage: python -m ops.instance {command}" in capsys.readouterr().out
+
+
+def test_who_may_not_read_an_instances_settings_is_told_so(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(instance, "SETTINGS", tmp_path / "settings.env")
+
+    with pytest.raises(SystemExit) as ended:
+        instance.main(["votes"])
+
+    assert ended.value.code == 3
+    assert "settings.env" in capsys.readouterr().err

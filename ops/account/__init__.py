@@ -1,0 +1,1 @@
+"""What an operator does in an AWS account, from their own machine."""
