@@ -216,6 +216,7 @@ class Group:
         self._warm_up_seconds, self._has_targets = warm_up_seconds, has_targets
         self._policies, self._assumptions = policies, assumptions
         self._zones = dict.fromkeys(zones, True)
+        self._suspended = frozenset[str]()
         self._numbers = itertools.count(1)
         self._uneven_since: float | None = None
         self._moving: Instance | None = None
@@ -229,12 +230,13 @@ class Group:
         over what is protected: the desired size falls all the same (AS ec2-auto-scaling-termination-policies.html,
         ec2-auto-scaling-instance-protection.html). No template changes here, so that the oldest instance goes.
         """
-        done = self._end_waits(now) + self._replace_unwell(now)
-        while len(self._counted()) < self.desired and any(self._zones.values()):
+        done = self._end_waits(now) + ([] if "ReplaceUnhealthy" in self._suspended else self._replace_unwell(now))
+        launches = "Launch" not in self._suspended
+        while launches and len(self._counted()) < self.desired and any(self._zones.values()):
             done.append(self._launch(now))
         while len(self._counted()) > self.desired and (victim := self._victim(self._counted())):
             done += self._terminate(victim, now)
-        return done + self._rebalance(now)
+        return done if "AZRebalance" in self._suspended else done + self._rebalance(now)
 
     def running(self, id_: str, now: float) -> list[Action]:
         """An instance runs: without a launch hook it is registered and in service at once.
@@ -304,12 +306,28 @@ class Group:
         self._zones |= dict.fromkeys(zones, is_open)
         return self.settle(now)
 
+    def suspend(self, *processes: str) -> None:
+        """Leave these of its processes until `resume` (AS as-suspend-resume-processes.html)."""
+        self._suspended |= set(processes)
+
+    def resume(self, now: float) -> list[Action]:
+        """Go on with all processes, and do at once what they would have done."""
+        self._suspended = frozenset()
+        return self.settle(now)
+
+    def resize(self, size: Size, now: float) -> list[Action]:
+        """Somebody gives the group another size; what it should have now is the least of that."""
+        self._size, self.desired = size, size.least
+        return self.settle(now)
+
     def scale(self, requests: Sequence[Request], now: float, *, agree: Callable[[str], bool]) -> list[Action]:
         """Act on what alarms ask for at one moment: the largest size wins, out and in alike.
 
         AS as-scale-based-on-demand.html; a group that does not change answers again when an alarm repeats itself,
         once a minute.
         """
+        if "AlarmNotification" in self._suspended:
+            return self.settle(now)
         asked = [self._asked(request, now, agree) for request in requests]
         if sizes := [size for size in asked if size is not None]:
             self.desired = min(max(*sizes, self._size.least), self._size.most)

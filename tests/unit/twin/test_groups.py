@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-simple-step.htm
 
 import pytest
 
+from ops.account.lab import SUSPENDED
 from twin.alarms import Alarm, Measure
 from twin.assumptions import Assumptions
 from twin.groups import Does, Group, Hook, Maintenance, Request, Size, State, Step, StepPolicy, TrackingPolicy
@@ -267,3 +268,54 @@ def test_an_instance_is_registered_when_it_runs_and_nobody_asks_whether_it_can_w
 
     assert done(group.running("fleet-2", 9)) == [(Does.REGISTER, "fleet-2")]
     assert len(group.in_service()) == 2
+
+
+# ---- a lab's sessions, with what `ops pause` and `ops resume` ask of a group
+
+
+def end_session(group, now):
+    """Stop every instance, as a lab does, and let the group do what it then does."""
+    for id_ in list(group.instances):
+        group.stopped(id_, now)
+    run_all(group, now)
+
+
+def running(group):
+    return [it.id for it in group.instances.values() if it.state is State.IN_SERVICE and not it.is_dead]
+
+
+def test_without_a_pause_what_the_lab_stops_is_replaced():
+    group = make_group(least=2, most=3)
+
+    end_session(group, 100)
+
+    assert len(running(group)) == 2
+
+
+def test_in_the_middle_of_a_pause_what_the_lab_stops_is_not_replaced():
+    group = make_group(least=2, most=3, out=OUT)
+    group.suspend(*SUSPENDED)
+
+    end_session(group, 100)
+    ask(group, "out", 90, 200)
+    run_all(group, 200)
+
+    assert running(group) == []
+
+
+def test_a_pause_ends_every_instance_when_its_worker_is_ready_and_the_next_session_begins_anew():
+    group = make_group(least=1, most=3, hook=Hook(heartbeat_seconds=300))
+    (busy,) = running(group)
+    group.suspend(*SUSPENDED)
+    group.resize(Size(0, 0), 100)
+    assert group.instances[busy].state is State.WAITING
+    group.complete(busy, 160)
+    group.ended(busy)
+
+    end_session(group, 200)
+    assert group.instances == {}
+
+    group.resize(Size(1, 3), 10_000)
+    group.resume(10_000)
+    run_all(group, 10_000)
+    assert len(running(group)) == 1
