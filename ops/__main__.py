@@ -32,7 +32,7 @@ class RunBesideTheParts(click.Command):
 
     def __init__(self, command: click.Command, arguments: Sequence[str]) -> None:
         super().__init__(command.name, callback=command.callback, params=command.params, help=command.help)
-        self._arguments = arguments
+        self._arguments = tuple(arguments)  # click takes from the list what it has parsed
 
     def invoke(self, ctx: click.Context) -> int:
         """Run it and return its exit code."""

@@ -218,10 +218,11 @@ def resume_processes(request: Properties) -> Any:
 
 def terminate_instance(request: Properties) -> Any:
     """End an instance, which its group replaces."""
+    ended = "TerminateInstanceInAutoScalingGroupResult"
     for group in autoscaling._asgs.values():
         group["Instances"] = [it for it in group["Instances"] if it["InstanceId"] != request["InstanceId"]]
         autoscaling._reconcile_instances(group)
-    return autoscaling._xml(200, "TerminateInstanceInAutoScalingGroupResponse", "")
+    return autoscaling._xml(200, "TerminateInstanceInAutoScalingGroupResponse", f"<{ended}/>")
 
 
 def without_launches(reconcile: Callable[[Properties], None]) -> Callable[[Properties], None]:
