@@ -20,7 +20,6 @@ PAGES = sorted(
 )
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 COMMANDS = tomllib.loads((ROOT / "tests" / "commands.toml").read_text())
-AWAITED = "pruebas_de_carga_entrega4.md"  # written by hand once everything is measured
 _FILE = re.compile(r"(?:[\w.-]+/)+[\w.-]+\.(?:py|toml|md|svg|json|sh|yaml|conf|mjs|txt)|(?:[\w-]+/)+")
 
 
@@ -28,7 +27,7 @@ def missing(page: Path, text: str) -> list[str]:
     """Return the links and pictures of a page that lead nowhere."""
     found = []
     for target in Document(text).targets:
-        if re.match(r"[a-z]+:", target) or target.endswith(AWAITED):
+        if re.match(r"[a-z]+:", target):
             continue
         path, _, anchor = target.partition("#")
         file = (page.parent / path).resolve() if path else page
@@ -78,7 +77,6 @@ def test_files_that_are_named_are_there(page):
         return  # it tells of what is gone, too
 
     named = {name for code in Document.read(page).code for name in _FILE.findall(code) if name == code}
-    named -= {f"capacity-planning/{AWAITED}", "capacity-planning/results/raw/"}
     ours = {name for name in named if name.partition("/")[0] in FOLDERS}
 
     assert {name for name in ours if not (ROOT / name).exists()} == set()
@@ -113,7 +111,7 @@ def test_what_runs_a_command_is_there(command):
     told = COMMANDS[command]
 
     if command.startswith("make "):
-        assert command.removeprefix("make ") in {*TARGETS, "capacity-worker"}  # which comes with its results
+        assert command.removeprefix("make ") in TARGETS
     if "run_by" in told:
         file, _, needle = told["run_by"].partition(": ")
         assert needle in (ROOT / file).read_text()
