@@ -8,6 +8,7 @@ A document says where a number comes from, in comments that its readers do not s
 summary, and what follows it how a number is written:
 
     <!-- table NAME.KEY --> … <!-- /table -->          one of the tables that the scenario's module makes
+    <!-- figure NAME.KEY TITLE --> … <!-- /figure -->  one of the figures that it draws
     Dura <!-- =NAME.KEY .1f -->3,5<!-- = --> segundos   one value
 
 What was not measured yet is told as such. A number that stands anywhere else in the text is stated by nobody, and the
@@ -35,6 +36,7 @@ PLAN, FINDINGS = "plan_de_pruebas.md", "pruebas_de_carga_entrega4.md"
 Summary = Mapping[str, Any]
 
 _TABLE = re.compile(r"(<!-- table (?P<key>\S+) -->\n).*?(\n?<!-- /table -->)", re.DOTALL)
+_FIGURE = re.compile(r"(<!-- figure (?P<key>\S+) (?P<title>[^\n]+) -->\n).*?(\n?<!-- /figure -->)", re.DOTALL)
 _VALUE = re.compile(r"(<!-- =(?P<key>\S+)(?: (?P<specification>\S+))? -->)(?P<text>[^<]*)(<!-- = -->)")
 _NOT_PROSE = (
     re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE),
@@ -160,6 +162,7 @@ class _Known:
         summaries = {name: folder.summary(name) for name in kept}
         self._unmeasured = {one.name for one in scenarios} - summaries.keys()
         self._values = {**dict.fromkeys(self._unmeasured), **summaries, **given}
+        self._figures = folder.figures
         self._tables = {
             f"{one.name}.{key}": text
             for one in scenarios
@@ -170,6 +173,7 @@ class _Known:
     def rewritten(self, text: str) -> str:
         """Return the document with its tables and values as the data have them; raises UnknownKey."""
         text = _TABLE.sub(lambda found: f"{found[1]}{self._table(found['key'])}\n<!-- /table -->", text)
+        text = _FIGURE.sub(lambda found: f"{found[1]}{self._figure(found)}\n<!-- /figure -->", text)
         return _VALUE.sub(lambda found: f"{found[1]}{self._value(found)}{found[5]}", text)
 
     def problems(self, text: str, *, every_number: bool) -> Iterator[str]:
@@ -177,6 +181,9 @@ class _Known:
         for found in _TABLE.finditer(text):
             if found[0] != f"{found[1]}{self._table(found['key'])}\n<!-- /table -->":
                 yield f"the table {found['key']} is another"
+        for found in _FIGURE.finditer(text):
+            if found[0] != f"{found[1]}{self._figure(found)}\n<!-- /figure -->":
+                yield f"the figure {found['key']} is another"
         for found in _VALUE.finditer(text):
             if found["text"] != (value := self._value(found)):
                 yield f"{found['key']} is {value}, not {found['text']}"
@@ -189,6 +196,12 @@ class _Known:
         if key not in self._tables:
             raise UnknownKey(f"there is no table {key}; there are {', '.join(sorted(self._tables))}")
         return self._tables[key]
+
+    def _figure(self, found: re.Match[str]) -> str:
+        name = f"{found['key'].replace('.', '-')}.svg"
+        if not (self._figures / name).exists():
+            return UNMEASURED
+        return f"![{found['title']}](results/figures/{name})"
 
     def _value(self, found: re.Match[str]) -> str:
         value: Any = self._values
@@ -204,6 +217,6 @@ class _Known:
 
 def unstated(text: str) -> list[str]:
     """Return the numbers of a document that are neither generated nor part of something else."""
-    for pattern in (_TABLE, _VALUE, *_NOT_PROSE):
+    for pattern in (_TABLE, _FIGURE, _VALUE, *_NOT_PROSE):
         text = pattern.sub(" ", text)
     return [found[0].rstrip(".,") for found in _NUMBER.finditer(text)]

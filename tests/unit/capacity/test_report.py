@@ -17,6 +17,9 @@ Se acepta <!-- =plan.max_seconds --><!-- = --> s.
 <!-- table speed.curve -->
 <!-- /table -->
 
+<!-- figure speed.curve Segundos -->
+<!-- /figure -->
+
 1. `make run PORT=8080` y [enlace](https://example.com/4)
 """
 
@@ -65,6 +68,7 @@ def test_what_was_just_written_holds(folder):
     assert report.check([SPEED], GIVEN, folder) == []
     assert "-->1.200<!-- = --> usuarios" in text
     assert "-->0,8<!-- = --> s" in text
+    assert "![Segundos](results/figures/speed-curve.svg)" in text
 
 
 def test_a_number_changed_in_the_raw_data_is_noticed(folder):
@@ -117,6 +121,12 @@ def test_a_changed_figure_is_noticed(folder):
     replace(figure, "</svg>", "<!-- --></svg>")
 
     assert report.check([SPEED], GIVEN, folder) == ["results/figures/speed-curve.svg: does not follow from the data"]
+
+
+def test_another_picture_in_a_figures_place_is_noticed(folder):
+    replace(folder.root / FINDINGS, "(results/figures/speed-curve.svg)", "(results/figures/other.svg)")
+
+    assert report.check([SPEED], GIVEN, folder) == [f"{FINDINGS}: the figure speed.curve is another"]
 
 
 def test_a_value_that_nobody_has_is_an_error(folder):
