@@ -245,9 +245,10 @@ def samples_of(data: Mapping[str, Any]) -> list[Sample]:
 
 
 def held(data: Mapping[str, Any]) -> list[Sample]:
-    """Return what began when all users were there."""
-    after = data["client"]["full_after_seconds"]
-    return [one for one in samples_of(data) if one.started_seconds >= after]
+    """Return what began while all users were there: not what those who are leaving still finish."""
+    begun = data["client"]["full_after_seconds"]
+    ended = begun + data["stage"]["hold_seconds"]
+    return [one for one in samples_of(data) if begun <= one.started_seconds < ended]
 
 
 def holds(data: Mapping[str, Any]) -> bool:

@@ -144,12 +144,15 @@ def test_stages_of_another_length_are_not_mixed_in(folder):
     assert not [*folder.iterdir()]
 
 
-def test_a_stage_holds_by_what_began_when_all_users_were_there():
+def test_a_stage_holds_by_what_began_while_all_users_were_there():
     stage = stages()[1]
     early = [seen(0.0, seconds=30)] * 100
     data = measured(stage)
     data["client"]["samples"] += early
 
+    assert holds(data)
+    late = [seen(stage.seconds + 1, seconds=30)] * 100
+    data["client"]["samples"] += late
     assert holds(data)
     assert not holds(measured(stage, seconds=1.2))
     assert not holds(measured(stage, status=503))
