@@ -34,21 +34,24 @@ KEPT = Path(__file__).parent / "results"
 
 # What the worker did before real footage was measured
 BASELINE = Quality(preset="veryfast", crf=23, tuning="", scaler="bicubic")
-GRID = tuple(
-    Quality(preset=preset, crf=crf, tuning=tuning, scaler=scaler)
-    for preset, crf, tuning, scaler in product(
-        ("superfast", "veryfast", "faster"),
-        (22.5, 23, 23.5),
-        (
-            "",
-            "trellis=1",
-            # Adaptive quantisation is weakened, but stays: without it VMAF is higher, and a dusky sky has more bands
-            "trellis=1:aq-strength=0.5",
-            "trellis=1:aq-strength=0.3:deblock=-1,-1",
-            "trellis=1:aq-strength=0.5:subme=4",
-        ),
-        ("bicubic", "lanczos"),  # one that is sharper than the reference's would gain VMAF by contrast
-    )
+GRID = (
+    QUALITY,  # between two steps
+    *(
+        Quality(preset=preset, crf=crf, tuning=tuning, scaler=scaler)
+        for preset, crf, tuning, scaler in product(
+            ("superfast", "veryfast", "faster"),
+            (22.5, 23, 23.5),
+            (
+                "",
+                "trellis=1",
+                # Adaptive quantisation is weakened, but stays: without it VMAF is higher, and a dusk has more bands
+                "trellis=1:aq-strength=0.5",
+                "trellis=1:aq-strength=0.3:deblock=-1,-1",
+                "trellis=1:aq-strength=0.5:subme=4",
+            ),
+            ("bicubic", "lanczos"),  # one that is sharper than the reference's would gain VMAF by contrast
+        )
+    ),
 )
 HEADINGS = ("settings", "VMAF", "5th percentile", "SSIM", "bytes", "CPU", "videos a minute")
 CLIP_HEADINGS = ("clip, before → now", "VMAF", "5th percentile", "SSIM", "kB", "CPU s")
