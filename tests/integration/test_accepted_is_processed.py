@@ -189,7 +189,13 @@ def out_of_turn(seconds):
     def edit(file):
         timescale = numbers(file.video.find("mdia/mdhd").content)[3]
         samples = numbers(file.tables.find("stsz").content)[2]
-        rows = [(samples - 1, 0), (1, round(seconds * timescale))]
+        shifts = [0] * samples
+        for box in file.tables.boxes:
+            if box.kind == b"ctts":
+                values = numbers(box.content[8:])
+                pairs = zip(values[::2], values[1::2], strict=True)
+                shifts = [shift for count, shift in pairs for _ in range(count)]
+        rows = [*((1, shift) for shift in shifts[:-1]), (1, shifts[-1] + round(seconds * timescale))]
         file.tables.boxes = [box for box in file.tables.boxes if box.kind != b"ctts"]
         file.tables.boxes.append(Box(b"ctts", boxes.table(b"ctts", ">II", rows)[8:]))
 
