@@ -32,9 +32,13 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
     query: Any = dict(case.query or {})
     match case.operation.path:
         case "/api/auth/signup" if {"email", "password1"} <= body.keys():
+            _take_a_free_address(body)
             _agree(body)
             for name in ("first_name", "last_name", "city", "country"):
                 _make_readable(body, name, texts.name)
+            case.body = body
+        case "/api/auth/password-reset" if "password1" in body:
+            _agree(body)
             case.body = body
         case "/api/videos/uploads" if "title" in body:
             _make_readable(body, "title", texts.title)
@@ -62,13 +66,17 @@ def _take_a_new_key(case: schemathesis.Case[Any]) -> None:
 
 
 def _agree(body: dict[str, Any]) -> None:
-    """Type the same printable password twice, and take an e-mail that is not taken."""
+    """Type the same printable password twice."""
     if not body["password1"].isprintable():
         body["password1"] = uuid4().hex
+    body["password2"] = body["password1"]
+
+
+def _take_a_free_address(body: dict[str, Any]) -> None:
+    """Sign up with an e-mail that is not taken."""
     if body["email"].lower() in _taken:
         body["email"] = f"{uuid4().hex}@example.com"
     _taken.add(body["email"].lower())
-    body["password2"] = body["password1"]
 
 
 def _make_readable(body: dict[str, Any], name: str, read: Callable[..., str]) -> None:

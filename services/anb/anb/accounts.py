@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, sele
 from anb import texts, throttle
 from anb.bulkhead import Bulkhead
 from anb.database import DuplicateKey
-from anb.errors import Conflict, Invalid, Overloaded, Unauthenticated
+from anb.errors import Conflict, Invalid, NotFound, Overloaded, Unauthenticated
 from anb.models import PasswordReset, User, now
 
 # What browsers accept in an e-mail field: https://html.spec.whatwg.org/#valid-e-mail-address
@@ -136,7 +136,7 @@ def find(connection: Connection, who: str) -> int | None:
 
 def hashed(text: str) -> str:
     """Return the SHA-256 of a token, or of an e-mail address in small letters, as it may be kept and sent."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def allow_new_password(connection: Connection, *, user_id: int, token_sha256: str) -> None:
@@ -148,22 +148,25 @@ def allow_new_password(connection: Connection, *, user_id: int, token_sha256: st
     connection.execute(_RESET, {"user_id": user_id, "token_sha256": token_sha256})
 
 
-def check_new_password(sent: Mapping[str, Any]) -> str:
-    """Return the password that was chosen; Invalid names what is wrong with `password1` and `password2`."""
-    if wrong := _password_problems(sent.get("password1"), sent.get("password2")):
+def check_new_password(sent: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the token and the password that was chosen; Invalid names what is wrong with them."""
+    token, password = sent.get("token"), sent.get("password1")
+    wrong = _password_problems(password, sent.get("password2"))
+    if not isinstance(token, str) or not token:
+        wrong |= {"token": "Este campo es obligatorio."}
+    if wrong:
         raise Invalid("Los datos enviados no son válidos.", fields=wrong)
-    return str(sent["password1"])
+    return str(token), str(password)
 
 
-def set_new_password(connection: Connection, *, token: object, password_hash: str) -> None:
+def set_new_password(connection: Connection, *, token: str, password_hash: str) -> None:
     """Give the account of a token its new password, which uses the token up.
 
-    Raises Invalid for a token that nobody has given out, that was used, or that is too old.
+    Raises NotFound for a token that nobody has given out, that was used, or that is too old.
     """
-    asked = {"sha256": hashed(token if isinstance(token, str) else "")}
-    user_id = connection.scalar(_RESET_OPEN, asked)
+    user_id = connection.scalar(_RESET_OPEN, {"sha256": hashed(token)})
     if user_id is None:
-        raise Invalid("El enlace no es válido o ya venció. Pide uno nuevo.")
+        raise NotFound("El enlace no es válido o ya venció. Pide uno nuevo.")
     connection.execute(_PASSWORD_SET, {"user": user_id, "new_hash": password_hash})
     connection.execute(_RESET_TAKEN_BACK, {"id": user_id})
 

@@ -50,8 +50,8 @@ def login() -> ResponseReturnValue:
 
 @bp.post("/password-reset")
 def reset_password() -> ResponseReturnValue:
-    sent = json_object()
-    password_hash = accounts.hash_password(accounts.check_new_password(sent))
+    token, password = accounts.check_new_password(json_object())
+    password_hash = accounts.hash_password(password)
     with dependencies().engine.begin() as connection:
-        accounts.set_new_password(connection, token=sent.get("token"), password_hash=password_hash)
+        accounts.set_new_password(connection, token=token, password_hash=password_hash)
     return {"message": "Contraseña actualizada exitosamente."}
