@@ -55,7 +55,11 @@ coverage: setup ## say which lines of services and ops the unit and integration 
 
 .PHONY: test-deploy
 test-deploy: setup $(NODE) ## deploy everything to an emulated AWS with the real command line, and destroy it
-	$(BIN)/pytest tests/deploy
+	$(BIN)/pytest tests/deploy --ignore tests/deploy/test_ops.py
+
+.PHONY: test-ops
+test-ops: setup $(NODE) ## operate what is deployed to an emulated AWS
+	$(BIN)/pytest tests/deploy/test_ops.py
 
 .PHONY: test-boot
 test-boot: artefacts $(NODE) ## boot instances from the user data that an emulated deployment leaves: needs root

@@ -68,7 +68,7 @@ def test_what_needs_the_database_runs_on_an_instance(deployed):
 def test_an_instances_exit_code_and_complaint_come_back(deployed):
     said = deployed.ops("trace", "request-42", status=1)
 
-    assert said.endswith("ops.instance: nothing is known of request-42\n")
+    assert "ops.instance: nothing is known of request-42\n" in said
 
 
 def test_dead_letters_are_looked_at_from_ones_own_machine(deployed):
