@@ -51,7 +51,7 @@ test: setup lint $(NODE) ## lint, types, unit, template, integration and end-to-
 
 .PHONY: coverage
 coverage: setup ## say which lines of services and ops the unit and integration tests run; nothing is enforced
-	$(BIN)/pytest -q --cov --cov-report=term tests/unit tests/integration --deselect tests/unit/mp4/test_cost.py
+	$(BIN)/pytest -q --numprocesses 3 --dist loadfile --cov --cov-report=term tests/unit tests/integration --deselect tests/unit/mp4/test_cost.py
 
 .PHONY: test-deploy
 test-deploy: setup $(NODE) ## deploy everything to an emulated AWS with the real command line, and destroy it
