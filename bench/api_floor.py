@@ -133,7 +133,7 @@ class Handler:
 
     def _vote(self, video_id: UUID, user_id: int) -> dict[str, Any]:
         with self._cursor() as cursor:
-            cursor.execute("SELECT status FROM videos WHERE id = %s", (video_id.hex,))
+            cursor.execute("SELECT status FROM videos WHERE id = %s LOCK IN SHARE MODE", (video_id.hex,))
             cursor.fetchone()
             cursor.execute("INSERT INTO votes (video_id, user_id) VALUES (%s, %s)", (video_id.hex, user_id))
             cursor.execute("INSERT INTO uncounted_votes (video_id) VALUES (%s)", (video_id.hex,))
