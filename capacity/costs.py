@@ -83,8 +83,13 @@ class Line:
     usd: float
 
 
-def standing(inventory: Inventory, instances: Mapping[str, float], prices: Prices) -> Iterator[Line]:
-    """Yield what a month costs with so many instances in each stack's fleet, whatever they do."""
+def standing(
+    inventory: Inventory, instances: Mapping[str, float], prices: Prices, *, database_share: float = 1
+) -> Iterator[Line]:
+    """Yield what a month costs with so many instances in each stack's fleet, whatever they do.
+
+    The database runs for that share of the time; its storage is paid for while it is stopped, too.
+    """
     hours = prices.hours_per_month
 
     def line(what: str, quantity: float, unit: str, price: float) -> Line:
@@ -99,7 +104,7 @@ def standing(inventory: Inventory, instances: Mapping[str, float], prices: Price
             yield line(f"{group.stack} addresses", count * hours, "h", prices.units["address_hour"])
     if database := inventory.database:
         price = prices.database_hour(database.instance_class, multi_az=database.multi_az)
-        yield line(f"database {database.instance_class}", hours, "h", price)
+        yield line(f"database {database.instance_class}", database_share * hours, "h", price)
         stored = database.storage_gib * (2 if database.multi_az else 1)
         yield line("database storage", stored, "GiB", prices.units["database_gib_month"])
     yield line("load balancer", inventory.balancers * hours, "h", prices.units["balancer_hour"])

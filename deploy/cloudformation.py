@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
@@ -30,6 +31,7 @@ class Stack:
     status: str
     reason: str
     is_protected: bool
+    created_at: datetime
     outputs: dict[str, str]
 
     @property
@@ -58,6 +60,7 @@ def find(account: Account, name: str) -> Stack | None:
         status=found["StackStatus"],
         reason=found.get("StackStatusReason", ""),
         is_protected=found.get("EnableTerminationProtection", False),
+        created_at=found["CreationTime"],
         outputs={output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())},
     )
 

@@ -15,12 +15,10 @@ import click
 from anb import commands
 from capacity.costs import Line, Measured, Prices, UnknownPrice, options, standing, used
 from capacity.inventory import Inventory
-from deploy import cloudformation
-from deploy.account import Account, open_account
-from deploy.errors import CannotDeploy
+from ops.account.bill import Bill
+from ops.account.desk import Desk
 from ops.dependencies import CommandFailed
 from ops.table import table
-from stacks.names import Names
 from stacks.profiles import PROFILES
 from stacks.rules.assembly import Assembly
 
@@ -34,15 +32,15 @@ RESULTS = ROOT / "capacity-planning" / "results" / "worker.json"
 @click.command("cost", help=__doc__)
 @click.option("--profile", type=click.Choice(list(PROFILES)), default="academy", help="Of the plan.")
 @click.option("--deployed", is_flag=True, help="What is in the account instead of a plan.")
-@click.option("--prefix", default="Anb", show_default=True, help="Of the deployed stacks.")
 @click.option("--videos", type=click.IntRange(min=0), default=0, help="How many are processed in a month.")
 @commands.json_option
-def command(*, profile: str, deployed: bool, prefix: str, videos: int, as_json: bool) -> int:
+@click.pass_obj
+def command(desk: Desk, *, profile: str, deployed: bool, videos: int, as_json: bool) -> int:
     """Print the lines of a month's bill."""
     try:
-        inventory, fleets = _of_the_account(profile, prefix) if deployed else _of_the_plan(profile)
+        inventory, fleets = _of_the_account(desk) if deployed else _of_the_plan(profile)
         report = _report(inventory, fleets, videos, Prices.read())
-    except (CannotDeploy, UnknownPrice) as error:
+    except UnknownPrice as error:
         raise CommandFailed(str(error)) from error
     if as_json:
         commands.print_json(report)
@@ -51,10 +49,9 @@ def command(*, profile: str, deployed: bool, prefix: str, videos: int, as_json: 
     return commands.DONE
 
 
-def _of_the_account(profile: str, prefix: str) -> tuple[Inventory, Fleets]:
-    account = open_account(PROFILES[profile].region, chosen=False)
-    inventory = Inventory.of(_deployed(account, prefix))
-    return inventory, {"now": _running(account, inventory)}
+def _of_the_account(desk: Desk) -> tuple[Inventory, Fleets]:
+    bill = Bill(desk.account, desk.names)
+    return bill.inventory, {"now": bill.running}
 
 
 def _of_the_plan(profile: str) -> tuple[Inventory, Fleets]:
@@ -69,32 +66,12 @@ def _planned(profile: str) -> Assembly:
     return Assembly.read_folder(folder, region=PROFILES[profile].region)
 
 
-def _deployed(account: Account, prefix: str) -> Assembly:
-    """Return the templates that the account's stacks were made from."""
-    stacks = cloudformation.existing(account, Names(prefix).stacks)
-    if not stacks:
-        raise CommandFailed(f"no stack of {prefix} is deployed in {account.region}")
-    templates = {stack.name: cloudformation.template_of(account, stack.name) for stack in stacks}
-    return Assembly(account.region, templates)
-
-
 def _sizes(inventory: Inventory) -> dict[str, dict[str, float]]:
     """Return the fewest and the most instances of each stack's fleet, by what to call it."""
     return {
         "at least": {group.stack: group.least for group in inventory.groups},
         "at most": {group.stack: group.most for group in inventory.groups},
     }
-
-
-def _running(account: Account, inventory: Inventory) -> dict[str, float]:
-    """Return the instances of each stack's fleet that there are now."""
-    running = dict.fromkeys((group.stack for group in inventory.groups), 0.0)
-    for page in account.client("autoscaling").get_paginator("describe_auto_scaling_groups").paginate():
-        for group in page["AutoScalingGroups"]:
-            stacks = {tag["Value"] for tag in group["Tags"] if tag["Key"] == "aws:cloudformation:stack-name"}
-            for stack in stacks & running.keys():
-                running[stack] += len(group["Instances"])
-    return running
 
 
 def _report(inventory: Inventory, fleets: Fleets, videos: int, prices: Prices) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Show what waits, works and has failed.
 
 These are videos by status, jobs and how long they wait, what each worker does, dead letters and expired leases. On
-AWS it is also how many instances each fleet wants and has in which zone, the database's state and the alarms.
+AWS it is also how many instances each fleet wants and has in which zone, the database's state, the alarms, and
+what an hour costs and everything since the deployment.
 """
 
 from collections.abc import Iterator, Mapping

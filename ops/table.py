@@ -1,7 +1,7 @@
 """Plain text for a terminal, a mail and a ticket alike."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -19,6 +19,11 @@ def text(value: object) -> str:
         return f"{value:%Y-%m-%d %H:%M:%S}Z"
     line = " ".join(str(value).split())
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line)
+
+
+def minute(at: datetime) -> str:
+    """Return a time in UTC to the minute."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}Z"
 
 
 def size(size_bytes: int) -> str:

@@ -27,6 +27,16 @@ class Size:
         return self.at_most == 0
 
 
+def group_name(account: Account, stack: str) -> str:
+    """Return the group of a fleet's stack; raise CommandFailed where that is not deployed."""
+    if cloudformation.find(account, stack) is None:
+        raise CommandFailed(f"there is no stack {stack} in {account.region}: make deploy makes it")
+    found = account.client("cloudformation").describe_stack_resource(
+        StackName=stack, LogicalResourceId=GROUP_LOGICAL_ID
+    )
+    return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
+
 class Fleets:
     """The two groups of one environment."""
 
@@ -37,15 +47,7 @@ class Fleets:
     @cached_property
     def group_names(self) -> Mapping[str, str]:
         """Return each fleet's group; raise CommandFailed where nothing is deployed."""
-        return {fleet: self._group_name(stack) for fleet, stack in self._stacks.items()}
-
-    def _group_name(self, stack: str) -> str:
-        if cloudformation.find(self._account, stack) is None:
-            raise CommandFailed(f"there is no stack {stack} in {self._account.region}: make deploy makes it")
-        found = self._account.client("cloudformation").describe_stack_resource(
-            StackName=stack, LogicalResourceId=GROUP_LOGICAL_ID
-        )
-        return str(found["StackResourceDetail"]["PhysicalResourceId"])
+        return {fleet: group_name(self._account, stack) for fleet, stack in self._stacks.items()}
 
     def described(self) -> dict[str, Any]:
         """Return what the group of each fleet is like at the moment, as EC2 Auto Scaling describes it."""

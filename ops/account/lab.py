@@ -8,7 +8,7 @@ goes on where it was interrupted.
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -17,9 +17,11 @@ import click
 
 from anb import commands
 from deploy import cloudformation
+from ops.account import bill
 from ops.account.desk import Desk
 from ops.account.groups import Size
 from ops.dependencies import CommandFailed
+from ops.table import minute
 
 # What a group does by itself. It still may end instances, since that is what brings it to none
 SUSPENDED = ("Launch", "HealthCheck", "ReplaceUnhealthy", "AZRebalance", "AlarmNotification", "ScheduledActions")
@@ -29,17 +31,6 @@ DATABASE_SECONDS = 1800  # RDS takes 5 to 10 minutes for either
 FLEET_SECONDS = 2400  # a boot takes 2 minutes; a worker finishes its video before it goes
 _SPAN = re.compile(r"(?:(?P<hours>\d{1,2})h)?(?:(?P<minutes>\d{1,4})m)?")
 _MIN_SPAN, _MAX_SPAN = timedelta(minutes=10), timedelta(hours=24)
-# List prices of us-east-1, an hour each: https://aws.amazon.com/elasticloadbalancing/pricing/, .../vpc/pricing/,
-# .../secrets-manager/pricing/ (0.40 USD a month), .../rds/mysql/pricing/ (gp2: 0.115 USD a GiB and month)
-_HOURS_A_MONTH = 730
-_BILLED_AT_REST = {
-    "AWS::ElasticLoadBalancingV2::LoadBalancer": ("load balancer with its two public addresses", 0.0225 + 2 * 0.005),
-    "AWS::EC2::NatGateway": ("NAT gateway with its public address", 0.045 + 0.005),
-    "AWS::SecretsManager::Secret": ("secret", 0.40 / _HOURS_A_MONTH),
-}
-_GIB_HOUR_USD = 0.115 / _HOURS_A_MONTH
-
-
 Seen = TypeVar("Seen")
 
 
@@ -118,8 +109,10 @@ def _report(lab: "Lab", *, as_json: bool, done: str) -> None:
         commands.print_json(report)
         return
     print(done)
-    for line in report["still_costs"]:
-        print(f"  still costs: {line}")
+    if report["cost"] and not any(report["in_service"].values()):
+        for what, usd in report["cost"]["lines"].items():
+            print(f"  still costs: {what}, {usd:.4f} USD an hour")
+    print(bill.sentence(report))
     if report["database_starts_itself_at"]:
         # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_StopInstance.html
         print(
@@ -232,7 +225,7 @@ class Lab:
             size = self._desk.fleets.deployed_size(fleet)
             self._say(f"would give {fleet} {size.at_least} to {size.at_most} instances")
         if span:
-            self._say(f"would end all instances at {_minute(datetime.now(UTC) + span)}")
+            self._say(f"would end all instances at {minute(datetime.now(UTC) + span)}")
 
     def report(self) -> dict[str, Any]:
         """Return how the system stands and what it costs at rest."""
@@ -243,22 +236,11 @@ class Lab:
         return {
             "in_service": {fleet: len(self._instances(fleet)) for fleet in self._groups},
             "database": stopped["DBInstanceStatus"] if stopped else None,
-            "database_starts_itself_at": (_minute(starts) if starts else "it does not say when") if at_rest else None,
+            "database_starts_itself_at": (minute(starts) if starts else "it does not say when") if at_rest else None,
             "ends_at": self._ends_at(),
-            "still_costs": [*self._billed_at_rest()] if at_rest or stopped is None else [],
+            **bill.report(self._desk.account, self._desk.names),
             "url": web.outputs.get("Url") if web else None,
         }
-
-    def _billed_at_rest(self) -> Iterator[str]:
-        if database := self._database():
-            gib = database["AllocatedStorage"]
-            yield f"database's disk of {gib} GiB, {gib * _GIB_HOUR_USD:.4f} USD an hour"
-        for stack in cloudformation.existing(self._desk.account, self._desk.names.stacks):
-            for resource in cloudformation.resources(self._desk.account, stack.name):
-                if resource.type in _BILLED_AT_REST:
-                    what, usd = _BILLED_AT_REST[resource.type]
-                    yield f"{what} ({stack.name}), {usd:.4f} USD an hour"
-        yield "what lies in S3, 0.023 USD a GB and month"
 
     def _instances(self, fleet: str) -> list[dict[str, Any]]:
         instances: list[dict[str, Any]] = self._desk.fleets.described()[fleet]["Instances"]
@@ -305,7 +287,7 @@ class Lab:
             for it in found["ScheduledUpdateGroupActions"]
             if it["AutoScalingGroupName"] in self._groups.values()
         ]
-        return _minute(min(times)) if times else None
+        return minute(min(times)) if times else None
 
     def _end(self, at: datetime | None) -> None:
         for fleet, name in self._groups.items():
@@ -324,7 +306,7 @@ class Lab:
                 MaxSize=0,
                 DesiredCapacity=0,
             )
-            self._say(f"{fleet}: AWS ends all instances at {_minute(at)}")
+            self._say(f"{fleet}: AWS ends all instances at {minute(at)}")
 
     def _wait(
         self, look: Callable[[], Seen], over: Callable[[Seen], bool], *, said: Callable[[Seen], str], seconds: float
@@ -340,7 +322,3 @@ class Lab:
                 )
             time.sleep(LOOK_EVERY_SECONDS)
         return seen
-
-
-def _minute(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}Z"

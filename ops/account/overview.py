@@ -1,4 +1,4 @@
-"""How a deployment stands: fleets, database, alarms, and what one of its instances knows of the work."""
+"""How a deployment stands: fleets, database, alarms, cost, and what one of its instances knows of the work."""
 
 import json
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import Any
 
 from anb import commands
 from ops import status
-from ops.account import people
+from ops.account import bill, people
 from ops.account.desk import Desk
 from ops.dependencies import CommandFailed
 from ops.table import table, text
@@ -19,6 +19,7 @@ def overview(desk: Desk, params: Mapping[str, Any]) -> int:
         "fleets": _fleets(desk),
         "database": _database(desk),
         "alarms": _alarms(desk),
+        **bill.report(desk.account, desk.names),
         **_work(desk),
     }
     if params["as_json"]:
@@ -46,6 +47,7 @@ def _tell(report: Mapping[str, Any]) -> None:
     print(f"database  {report['database'] or 'none'}")
     for alarm in report["alarms"]:
         print(f"ALARM  {text(alarm['name'])}: {text(alarm['reason'])}")
+    print(bill.sentence(report))
     print()
     if report["work"]:
         status.tell(report["work"])

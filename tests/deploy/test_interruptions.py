@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
@@ -15,7 +16,14 @@ from stacks.profiles import ACADEMY
 
 
 def stack(name, status):
-    return Stack(name=name, status=status, reason="", is_protected=False, outputs={"Url": "http://x"})
+    return Stack(
+        name=name,
+        status=status,
+        reason="",
+        is_protected=False,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        outputs={"Url": "http://x"},
+    )
 
 
 @pytest.fixture

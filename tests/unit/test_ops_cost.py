@@ -1,6 +1,7 @@
 """`python -m ops cost`, on templates that a synthesis or an account has."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.exceptions import ClientError
@@ -9,7 +10,11 @@ from anb.timings import Timings
 from deploy.account import Account
 from ops import cost
 from ops.__main__ import main
+from ops.account import desk
+from ops.account.bill import Bill, report, sentence
+from stacks.names import Names
 
+NOW = datetime(2026, 11, 26, 14, tzinfo=UTC)
 SUBNET = {"Type": "AWS::EC2::Subnet", "Properties": {"MapPublicIpOnLaunch": True}}
 LAUNCH = {
     "Type": "AWS::EC2::LaunchTemplate",
@@ -42,28 +47,47 @@ RESULTS = {
 
 
 class FakeSession:
-    """What of CloudFormation and Auto Scaling is asked: templates by stack, and groups with their instances."""
+    """What an account of one fleet and a database is asked, as boto3 calls it, and answers."""
 
-    def __init__(self, templates, instances):
-        self._templates, self._instances = templates, instances
+    def __init__(self, templates, *, instances=0, database="available", deployed_at=NOW, minutes=None):
+        self._templates, self._instances, self._database = templates, instances, database
+        self._deployed_at, self._minutes = deployed_at, minutes or {}
+        self.region_name = "us-east-1"
 
     def client(self, _service, **_settings):
         return self
 
+    def get_caller_identity(self):
+        return {"Account": "123456789012"}
+
     def describe_stacks(self, *, StackName):  # noqa: N803 as boto3 calls it
         if StackName not in self._templates:
             raise ClientError({"Error": {"Code": "ValidationError"}}, "DescribeStacks")
-        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE"}]}
+        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "CreationTime": self._deployed_at}]}
 
     def get_template(self, *, StackName):  # noqa: N803 as boto3 calls it
         return {"TemplateBody": json.dumps(self._templates[StackName])}
 
+    def describe_stack_resource(self, *, StackName, LogicalResourceId):  # noqa: N803 as boto3 calls it
+        return {"StackResourceDetail": {"PhysicalResourceId": f"{StackName}-{LogicalResourceId}"}}
+
+    def describe_auto_scaling_groups(self, *, AutoScalingGroupNames):  # noqa: N803 as boto3 calls it
+        (name,) = AutoScalingGroupNames
+        return {"AutoScalingGroups": [{"AutoScalingGroupName": name, "Instances": [{}] * self._instances}]}
+
+    def describe_db_instances(self, *, DBInstanceIdentifier):  # noqa: ARG002, N803 as boto3 calls it
+        return {"DBInstances": [{"DBInstanceStatus": self._database}]}
+
     def get_paginator(self, _operation):
         return self
 
-    def paginate(self):
-        tag = {"Key": "aws:cloudformation:stack-name", "Value": "AnbWorker"}
-        yield {"AutoScalingGroups": [{"Tags": [tag], "Instances": [{}] * self._instances}]}
+    def paginate(self, *, MetricDataQueries, StartTime, EndTime):  # noqa: N803 as boto3 calls it
+        assert (StartTime, EndTime) == (self._deployed_at, NOW)
+        for query in MetricDataQueries:
+            asked = query["MetricStat"]
+            name = asked["Metric"]["Dimensions"][0]["Value"]
+            values = self._minutes.get((name, asked["Metric"]["MetricName"], asked["Stat"]), [])
+            yield {"MetricDataResults": [{"Id": query["Id"], "Values": [value]} for value in values]}
 
 
 @pytest.fixture
@@ -85,9 +109,9 @@ def call(tmp_path, monkeypatch, capsys):
     return call
 
 
-def deploy(monkeypatch, templates, instances=0):
-    session = FakeSession(templates, instances)
-    monkeypatch.setattr(cost, "open_account", lambda region, *, chosen: Account(session=session, region=region))  # noqa: ARG005
+def deploy(monkeypatch, templates, **account):
+    session = FakeSession(templates, **account)
+    monkeypatch.setattr(desk, "open_account", lambda region, *, chosen: Account(session=session, region=region))  # noqa: ARG005
 
 
 def test_a_plan_has_a_bill_for_the_least_and_the_most_instances(call):
@@ -138,3 +162,42 @@ def test_people_get_a_table_with_the_total_and_the_ways_to_process(call):
     assert code == 0
     assert "together" in printed
     assert "t3.small unlimited" in printed
+
+
+# ---- an hour, and since the deployment
+
+INSTANCE_HOUR = 0.0208 + 0.005 + 30 * 0.08 / 730
+STORAGE_HOUR = 20 * 0.115 / 730
+
+
+def bill(**account):
+    return Bill(Account(session=FakeSession(TEMPLATES, **account), region="us-east-1"), Names("Anb"))
+
+
+def test_an_hour_costs_what_runs_in_it():
+    lines = bill(instances=2).an_hour()
+
+    assert sum(lines.values()) == pytest.approx(2 * INSTANCE_HOUR + 0.017 + STORAGE_HOUR)
+
+
+def test_at_rest_what_is_kept_still_costs_and_what_costs_nothing_is_left_out():
+    assert bill(instances=0, database="stopped").an_hour() == {"database storage": pytest.approx(STORAGE_HOUR)}
+
+
+def test_since_the_deployment_each_thing_costs_the_hours_that_it_ran():
+    minutes = {  # two instances for an hour and one for another; the database for three hours of ten
+        ("AnbWorker-Group", "GroupTotalInstances", "Sum"): [120, 60],
+        ("anb-database", "CPUUtilization", "SampleCount"): [60, 60, 60],
+    }
+    account = bill(deployed_at=NOW - timedelta(hours=10), minutes=minutes)
+
+    assert account.since_deployment(NOW) == pytest.approx(3 * INSTANCE_HOUR + 3 * 0.017 + 10 * STORAGE_HOUR)
+
+
+def test_what_has_no_price_is_told_instead_of_a_cost():
+    launch = {"Type": LAUNCH["Type"], "Properties": {"LaunchTemplateData": {"InstanceType": "x9.huge"}}}
+    templates = {"AnbWorker": {"Resources": {"Subnet": SUBNET, "Launch": launch, "Group": GROUP}}}
+    found = report(Account(session=FakeSession(templates), region="us-east-1"), Names("Anb"))
+
+    assert found["cost"] is None
+    assert sentence(found).startswith("What it costs is not known: there is no price or speed of x9.huge")
