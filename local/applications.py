@@ -9,11 +9,15 @@ from local.loopback import ADDRESS, status
 from local.state import State
 from local.supervisor import Service
 
-# What one player may upload, out of the way of tests that upload more than people do; they print that they raise it
+# What one player and one address may send, out of the way of tests that send more than people do; they print that
+# they raise it
 RAISED_LIMITS = {
     "ANB_MAX_OPEN_RESERVATIONS": "100000",
     "ANB_MAX_UPLOADS_AN_HOUR": "100000",
     "ANB_MAX_WAITING_BYTES": str(10**15),
+    "ANB_MAX_SIGN_UPS_AN_HOUR_PER_ADDRESS": "1000000",
+    "ANB_MAX_VOTES_A_MINUTE_PER_ADDRESS": "1000000",
+    "ANB_MAX_VOTES_A_MINUTE_PER_ACCOUNT": "1000000",
 }
 # What whoever starts the system may choose by the environment
 CHOICES = ("ANB_CORS_ORIGINS", *RAISED_LIMITS)
@@ -37,6 +41,7 @@ def environment(state: State, *, database: Database, emulator: Emulator) -> dict
         "PYTHONUNBUFFERED": "1",
         "ANB_DATABASE_URL": database.url,
         "ANB_JWT_SECRET": state.secret("jwt"),
+        "ANB_ADDRESS_SECRET": state.secret("address"),
         "ANB_SCRATCH_DIR": str(state.folder("scratch")),
     }
 

@@ -74,6 +74,12 @@ class WebStack(cdk.Stack):
             description="Signs the API's tokens",
             generate_secret_string=secretsmanager.SecretStringGenerator(password_length=64, exclude_punctuation=True),
         )
+        address_secret = secretsmanager.Secret(
+            self,
+            "AddressKey",
+            description="Hashes the addresses from which players sign up and vote",
+            generate_secret_string=secretsmanager.SecretStringGenerator(password_length=64, exclude_punctuation=True),
+        )
         self.balancer = self._balancer(profile, network)
         entrance = self._distributed(profile, media) if profile.cloudfront else self._direct(profile)
         artefact = Artefact(self, "Artefact", sources.artefacts / "web.zip")
@@ -95,6 +101,7 @@ class WebStack(cdk.Stack):
                 "MEDIA_BUCKET": media.videos.bucket_name,
                 "QUEUE_URL": media.jobs.queue.queue_url,
                 "JWT_SECRET_ID": token_secret.secret_arn,
+                "ADDRESS_SECRET_ID": address_secret.secret_arn,
                 "PORT": str(PORT),
                 "MEMORY_MIB": str(profile.web_mib),
                 "TRUSTED_NETWORKS": network.vpc.vpc_cidr_block,
@@ -106,7 +113,10 @@ class WebStack(cdk.Stack):
         )
         artefact.grant_read(self.fleet.role)
         self.fleet.role.add_to_principal_policy(
-            iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[token_secret.secret_arn])
+            iam.PolicyStatement(
+                actions=["secretsmanager:GetSecretValue"],
+                resources=[token_secret.secret_arn, address_secret.secret_arn],
+            )
         )
         media.grant_web(self.fleet.role)
 

@@ -70,6 +70,11 @@ def _everywhere(names: Names) -> Iterator[Acknowledged]:
         "Rotation needs a function with a role, which a lab cannot create: a person replaces it, docs/operations.md.",
     )
     yield Acknowledged(
+        f"{names.web}/AddressKey/Resource",
+        "SMG4",
+        "A new key would make strangers of the addresses that the limits know; what it hashes is gone after 90 days.",
+    )
+    yield Acknowledged(
         f"{names.data}/Database/Resource",
         "CloudFormation-Validate::E9006",
         "It knows MySQL's versions with their last number alone. RDS takes '8.4' as any of them: stacks/data.py.",

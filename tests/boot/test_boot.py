@@ -532,7 +532,7 @@ def sign_up(player: Client) -> None:
 def test_no_secret_is_in_the_settings_on_the_disk(web: Machine) -> None:
     settings = dict(line.split("=", 1) for line in web.read("etc/anb/settings.env").splitlines())
 
-    assert not {"ANB_DATABASE_URL", "ANB_JWT_SECRET"} & settings.keys()
+    assert not {"ANB_DATABASE_URL", "ANB_JWT_SECRET", "ANB_ADDRESS_SECRET"} & settings.keys()
     assert (web.upper / "etc/anb/settings.env").stat().st_mode & 0o777 == 0o640
 
 

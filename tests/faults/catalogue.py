@@ -29,6 +29,7 @@ TENTH = [
     Scenario("other-ends-die-twice", lambda stage: crashes.workers_die_at_other_ends(stage, 2)),
     Scenario("web-dies-twice", lambda stage: crashes.web_dies(stage, 2)),
     Scenario("periodic-tasks-die-twice", lambda stage: crashes.periodic_tasks_die(stage, 2)),
+    _scenario(crashes.reviews_die),
     _scenario(crashes.poison),
     _scenario(crashes.message_outlives_outcome),
     *(

@@ -1,5 +1,6 @@
 """A process dies at a named step, once and twice."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,12 +44,13 @@ DIRECTLY = both("storage.upload_form", "storage.open", "storage.copy", "storage.
 REFUSING = both("commit.refuse")
 DELETING = both("commit.delete_own", "storage.delete")
 VOTING = both("commit.cast_vote")
+REVIEWING = both("commit.void", "commit.restore", "commit.release")
 PERIODIC_TASKS = [*both("jobs.backlog", "jobs.send", "commit.relay", "commit.tally")]
 POLLING = [Step("jobs.receive", "before")]
 
 EVERY = [
     *(WORKER + HEARTBEAT + GIVING_UP + RELEASING + DISCARDING),
-    *(UPLOADING + DIRECTLY + REFUSING + DELETING + VOTING + PERIODIC_TASKS + POLLING),
+    *(UPLOADING + DIRECTLY + REFUSING + DELETING + VOTING + REVIEWING + PERIODIC_TASKS + POLLING),
 ]
 ESSENTIAL = [
     Step("commit.claim", "after"),
@@ -156,6 +158,47 @@ def web_dies(
     clients.history.fault()
     stage.start(stage.workers)
     stage.end(f"a web process dies at each step of upload, delete and vote, {often(times)}", clients, runs=crashes)
+
+
+def reviews_die(stage: Stage, chosen: Sequence[Step] = REVIEWING) -> None:
+    """An operator's decisions about votes die at each of their steps and are given again, while votes come in."""
+    clients = stage.begin(workers=0)
+    (video_id,) = stage.publish(clients, 1)
+    voters = [clients.join() for _ in range(12)]
+    held = [voter.id for voter in voters[:4]]
+    stage.world.rows("UPDATE anb.users SET votes_are_held = 1 WHERE id IN (%s, %s, %s, %s)", *held)
+    for voter in voters:
+        clients.vote(video_id, voter)
+    suspicious = json.loads(stage.world.ops("votes", "suspicious", "--json", check=False))
+    (cluster,) = (found["name"] for found in suspicious if found["video_id"] == video_id)
+    orders = []
+    with clients.meanwhile(5 * len(chosen), lambda: clients.vote(video_id, clients.join()), threads=1):
+        for step in chosen:
+            orders.append(_order(stage, step, 1, role="ops"))
+            _decide(stage, orders[-1], "void", cluster, "--note", "an accident")
+            for voiding in json.loads(stage.world.ops("votes", "voidings", "--json")):
+                if voiding["votes"]:
+                    _decide(stage, orders[-1], "restore", str(voiding["id"]))
+            _decide(stage, orders[-1], "release", cluster)
+    clients.history.fault()
+    verdict = stage.end(
+        "decisions about votes die at each of their steps, while votes come in", clients, runs=len(orders)
+    )
+    ((counted, cast),) = stage.world.rows(
+        "SELECT votes, (SELECT COUNT(*) FROM anb.votes WHERE video_id = id) FROM anb.videos WHERE id = %s",
+        video_id.replace("-", ""),
+    )
+    if counted != cast:
+        verdict.problems.append(f"everything was restored and released, and {counted} of {cast} votes count")
+    if untaken := [order.path.name for order in orders if not order.is_taken()]:
+        verdict.problems.append(f"nobody died at {untaken}")
+
+
+def _decide(stage: Stage, order: Order, *decision: str) -> None:
+    """Give the decision, and again when a process has died of it, or of another."""
+    stage.world.ops("votes", *decision, check=False)
+    if order.is_taken():
+        stage.world.ops("votes", *decision)
 
 
 def periodic_tasks_die(stage: Stage, times: int) -> None:

@@ -25,7 +25,10 @@ def _voting_dies(stage: Stage) -> None:
     crashes.web_dies(stage, 1, chosen=crashes.VOTING)
 
 
-_VOTED = "        voting.cast_vote(connection, voter_id=current_user_id(), video_id=videos.parse_id(video_id))"
+_VOTED = """\
+            address=hashed_address(),
+            limits=dependencies().abuse_limits,
+        )"""
 _COUNTED_LATER = f"""\
 {_VOTED}
     with dependencies().engine.begin() as connection:
@@ -97,7 +100,7 @@ MUTATIONS = [
         (
             (
                 "anb/anb/voting.py",
-                '    connection.execute(_UNCOUNTED_VOTE, {"video_id": video_id})\n',
+                '    else:\n        connection.execute(_UNCOUNTED_VOTE, {"video_id": video_id})\n',
                 (
                     "\n\ndef count_vote(connection: Connection, *, video_id: UUID) -> None:\n"
                     '    connection.execute(_UNCOUNTED_VOTE, {"video_id": video_id})\n'

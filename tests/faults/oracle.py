@@ -170,17 +170,19 @@ def _judge_votes(world: World, history: History, verdict: Verdict) -> None:
     within(30, lambda: not world.rows("SELECT 1 FROM anb.uncounted_votes LIMIT 1"))
     for video_id in sorted(history.voted_on):
         found = {row[0] for row in world.rows("SELECT user_id FROM anb.votes WHERE video_id = %s", _bare(video_id))}
+        query = "SELECT COUNT(*) FROM anb.excluded_votes WHERE video_id = %s"
+        due = len(found) - world.rows(query, _bare(video_id))[0][0]
         sure = {voter for voter, voted in history.votes if voted == video_id}
         ((counted, player),) = world.rows("SELECT votes, user_id FROM anb.videos WHERE id = %s", _bare(video_id))
         if missing := sure - found:
             verdict.lost += len(missing)
             verdict.problems.append(f"{len(missing)} votes for {video_id} were answered with 200 and are not there")
-        if counted < len(found):
-            verdict.lost += len(found) - counted
-        if counted > len(found):
-            verdict.duplicated += counted - len(found)
-        if counted != len(found):
-            verdict.problems.append(f"{video_id} counts {counted} of {len(found)} votes")
+        if counted < due:
+            verdict.lost += due - counted
+        if counted > due:
+            verdict.duplicated += counted - due
+        if counted != due:
+            verdict.problems.append(f"{video_id} counts {counted} of {due} votes")
         wanted = world.rows("SELECT COALESCE(SUM(votes), 0) FROM anb.videos WHERE user_id = %s", player)
         stands = world.rows("SELECT votes FROM anb.standings WHERE user_id = %s", player)
         if [int(row[0]) for row in wanted] != [int(row[0]) for row in stands]:

@@ -24,9 +24,13 @@ COMMITS = {
     ),
     "anb.relay": ("relay",),
     "anb.voting": ("cast_vote", "tally"),
+    "anb.vote_reviews": ("void", "release", "restore"),
 }
 COMMITS_ELSEWHERE = {
     "anb.accounts": "accounts are no part of the promise",
+    "anb.abuse_limits": "shares the transaction of cast_vote, or is no part of the promise",
+    "anb.vote_reviews.begin_voiding": "a note about what follows",
+    "anb.vote_reviews.voided": "reads",
     "anb.throttle": "failed logins are no part of the promise",
     "anb.voting.audit": "reads",
     "anb.voting.recount": "an operator's repair of a counter, which says the same however often it is made",
@@ -46,8 +50,11 @@ COMMITS_ELSEWHERE = {
     "anb.videos.find_own": "reads",
     "anb.videos.list_own": "reads",
     "anb.videos.public_page": "reads",
+    "anb.videos.find_published": "reads",
+    "anb.videos.list_published_by": "reads",
     "anb.voting.enter_standings": "shares the transaction of finish",
     "anb.voting.ranking": "reads",
+    "anb.voting.find_player": "reads",
     "anb.voting.cities": "reads",
 }
 

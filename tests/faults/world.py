@@ -195,14 +195,17 @@ class World(Supervisor):
 
     # --- processes ---
 
-    def ops(self, *arguments: str) -> str:
-        """Run an operator's command to its end, on this world's clock; return what it printed."""
+    def ops(self, *arguments: str, check: bool = True) -> str:
+        """Run an operator's command to its end, on this world's clock; return what it printed.
+
+        Its end is a success unless `check` is false.
+        """
         done = subprocess.run(
             [*launcher(self.clock), "ops", *arguments],
             env={**self.environment, "ANB_FAULTS": str(self._faults)},
             capture_output=True,
             text=True,
-            check=True,
+            check=check,
             timeout=300,
         )
         return done.stdout

@@ -268,9 +268,14 @@ def any_clip_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def app(engine: Engine, storage: S3Storage, jobs: SqsJobs) -> Flask:
     settings = WebSettings(
-        database_url="unused", media_bucket="unused", queue_url="unused", jwt_secret=os.urandom(32).hex()
+        database_url="unused",
+        media_bucket="unused",
+        queue_url="unused",
+        jwt_secret=os.urandom(32).hex(),
+        address_secret=os.urandom(32).hex(),
     )
-    app = create_app(settings, dependencies=Dependencies(engine=engine, storage=storage, jobs=jobs))
+    made = Dependencies(engine=engine, storage=storage, jobs=jobs, address_key=settings.address_secret)
+    app = create_app(settings, dependencies=made)
     app.testing = False  # errors become answers, as in production
     app.test_client_class = DescribedClient
     return app

@@ -238,8 +238,12 @@ class TestTokens:
 
     def test_a_token_of_the_previous_secret_is_still_accepted(self, engine, storage, jobs, make_user):
         def client_with(**secrets):
-            settings = WebSettings(database_url="x", media_bucket="x", queue_url="x", **secrets)
-            app = create_app(settings, dependencies=Dependencies(engine=engine, storage=storage, jobs=jobs))
+            settings = WebSettings(
+                database_url="x", media_bucket="x", queue_url="x", address_secret="a" * 64, **secrets
+            )
+            app = create_app(
+                settings, dependencies=Dependencies(engine=engine, storage=storage, jobs=jobs, address_key="a")
+            )
             with app.app_context():
                 token = issue(make_user().id)
             return app.test_client(), {"Authorization": f"Bearer {token}"}
@@ -657,7 +661,9 @@ class TestUploadLimits:
         """Return what begins uploads under limits: how often, by whom, from so many threads."""
 
         def begin(user, number, *, limits, threads=1, **changes):
-            app.extensions["anb"] = Dependencies(engine=engine, storage=storage, jobs=jobs, upload_limits=limits)
+            app.extensions["anb"] = Dependencies(
+                engine=engine, storage=storage, jobs=jobs, address_key="a", upload_limits=limits
+            )
             headers = signed_in(user)
 
             def ask(_):

@@ -23,9 +23,12 @@ def make_client(engine, storage, jobs):
             media_bucket="unused",
             queue_url="unused",
             jwt_secret=os.urandom(32).hex(),
+            address_secret=os.urandom(32).hex(),
             cors_origins=cors_origins,
         )
-        app = create_app(settings, dependencies=Dependencies(engine=engine, storage=storage, jobs=jobs))
+        app = create_app(
+            settings, dependencies=Dependencies(engine=engine, storage=storage, jobs=jobs, address_key="a")
+        )
         app.testing = False
         app.test_client_class = DescribedClient
         return app.test_client()

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from anb import accounts, logs
-from anb.database import Deadlock, DuplicateKey, MissingReference, connect
+from anb.database import Deadlock, DuplicateKey, connect
 from anb.errors import Unauthenticated
 
 
@@ -114,7 +114,7 @@ def touch(connection, id_):
     ("statement", "name"),
     [
         ("INSERT INTO parents (id) VALUES (1)", DuplicateKey),
-        ("INSERT INTO children VALUES (3)", MissingReference),
+        ("INSERT INTO children VALUES (3)", IntegrityError),
         ("INSERT INTO parents (id) VALUES (NULL)", IntegrityError),
     ],
 )

@@ -61,6 +61,7 @@ def serving(environment, held, released):
         env={
             **environment,
             "ANB_JWT_SECRET": os.urandom(32).hex(),
+            "ANB_ADDRESS_SECRET": os.urandom(32).hex(),
             "ANB_WEB_BIND": f"{loopback.ADDRESS}:{port}",
             "TEST_HELD": " ".join(held),
             "TEST_RELEASED": str(released),

@@ -48,6 +48,7 @@ def url(emulator, tmp_path_factory):
         "ANB_DATABASE_PARAMETER": "/anb/no-such-database",
         "ANB_DATABASE_CA": str(authorities),
         "ANB_JWT_SECRET": KEY,
+        "ANB_ADDRESS_SECRET": KEY,
     }
     environment.pop("ANB_DATABASE_URL", None)
     with serving(environment | named, authorities.parent) as url:
@@ -89,6 +90,7 @@ def test_without_its_key_a_server_calls_no_token_invalid(aws):
             "ANB_DATABASE_URL": "mysql+pymysql://anb:secret-word@localhost/anb",
             "ANB_MEDIA_BUCKET": aws.environment["ANB_MEDIA_BUCKET"],
             "ANB_QUEUE_URL": aws.environment["ANB_QUEUE_URL"],
+            "ANB_ADDRESS_SECRET": KEY,
             "ANB_PENDING": "ANB_JWT_SECRET",
         }
     )

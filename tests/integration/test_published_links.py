@@ -21,6 +21,7 @@ def storage(aws):
         media_bucket=aws.environment["ANB_MEDIA_BUCKET"],
         queue_url=aws.environment["ANB_QUEUE_URL"],
         jwt_secret=os.urandom(32).hex(),
+        address_secret=os.urandom(32).hex(),
         media_url=MEDIA,
     )
     return Dependencies.from_settings(settings).storage

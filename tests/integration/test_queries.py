@@ -96,10 +96,12 @@ def test_the_own_videos_and_each_of_them_are_asked_for_once(answered, signed_in,
 
 
 @FEW_AND_MANY
-def test_a_vote_asks_whether_the_video_is_open_and_makes_two_rows(answered, signed_in, make_user, make_world, rows):
+def test_a_vote_asks_whether_it_may_be_and_how_many_there_were_and_makes_three_rows(
+    answered, signed_in, make_user, make_world, rows
+):
     video = make_world(rows)[0]
 
-    assert answered("POST", f"/api/public/videos/{video.id}/vote", 200, headers=signed_in(make_user())) == 3
+    assert answered("POST", f"/api/public/videos/{video.id}/vote", 200, headers=signed_in(make_user())) == 6
 
 
 @FEW_AND_MANY
@@ -142,7 +144,8 @@ def test_accounts_ask_for_one_of_them(answered, make_user, make_world, rows):
     make_world(rows)
     account = make_user(email="ana@example.com")
 
-    assert answered("POST", "/api/auth/signup", 201, json=registration()) == 1
+    # How many accounts the address has made, the new one, and from where it came
+    assert answered("POST", "/api/auth/signup", 201, json=registration()) == 3
     # The hash, the rows of the throttle, the count and that it is taken back; before, rows that are missing are made
     login = {"email": account.email, "password": PASSWORD}
     assert answered("POST", "/api/auth/login", 200, json=login) == 6

@@ -7,6 +7,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
+from anb import accounts
 from anb.database import connect
 from anb.migrations import configuration, upgrade
 from anb.models import Base
@@ -56,6 +57,31 @@ def test_videos_from_before_keep_their_source_where_it_is(empty_schema):
     with engine.begin() as connection:
         taken = lease(connection, UUID(int=7))
     assert source_key(taken.video_id, taken.source) == f"uploads/{UUID(int=7)}/source.mp4"
+    engine.dispose()
+
+
+def test_accounts_from_before_that_share_a_mailbox_stay_and_are_all_let_in(empty_schema):
+    engine = connect(empty_schema, pool_size=2)
+    spellings = ["a.na@gmail.com", "ana@gmail.com", "ana+x@gmail.com", "ana@example.com"]
+    with engine.begin() as connection:
+        command.upgrade(configuration(connection), "0004")
+        for number, email in enumerate(spellings, start=1):
+            connection.execute(
+                text(
+                    "INSERT INTO users (id, email, first_name, last_name, city, country, password_hash)"
+                    " VALUES (:id, :email, 'Ana', 'Gil', 'Cali', 'Colombia', :hash)"
+                ),
+                {"id": number, "email": email, "hash": accounts.hash_password(f"StrongPass{number}")},
+            )
+
+    upgrade(engine)
+
+    def log_in(email, number):
+        entered = {"email": email, "password": f"StrongPass{number}"}
+        return accounts.authenticate(engine, **entered, client_address="203.0.113.7")
+
+    assert [log_in(email, number) for number, email in enumerate(spellings, start=1)] == [1, 2, 3, 4]
+    assert log_in("A.N.A@googlemail.com", 1) == 1
     engine.dispose()
 
 

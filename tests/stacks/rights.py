@@ -118,7 +118,7 @@ class Account:
         asked = {("s3:GetObject", f"arn:aws:s3:::{path}") for path in re.findall(r"s3://([^\s']+)", script)}
         (parameter,) = re.findall(r"ANB_DATABASE_PARAMETER='/([^']+)'", script)
         asked.add(("ssm:GetParameter", self._arn_of("ssm", f"parameter/{parameter}")))
-        secrets = [self._database_secret(), *re.findall(r"ANB_JWT_SECRET_ID='([^']+)'", script)]
+        secrets = [self._database_secret(), *re.findall(r"ANB_\w+_SECRET_ID='([^']+)'", script)]
         asked |= {("secretsmanager:GetSecretValue", secret) for secret in secrets}
         (stack,) = re.findall(r"cfn-signal --region \S+ --stack '([^']+)'", script)
         asked.add(("cloudformation:SignalResource", self.value(stack, {"Ref": "AWS::StackId"})))

@@ -32,7 +32,7 @@ def test_every_finding_is_acknowledged_on_its_construct_with_a_reason(synthesis)
     assert sorted(reported(synthesis)) == sorted(declared)
 
 
-def test_the_lab_keeps_nine_findings(academy):
+def test_the_lab_keeps_ten_findings(academy):
     assert sorted((path, rule) for path, rule, _ in reported(academy)) == [
         ("AnbData/Database/Resource", "RDS10"),
         ("AnbData/Database/Resource", "RDS11"),
@@ -40,6 +40,7 @@ def test_the_lab_keeps_nine_findings(academy):
         ("AnbData/Secret/Resource", "SMG4"),
         ("AnbNetwork/BalancerGroup/Resource", "EC23"),
         ("AnbNetwork/Logs/Resource", "S1"),
+        ("AnbWeb/AddressKey/Resource", "SMG4"),
         ("AnbWeb/Fleet/Group/ASG", "AS3"),
         ("AnbWeb/TokenSecret/Resource", "SMG4"),
         ("AnbWorker/Fleet/Group/ASG", "AS3"),
@@ -55,6 +56,7 @@ def test_production_keeps_these_findings(production):
             ("AnbData/Database/Resource", "RDS11"),
             ("AnbData/Secret/Resource", "SMG4"),
             ("AnbNetwork/Logs/Resource", "S1"),
+            ("AnbWeb/AddressKey/Resource", "SMG4"),
             ("AnbWeb/Fleet/Group/ASG", "AS3"),
             ("AnbWeb/Site/Distribution/Resource", "CFR1"),
             ("AnbWeb/Site/Distribution/Resource", "CFR3"),

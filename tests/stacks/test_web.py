@@ -94,10 +94,11 @@ def test_its_health_is_the_load_balancers_opinion(synthesis):
     assert group["HealthCheckGracePeriod"] == 25 * 60
 
 
-def test_the_key_that_signs_tokens_outlives_the_database(synthesis):
-    secret = only(synthesis, "AWS::SecretsManager::Secret").properties
+def test_the_keys_that_sign_tokens_and_hash_addresses_outlive_the_database(synthesis):
+    secrets = [it for it in synthesis.assembly.resources("AWS::SecretsManager::Secret") if it.stack == "AnbWeb"]
 
-    assert secret["GenerateSecretString"]["PasswordLength"] == 64
+    assert sorted(it.logical_id.rstrip("0123456789ABCDEF") for it in secrets) == ["AddressKey", "TokenSecret"]
+    assert [it.properties["GenerateSecretString"]["PasswordLength"] for it in secrets] == [64, 64]
 
 
 @pytest.mark.parametrize(

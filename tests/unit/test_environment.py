@@ -41,7 +41,10 @@ class Aws:
 
 @pytest.fixture
 def aws():
-    return Aws(parameters={"/anb/database": ARN}, secrets={ARN: json.dumps(DESCRIBED), "jwt": "x" * 64})
+    return Aws(
+        parameters={"/anb/database": ARN},
+        secrets={ARN: json.dumps(DESCRIBED), "jwt": "x" * 64, "addresses": "y" * 64},
+    )
 
 
 @pytest.fixture
@@ -52,19 +55,23 @@ def named(tmp_path):
         "ANB_DATABASE_PARAMETER": "/anb/database",
         "ANB_DATABASE_CA": str(authorities),
         "ANB_JWT_SECRET_ID": "jwt",
+        "ANB_ADDRESS_SECRET_ID": "addresses",
     }
 
 
 def test_each_name_leads_to_its_secret(aws, named):
     found = {secret.variable: secret.value for secret in look_up(named, client=aws)}
 
-    assert found.keys() == {"ANB_DATABASE_URL", "ANB_JWT_SECRET"}
+    assert found.keys() == {"ANB_DATABASE_URL", "ANB_JWT_SECRET", "ANB_ADDRESS_SECRET"}
     assert found["ANB_JWT_SECRET"] == "x" * 64
+    assert found["ANB_ADDRESS_SECRET"] == "y" * 64
 
 
 def test_a_database_from_a_snapshot_has_the_schema_that_was_saved(named):
     nameless = {name: value for name, value in DESCRIBED.items() if name != "dbname"}
-    aws = Aws(parameters={"/anb/database": ARN}, secrets={ARN: json.dumps(nameless), "jwt": "x" * 64})
+    aws = Aws(
+        parameters={"/anb/database": ARN}, secrets={ARN: json.dumps(nameless), "jwt": "x" * 64, "addresses": "y" * 64}
+    )
 
     assert make_url(look_up(named, client=aws)[0].value).database == "anb"
 
@@ -151,7 +158,7 @@ def test_versions_change_with_the_secret_and_tell_nothing_of_it(aws, named):
 
     after = [secret.version for secret in look_up(named, client=aws)]
 
-    assert before == [f"{ARN} {len(json.dumps(DESCRIBED))}", "jwt 64"]
+    assert before == [f"{ARN} {len(json.dumps(DESCRIBED))}", "jwt 64", "addresses 64"]
     assert after != before
 
 

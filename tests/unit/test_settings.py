@@ -1,5 +1,6 @@
 import pytest
 
+from anb.abuse_limits import AbuseLimits
 from anb.settings import SettingsError
 from anb.upload_limits import UploadLimits
 from anb_web.settings import WebSettings
@@ -9,6 +10,7 @@ COMPLETE = {
     "ANB_MEDIA_BUCKET": "media",
     "ANB_QUEUE_URL": "http://localhost/queue",
     "ANB_JWT_SECRET": "x" * 32,
+    "ANB_ADDRESS_SECRET": "y" * 32,
 }
 
 
@@ -19,7 +21,9 @@ def test_settings_come_from_the_environment():
 
 
 def test_everything_that_is_missing_is_named_at_once():
-    with pytest.raises(SettingsError, match="ANB_DATABASE_URL, ANB_MEDIA_BUCKET, ANB_QUEUE_URL, ANB_JWT_SECRET"):
+    with pytest.raises(
+        SettingsError, match="ANB_DATABASE_URL, ANB_MEDIA_BUCKET, ANB_QUEUE_URL, ANB_JWT_SECRET, ANB_ADDRESS_SECRET"
+    ):
         WebSettings.from_environment({})
 
 
@@ -41,6 +45,13 @@ def test_limits_have_defaults_and_may_be_raised():
     assert limits == UploadLimits(uploads_an_hour=1000)
 
 
+def test_how_often_an_address_may_sign_up_and_vote_has_defaults_and_may_be_raised():
+    settings = WebSettings.from_environment({**COMPLETE, "ANB_MAX_VOTES_A_MINUTE_PER_ADDRESS": "1000"})
+
+    assert settings.abuse_limits == AbuseLimits(votes_a_minute_per_address=1000)
+    assert settings.abuse_limits.sign_ups_an_hour_per_address == 200
+
+
 @pytest.mark.parametrize("number", ["0", "-1", "1.5", "many", "²", "1" * 30])
 def test_a_limit_that_is_no_number_is_refused(number):
     with pytest.raises(SettingsError, match="ANB_MAX_UPLOADS_AN_HOUR"):
@@ -53,9 +64,10 @@ def test_another_database_than_mysql_is_refused(url):
         WebSettings.from_environment({**COMPLETE, "ANB_DATABASE_URL": url})
 
 
-def test_a_short_signing_secret_is_refused_without_quoting_it():
-    with pytest.raises(SettingsError, match="ANB_JWT_SECRET must have at least 32 bytes") as refusal:
-        WebSettings.from_environment({**COMPLETE, "ANB_JWT_SECRET": "too-short"})
+@pytest.mark.parametrize("name", ["ANB_JWT_SECRET", "ANB_ADDRESS_SECRET"])
+def test_a_short_secret_is_refused_without_quoting_it(name):
+    with pytest.raises(SettingsError, match=f"{name} must have at least 32 bytes") as refusal:
+        WebSettings.from_environment({**COMPLETE, name: "too-short"})
 
     assert "too-short" not in str(refusal.value)
 
@@ -65,6 +77,7 @@ def test_secrets_do_not_show_when_settings_are_printed():
 
     assert "secret-word" not in printed
     assert "x" * 32 not in printed
+    assert "y" * 32 not in printed
 
 
 def test_the_sites_that_may_call_are_separated_by_commas():

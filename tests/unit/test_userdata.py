@@ -33,6 +33,7 @@ LONGEST = {
     "QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/anb-jobs",
     "DATABASE_PARAMETER": "/anb/database",
     "JWT_SECRET_ID": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:TokenSecret{'A' * 8}-{'a' * 12}-{'a' * 6}",
+    "ADDRESS_SECRET_ID": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:AddressKey{'A' * 8}-{'a' * 19}",
     "LOG_GROUP": f"AnbRisingStarsWorker-FleetLogs{'A' * 8}-{'a' * 12}",
     "METRICS_NAMESPACE": "ANB",
     "PORT": "80",
@@ -54,7 +55,13 @@ LONGEST_NAMES = {
     "LOG_GROUP": 512,
     "GROUP_NAME": 255,
 }
-LONGEST_NAMES |= {"QUEUE_URL": 140, "JWT_SECRET_ID": 600, "SIGNAL_RESOURCE": 255, "HOOK_NAME": 255}
+LONGEST_NAMES |= {
+    "QUEUE_URL": 140,
+    "JWT_SECRET_ID": 600,
+    "ADDRESS_SECRET_ID": 600,
+    "SIGNAL_RESOURCE": 255,
+    "HOOK_NAME": 255,
+}
 
 
 def template(script):
@@ -143,6 +150,8 @@ def test_an_instance_is_told_every_setting_of_its_service(service, settings):
         told |= {"ANB_DATABASE_URL", "ANB_PENDING"}  # by anb.environment, through which every unit starts
     if "ANB_JWT_SECRET_ID" in told:
         told |= {"ANB_JWT_SECRET", "ANB_JWT_PREVIOUS_SECRET"}
+    if "ANB_ADDRESS_SECRET_ID" in told:
+        told.add("ANB_ADDRESS_SECRET")
     for unit in USERDATA.glob(f"units/{service}/*.service"):
         told |= set(re.findall(r"^Environment=(ANB_\w+)=", unit.read_text(), re.MULTILINE))
 

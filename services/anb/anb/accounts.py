@@ -8,9 +8,10 @@ from typing import Any, Self
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
-from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, literal, select, update
 
-from anb import texts, throttle
+from anb import abuse_limits, emails, texts, throttle
+from anb.abuse_limits import AbuseLimits
 from anb.bulkhead import Bulkhead
 from anb.database import DuplicateKey
 from anb.errors import Conflict, Invalid, NotFound, Overloaded, Unauthenticated
@@ -23,7 +24,14 @@ _EMAIL = re.compile(
 )
 _MAX_LENGTHS = {"first_name": 100, "last_name": 100, "email": 254, "city": 100, "country": 100}
 _SIGN_UP = insert(User)
-_BY_EMAIL = select(User.id, User.password_hash).where(User.email == bindparam("email"))
+# Two looks in indexes of their own; an account from before that shares a mailbox has its own address alone
+_BY_EMAIL = (
+    select(User.id, User.password_hash, literal(0).label("by_another_spelling"))
+    .where(User.email == bindparam("email"))
+    .union_all(select(User.id, User.password_hash, literal(1)).where(User.canonical_email == bindparam("canonical")))
+    .order_by("by_another_spelling")
+    .limit(1)
+)
 _BY_ID = select(User.id).where(User.id == bindparam("id"))
 _BY_HASH = select(User.id).where(func.sha2(User.email, 256) == bindparam("sha256"))
 RESET_SECONDS = 1800
@@ -85,19 +93,39 @@ def hash_password(password: str) -> str:
         return _hasher.hash(password)
 
 
-def sign_up(connection: Connection, *, registration: Registration, password_hash: str) -> int:
-    """Create the account and return its id; Conflict when the e-mail has one already, which the database decides."""
-    account = {name: getattr(registration, name) for name in _MAX_LENGTHS}
+def sign_up(
+    connection: Connection,
+    *,
+    registration: Registration,
+    password_hash: str,
+    address: str | None = None,
+    limits: AbuseLimits = AbuseLimits(),
+) -> int:
+    """Create the account and return its id; Conflict when the e-mail has one already, which the database decides.
+
+    `address` is the keyed hash of the client's, None where nobody knows it. An account of an address that signs up
+    more often than the limits say is like any other, but for its votes, which are held for review.
+    """
+    account = {
+        **{name: getattr(registration, name) for name in _MAX_LENGTHS},
+        "canonical_email": emails.canonical(registration.email),
+        "password_hash": password_hash,
+        "votes_are_held": address is not None
+        and abuse_limits.signs_up_too_often(connection, address=address, limits=limits),
+    }
     try:
-        created = connection.execute(_SIGN_UP, {**account, "password_hash": password_hash})
+        created = connection.execute(_SIGN_UP, account)
     except DuplicateKey:
         text = "Ya existe una cuenta con este correo electrónico."
         raise Conflict(text, fields={"email": text}) from None
-    return int(created.lastrowid)
+    user_id = int(created.lastrowid)
+    if address is not None:
+        abuse_limits.note_sign_up(connection, user_id=user_id, address=address)
+    return user_id
 
 
 def authenticate(engine: Engine, *, email: object, password: object, client_address: str) -> int:
-    """Return the id of the user with this e-mail and password.
+    """Return the id of the user with this e-mail, in any spelling that reaches the mailbox, and this password.
 
     Raises Unauthenticated, with the same text and after the same time, whether the e-mail is unknown or the
     password wrong, TooManyRequests after many failures, and Overloaded when too many passwords wait to be checked.
@@ -106,9 +134,12 @@ def authenticate(engine: Engine, *, email: object, password: object, client_addr
     if not isinstance(email, str) or not isinstance(password, str) or len(password) > _MAX_PASSWORD_LENGTH:
         raise wrong
     email = email.strip().lower()
+    canonical = emails.canonical(email)
     with engine.begin() as connection:
-        found = connection.execute(_BY_EMAIL, {"email": email}).one_or_none() if _EMAIL.fullmatch(email) else None
-    attempt = throttle.begin(engine, email=email, client_address=client_address)
+        asked = {"email": email, "canonical": canonical}
+        found = connection.execute(_BY_EMAIL, asked).one_or_none() if _EMAIL.fullmatch(email) else None
+    # Spellings of one mailbox are one account to guess at
+    attempt = throttle.begin(engine, email=canonical, client_address=client_address)
     # No connection is kept from others while the CPU is busy with the hash
     try:
         is_right = _verified(found.password_hash if found else _NOBODYS_HASH, password)
@@ -130,7 +161,7 @@ def find(connection: Connection, who: str) -> int | None:
         return connection.scalar(_BY_HASH, {"sha256": digest})
     if email.isdecimal():
         return connection.scalar(_BY_ID, {"id": int(email)})
-    found = connection.execute(_BY_EMAIL, {"email": email}).one_or_none()
+    found = connection.execute(_BY_EMAIL, {"email": email, "canonical": emails.canonical(email)}).one_or_none()
     return int(found.id) if found else None
 
 

@@ -27,10 +27,6 @@ class DuplicateKey(IntegrityError):
     """The row that a statement would write has a key that another row has."""
 
 
-class MissingReference(IntegrityError):
-    """The row that a statement would write refers to one that is not there."""
-
-
 class Deadlock(OperationalError):
     """Others had locked what a statement needs; the transaction is worth another try."""
 
@@ -38,7 +34,6 @@ class Deadlock(OperationalError):
 # https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
 _KINDS: dict[int, type[DBAPIError]] = {
     1062: DuplicateKey,
-    1452: MissingReference,
     1205: Deadlock,  # waited too long for a lock
     1213: Deadlock,
 }

@@ -6,6 +6,7 @@ ANB_DATABASE_PARAMETER  an SSM parameter: the ARN of the secret of the database 
 ANB_DATABASE_CA         a file: whom the database's certificate must come from     (a part of that address)
 ANB_JWT_SECRET_ID       a secret: what tokens are signed with                   -> ANB_JWT_SECRET
                         its version before that, while Secrets Manager has one  -> ANB_JWT_PREVIOUS_SECRET
+ANB_ADDRESS_SECRET_ID   a secret: what addresses are hashed with                -> ANB_ADDRESS_SECRET
 
 What is not named is not looked up. `--versions` prints which versions are in force instead, never a value. With
 `--pending` the command starts without what cannot be had yet, and ANB_PENDING names the variables that it lacks.
@@ -108,6 +109,7 @@ def find(
             lambda name: [_database(name, environment.get("ANB_DATABASE_CA", ""), client)],
         ),
         "ANB_JWT_SECRET_ID": ("ANB_JWT_SECRET", lambda name: _signing_keys(name, client)),
+        "ANB_ADDRESS_SECRET_ID": ("ANB_ADDRESS_SECRET", lambda name: [_address_key(name, client)]),
     }
     secrets: list[Secret] = []
     problems = {}
@@ -158,6 +160,11 @@ def _signing_keys(name: str, client: Callable[[str], Any]) -> list[Secret]:
         value, version = _secret(name, client, stage="AWSPREVIOUS")
         keys.append(Secret(variable="ANB_JWT_PREVIOUS_SECRET", value=value, version=version))
     return keys
+
+
+def _address_key(name: str, client: Callable[[str], Any]) -> Secret:
+    value, version = _secret(name, client)
+    return Secret(variable="ANB_ADDRESS_SECRET", value=value, version=version)
 
 
 def _secret(name: str, client: Callable[[str], Any], *, stage: str = "AWSCURRENT") -> tuple[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Column, Connection, Table, bindparam, delete, func, insert, select
 
-from anb import lifecycle, throttle
+from anb import emails, lifecycle, throttle
 from anb.models import Base, Erasure, Status, User, Video
 from anb.voting import withdraw_votes
 
@@ -42,7 +42,7 @@ def finish(connection: Connection, *, user_id: int) -> Receipt | None:
     for table, column in _tables_of_people():
         connection.execute(delete(table).where(column == user_id))
     votes = withdraw_votes(connection, voter_id=user_id)
-    throttle.forget(connection, email=email)
+    throttle.forget(connection, email=emails.canonical(email))
     videos = int(connection.scalar(_VIDEOS, person) or 0)
     lifecycle.purge_all(connection, owner_id=user_id)
     connection.execute(_USER, person)

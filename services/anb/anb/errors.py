@@ -5,6 +5,7 @@ Refusal
 ├── Unauthenticated   nobody we know, or no longer
 ├── Forbidden         it is somebody else's
 ├── NotFound          there is no such thing
+├── Gone              there was such a thing, and it was taken away
 ├── Conflict          its state does not allow it
 │   └── AlreadyVoted
 ├── TooManyRequests   too often; worth another try after a while
@@ -80,6 +81,12 @@ class NotFound(Refusal):
     """There is no such thing."""
 
     code = "not_found"
+
+
+class Gone(Refusal):
+    """There was such a thing, and it was taken away."""
+
+    code = "gone"
 
 
 class Conflict(Refusal):

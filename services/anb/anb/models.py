@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     String,
     TextClause,
@@ -70,15 +71,22 @@ class User(Base):
     """Somebody who signed up: a player, a voter, or both. Ids grow in the order of sign-up."""
 
     __tablename__ = "users"
-    __table_args__ = (UniqueConstraint("email", name="uq_users_email"), Base.__table_args__)
+    __table_args__ = (
+        UniqueConstraint("email", name="uq_users_email"),
+        UniqueConstraint("canonical_email", name="uq_users_canonical_email"),
+        Base.__table_args__,
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     email: Mapped[str] = mapped_column(String(254))  # in lower case
+    # What anb/emails.py makes of it; empty for an account from when two spellings of one mailbox could have one each
+    canonical_email: Mapped[str | None] = mapped_column(String(254))
     first_name: Mapped[str] = mapped_column(String(100))
     last_name: Mapped[str] = mapped_column(String(100))
     city: Mapped[str] = mapped_column(String(100))
     country: Mapped[str] = mapped_column(String(100))
     password_hash: Mapped[str] = mapped_column(String(200))
+    votes_are_held: Mapped[bool] = mapped_column(server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(Time, server_default=text("CURRENT_TIMESTAMP(6)"))
 
     @property
@@ -129,7 +137,7 @@ class Vote(Base):
     """A voter's vote for a video; the primary key makes it the only one."""
 
     __tablename__ = "votes"
-    __table_args__ = (Index("ix_votes_user", "user_id"), Base.__table_args__)
+    __table_args__ = (Index("ix_votes_voter", "user_id", "created_at"), Base.__table_args__)
 
     video_id: Mapped[UUID] = mapped_column(Id, ForeignKey("videos.id", name="fk_votes_video"), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", name="fk_votes_user"), primary_key=True)
@@ -137,16 +145,76 @@ class Vote(Base):
 
 
 class UncountedVote(Base):
-    """A vote that the tally has still to add to its video and its player.
+    """Votes that the tally has still to add to their video and its player, or to take away where it is below 0.
 
     Votes append here instead of updating a counter, so that a popular video is no hot lock.
     """
 
     __tablename__ = "uncounted_votes"
-    __table_args__ = (Index("ix_uncounted_votes_video", "video_id"), Base.__table_args__)
+    __table_args__ = (Index("ix_uncounted_votes_of_video", "video_id", "votes"), Base.__table_args__)
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     video_id: Mapped[UUID] = mapped_column(Id)
+    votes: Mapped[int] = mapped_column(server_default="1")
+
+
+class ExcludedVote(Base):
+    """A vote that does not count: it is held for review, or was voided, or both."""
+
+    __tablename__ = "excluded_votes"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["video_id", "user_id"],
+            ["votes.video_id", "votes.user_id"],
+            name="fk_excluded_votes_vote",
+            ondelete="CASCADE",
+        ),
+        Index("ix_excluded_votes_voiding", "voiding_id"),
+        Base.__table_args__,
+    )
+
+    video_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    is_held: Mapped[bool]
+    voiding_id: Mapped[int | None] = mapped_column(ForeignKey("voidings.id", name="fk_excluded_votes_voiding"))
+
+
+class Voiding(Base):
+    """A decision to take votes out of the count, and why."""
+
+    __tablename__ = "voidings"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    note: Mapped[str] = mapped_column(String(500))
+    created_at: Mapped[datetime] = mapped_column(Time, server_default=text("CURRENT_TIMESTAMP(6)"))
+
+
+class SignUpOrigin(Base):
+    """From which address an account was made, as a keyed hash; kept for 90 days."""
+
+    __tablename__ = "sign_up_origins"
+    __table_args__ = (Index("ix_sign_up_origins_address", "address", "at"), Base.__table_args__)
+
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", name="fk_sign_up_origins_user", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    address: Mapped[str] = mapped_column(String(32))
+    at: Mapped[datetime] = mapped_column(Time, server_default=text("CURRENT_TIMESTAMP(6)"))
+
+
+class VoteOrigin(Base):
+    """From which address a vote came, as a keyed hash; kept for 90 days, appended like the votes themselves."""
+
+    __tablename__ = "vote_origins"
+    __table_args__ = (Index("ix_vote_origins_address", "address", "at"), Base.__table_args__)
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    video_id: Mapped[UUID] = mapped_column(Id)
+    user_id: Mapped[int] = mapped_column(BigInteger)
+    address: Mapped[str] = mapped_column(String(32))
+    at: Mapped[datetime] = mapped_column(Time, server_default=text("CURRENT_TIMESTAMP(6)"))
 
 
 class LoginFailures(Base):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
-from anb import throttle, voting
+from anb import abuse_limits, throttle, voting
 from anb.jobs import MAX_BATCH, Jobs
 from anb.relay import relay
 from anb.timings import Timings
@@ -73,4 +73,14 @@ def purge_task(timings: Timings) -> PeriodicTask:
         interval_seconds=timings.purge_interval_seconds,
         full_batch=throttle.PURGE_BATCH,
         work=throttle.purge,
+    )
+
+
+def purge_origins_task(timings: Timings) -> PeriodicTask:
+    """Return what forgets from which addresses sign-ups and votes came."""
+    return PeriodicTask(
+        name="purge origins",
+        interval_seconds=timings.purge_interval_seconds,
+        full_batch=abuse_limits.PURGE_BATCH,
+        work=abuse_limits.purge,
     )

@@ -18,7 +18,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
-from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from sqlalchemy import (
@@ -37,6 +36,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
+from anb.addresses import network
 from anb.errors import TooManyRequests
 from anb.models import LoginFailures, now
 
@@ -134,12 +134,12 @@ class Subjects:
     @classmethod
     def of(cls, *, email: str, client_address: str) -> "Subjects":
         """Return the subjects of a login, whether the account exists or not."""
-        network = _network(client_address)
+        shared = network(client_address)
         # Every transaction locks the rows in the order of their keys, the pair's first
         return cls(
-            pair=f"1{_hashed(f'{email} {network}')}",
+            pair=f"1{_hashed(f'{email} {shared}')}",
             account=f"2{_hashed(email)}",
-            address=f"3{_hashed(network)}",
+            address=f"3{_hashed(shared)}",
         )
 
 
@@ -282,17 +282,6 @@ def _too_many(wait: timedelta) -> TooManyRequests:
         f"Demasiados intentos fallidos. Espera {seconds} segundos e inténtalo de nuevo.",
         retry_after_seconds=seconds,
     )
-
-
-def _network(client_address: str) -> str:
-    """Return what one client has for itself: an IPv4 address, or the 64 bits that an IPv6 network shares."""
-    try:
-        address = ip_address(client_address)
-    except ValueError:
-        return client_address
-    if not isinstance(address, IPv6Address):
-        return str(address)
-    return str(address.ipv4_mapped) if address.ipv4_mapped else f"{int(address) >> 64:x}"
 
 
 def _hashed(subject: str) -> str:

@@ -9,12 +9,13 @@ from datetime import datetime
 from typing import Any, BinaryIO, Self
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select
+from sqlalchemy import Connection, Row, Select, bindparam, or_, select
 
 from anb import texts
-from anb.errors import Forbidden, Invalid, NotFound
-from anb.models import Status, UncountedVote, User, Video
+from anb.errors import Forbidden, Gone, Invalid, NotFound
+from anb.models import Status, User, Video
 from anb.mp4 import Clip, read_clip
+from anb.voting import waiting_votes
 
 MAX_BYTES = 100 * 1024 * 1024
 MIN_SECONDS, MAX_SECONDS = 20, 60
@@ -29,8 +30,7 @@ _OWNED = (Status.UPLOADED, Status.PROCESSING, Status.PROCESSED, Status.FAILED)
 Columns = Row[*tuple[Any, ...]]
 
 # Part of the same statement: between two, a tally could move votes from one of the numbers to the other
-_waiting = select(func.count(UncountedVote.id)).where(UncountedVote.video_id == Video.id).scalar_subquery()
-_votes = (Video.votes + _waiting).label("votes")
+_votes = (Video.votes + waiting_votes(Video.id)).label("votes")
 
 _owns = Video.user_id == bindparam("owner_id")
 _FIND = select(
@@ -66,27 +66,29 @@ _public = (
 )
 
 
+_as_everybody_sees_it = select(
+    Video.id,
+    Video.user_id,
+    Video.title,
+    Video.status,
+    Video.uploaded_at,
+    Video.processed_at,
+    Video.attempt,
+    User.first_name,
+    User.last_name,
+    User.city,
+    _votes,
+).join(User, User.id == Video.user_id)
+
+
 def _shown(chosen: Select[UUID]) -> Select[*tuple[Any, ...]]:
     # The places come from an index alone; only the videos of this page are looked up
     page = chosen.subquery()
-    return (
-        select(
-            Video.id,
-            Video.title,
-            Video.uploaded_at,
-            Video.processed_at,
-            Video.attempt,
-            User.first_name,
-            User.last_name,
-            User.city,
-            _votes,
-        )
-        .join(User, User.id == Video.user_id)
-        .join(page, page.c.id == Video.id)
-        .order_by(*_newest_first)
-    )
+    return _as_everybody_sees_it.join(page, page.c.id == Video.id).order_by(*_newest_first)
 
 
+_PUBLISHED = _as_everybody_sees_it.where(Video.id == bindparam("video_id"))
+_PUBLISHED_BY = _as_everybody_sees_it.where(_owns, Video.status == Status.PROCESSED).order_by(*_newest_first)
 _PUBLIC_PAGE = _shown(_public.offset(bindparam("skipped")))
 _PUBLIC_PAGE_AFTER = _shown(
     # Written out, because MySQL reads no index range for a comparison of rows
@@ -245,6 +247,24 @@ def public_page(
         return found, None
     last = found[limit - 1]
     return found[:limit], Cursor(last.processed_at, last.id)
+
+
+def find_published(connection: Connection, *, video_id: UUID) -> Columns:
+    """Return a video that is open to votes as everybody sees it.
+
+    Raises Gone for one that was and is not any more, NotFound for any other.
+    """
+    video = connection.execute(_PUBLISHED, {"video_id": video_id}).one_or_none()
+    if video is not None and video.status == Status.PROCESSED:
+        return video
+    if video is not None and video.processed_at is not None:
+        raise Gone("Este video se retiró y ya no está disponible.")
+    raise NotFound("Video no encontrado.")
+
+
+def list_published_by(connection: Connection, *, player_id: int) -> Sequence[Columns]:
+    """Return the player's videos that are open to votes, newest first."""
+    return connection.execute(_PUBLISHED_BY, {"owner_id": player_id}).all()
 
 
 def _unacceptable(text: str) -> Invalid:

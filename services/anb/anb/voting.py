@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     ColumnElement,
     Connection,
@@ -18,16 +19,22 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy import cast as sql_cast
 
-from anb.database import DuplicateKey, MissingReference
+from anb import abuse_limits
+from anb.abuse_limits import AbuseLimits
+from anb.database import DuplicateKey
 from anb.errors import AlreadyVoted, NotFound, Unauthenticated
-from anb.models import Standing, Status, UncountedVote, User, Video, Vote
+from anb.models import ExcludedVote, Standing, Status, UncountedVote, User, Video, Vote
 
 TALLY_BATCH = 1000  # votes; keeps a tally's transaction to some milliseconds
 AUDIT_BATCH = 500  # players; keeps an audit's snapshot, and what the database holds back for it, short
 
+# One account votes one vote at a time, so that two cannot both be the last that the limits allow
+_LOCKED_VOTER = select(User.votes_are_held).where(User.id == bindparam("voter_id")).with_for_update()
 # Whoever takes a video down waits for the votes that are being cast for it, and these for whoever does
 _STATUS = select(Video.status).where(Video.id == bindparam("video_id")).with_for_update(read=True)
+_HELD_VOTE = insert(ExcludedVote).inline()
 _VOTE = insert(Vote).inline()
 _UNCOUNTED_VOTE = insert(UncountedVote).inline()
 
@@ -53,14 +60,14 @@ _LOCKED_STANDINGS = (
 )
 # The database adds up: a statement for each video would be dearer than the vote
 _of_video = (
-    select(UncountedVote.video_id, func.count().label("votes"))
+    select(UncountedVote.video_id, func.sum(UncountedVote.votes).label("votes"))
     .where(_BATCH)
     .group_by(UncountedVote.video_id)
     .subquery()
 )
 _ADDED_TO_VIDEOS = update(Video).where(Video.id == _of_video.c.video_id).values(votes=Video.votes + _of_video.c.votes)
 _of_player = (
-    select(Video.user_id, func.count().label("votes"))
+    select(Video.user_id, func.sum(UncountedVote.votes).label("votes"))
     .join(UncountedVote, UncountedVote.video_id == Video.id)
     .where(_BATCH)
     .group_by(Video.user_id)
@@ -88,7 +95,7 @@ def _ranked(*conditions: ColumnElement[bool]) -> Select[Any]:
         .subquery()
     )
     return (
-        select(User.first_name, User.last_name, User.city, page.c.votes)
+        select(User.id, User.first_name, User.last_name, User.city, page.c.votes)
         .join(page, page.c.user_id == User.id)
         .order_by(page.c.votes.desc(), page.c.user_id)
     )
@@ -97,11 +104,23 @@ def _ranked(*conditions: ColumnElement[bool]) -> Select[Any]:
 def _votes_due(video_id: Any) -> ColumnElement[int]:
     """Return how many votes the video's counter should have, as an expression: both counts see one snapshot."""
     cast = select(func.count()).select_from(Vote).where(Vote.video_id == video_id)
-    waiting = select(func.count()).select_from(UncountedVote).where(UncountedVote.video_id == video_id)
-    return cast.scalar_subquery() - waiting.scalar_subquery()
+    excluded = select(func.count()).select_from(ExcludedVote).where(ExcludedVote.video_id == video_id)
+    return cast.scalar_subquery() - excluded.scalar_subquery() - waiting_votes(video_id)
+
+
+def waiting_votes(video_id: Any) -> ColumnElement[int]:
+    """Return how many votes the tally has still to add to the video, as an expression."""
+    waiting = select(func.coalesce(func.sum(UncountedVote.votes), 0)).where(UncountedVote.video_id == video_id)
+    # A sum is a decimal number to the database, which JSON has not
+    return sql_cast(waiting.scalar_subquery(), BigInteger)
 
 
 _RANKING = _ranked()
+_PLAYER_IN_RANKING = (
+    select(User.id, User.first_name, User.last_name, User.city, Standing.votes)
+    .join(Standing, Standing.user_id == User.id)
+    .where(User.id == bindparam("player_id"))
+)
 _RANKING_OF_CITY = _ranked(Standing.city == bindparam("city"))
 _CITIES = select(func.min(Standing.city)).group_by(Standing.city).order_by(Standing.city).limit(bindparam("at_most"))
 
@@ -129,25 +148,42 @@ _VOTED_FOR = select(Vote.video_id).where(Vote.user_id == bindparam("voter_id")).
 _VOTE_OF = delete(Vote).where(Vote.video_id == bindparam("for_video"), Vote.user_id == bindparam("voter_id"))
 
 
-def cast_vote(connection: Connection, *, voter_id: int, video_id: UUID) -> None:
+def cast_vote(
+    connection: Connection,
+    *,
+    voter_id: int,
+    video_id: UUID,
+    address: str | None = None,
+    limits: AbuseLimits = AbuseLimits(),
+) -> None:
     """Record a vote; a voter has one per video, which the database enforces.
 
-    Raises NotFound for a video that is not open to votes, AlreadyVoted for a second vote and Unauthenticated
-    for a voter who does not exist.
+    `address` is the keyed hash of the client's, None where nobody knows it. A vote of an address that votes or has
+    signed up more often than the limits say is taken like any other, held for review and not counted until then.
+
+    Raises NotFound for a video that is not open to votes, AlreadyVoted for a second vote, TooManyRequests for an
+    account that votes more often than people do and Unauthenticated for a voter who does not exist.
     """
+    is_held = connection.scalar(_LOCKED_VOTER, {"voter_id": voter_id})
+    if is_held is None:
+        raise Unauthenticated("La cuenta de este token no existe.")
     if connection.scalar(_STATUS, {"video_id": video_id}) != Status.PROCESSED:
         raise NotFound("Video no encontrado.")
+    is_held |= abuse_limits.votes_too_often(connection, voter_id=voter_id, address=address, limits=limits)
     try:
         connection.execute(_VOTE, {"video_id": video_id, "user_id": voter_id})
     except DuplicateKey:
         raise AlreadyVoted("Ya has votado por este video.") from None
-    except MissingReference:  # the video is locked, so it is the voter
-        raise Unauthenticated("La cuenta de este token no existe.") from None
-    connection.execute(_UNCOUNTED_VOTE, {"video_id": video_id})
+    if address is not None:
+        abuse_limits.note_vote(connection, voter_id=voter_id, video_id=video_id, address=address)
+    if is_held:
+        connection.execute(_HELD_VOTE, {"video_id": video_id, "user_id": voter_id, "is_held": True})
+    else:
+        connection.execute(_UNCOUNTED_VOTE, {"video_id": video_id})
 
 
 def tally(connection: Connection) -> int:
-    """Add up to 1,000 uncounted votes to their videos and players; return how many they were.
+    """Add up to 1,000 entries of uncounted votes to their videos and players; return how many they were.
 
     Any number of processes may tally at once: each takes other rows.
     """
@@ -173,6 +209,7 @@ def enter_standings(connection: Connection, *, player_id: int) -> None:
 class Place:
     """A player's place in the ranking."""
 
+    player_id: int
     position: int
     username: str
     city: str
@@ -190,9 +227,33 @@ def ranking(connection: Connection, *, limit: int, offset: int = 0, city: str | 
     else:
         found = connection.execute(_RANKING_OF_CITY, {**page, "city": city})
     return [
-        Place(position=position, username=f"{row.first_name} {row.last_name}", city=row.city, votes=row.votes)
+        Place(
+            player_id=row.id,
+            position=position,
+            username=f"{row.first_name} {row.last_name}",
+            city=row.city,
+            votes=row.votes,
+        )
         for position, row in enumerate(found, start=offset + 1)
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Player:
+    """Somebody in the ranking."""
+
+    id: int
+    username: str
+    city: str
+    votes: int
+
+
+def find_player(connection: Connection, *, player_id: int) -> Player:
+    """Return a player as everybody sees them; NotFound for whoever has no place in the ranking."""
+    row = connection.execute(_PLAYER_IN_RANKING, {"player_id": player_id}).one_or_none()
+    if row is None:
+        raise NotFound("Jugador no encontrado.")
+    return Player(id=row.id, username=f"{row.first_name} {row.last_name}", city=row.city, votes=row.votes)
 
 
 def cities(connection: Connection, *, limit: int) -> list[str]:

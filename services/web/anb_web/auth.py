@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from anb import accounts
 from anb_web import tokens
+from anb_web.addresses import hashed_address
 from anb_web.dependencies import dependencies
 from anb_web.middleware import json_object
 
@@ -16,7 +17,13 @@ def sign_up() -> ResponseReturnValue:
     registration = accounts.Registration.from_fields(json_object())
     password_hash = accounts.hash_password(registration.password)
     with dependencies().engine.begin() as connection:
-        user_id = accounts.sign_up(connection, registration=registration, password_hash=password_hash)
+        user_id = accounts.sign_up(
+            connection,
+            registration=registration,
+            password_hash=password_hash,
+            address=hashed_address(),
+            limits=dependencies().abuse_limits,
+        )
     return (
         {
             "message": "Usuario creado exitosamente.",

@@ -7,6 +7,7 @@ from flask import Flask, current_app
 from sqlalchemy import Engine
 
 from anb import aws
+from anb.abuse_limits import AbuseLimits
 from anb.database import away, connect
 from anb.jobs import Jobs, SqsJobs
 from anb.storage import S3Storage, Storage
@@ -21,18 +22,24 @@ POOL_SIZE = 3
 _MISSING = (
     ("database_url", "database", "Faltan las credenciales de la base de datos."),
     ("jwt_secret", "signing_key", "Falta la clave con la que se firman los tokens."),
+    ("address_secret", "address_key", "Falta la clave con la que se cifran las direcciones."),
 )
 _EXTENSION = "anb"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dependencies:
-    """Database, object store and queue, how much of them one player may take, and how long it waits for what."""
+    """Database, object store and queue, how much of them one player may take, and how long it waits for what.
+
+    `address_key` is the key under which clients' addresses are hashed.
+    """
 
     engine: Engine
     storage: Storage
     jobs: Jobs
+    address_key: str = field(repr=False)
     upload_limits: UploadLimits = field(default_factory=UploadLimits)
+    abuse_limits: AbuseLimits = field(default_factory=AbuseLimits)
     timings: Timings = Timings()
     missing: tuple[tuple[str, str], ...] = ()  # parts that the process had to start without, and why
 
@@ -54,7 +61,9 @@ class Dependencies:
                 published_url=settings.media_url,
             ),
             jobs=SqsJobs(aws.sending_sqs_client(), settings.queue_url),
+            address_key=settings.address_secret,
             upload_limits=settings.upload_limits,
+            abuse_limits=settings.abuse_limits,
             timings=timings,
         )
 

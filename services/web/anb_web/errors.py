@@ -20,6 +20,7 @@ _STATUS: Mapping[type[errors.Refusal], int] = {
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
+    errors.Gone: 410,
     errors.TooManyRequests: 429,
     errors.Unavailable: 503,
 }

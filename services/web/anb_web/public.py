@@ -1,13 +1,12 @@
 """`/api/public`: what everybody sees, and voting."""
 
-from dataclasses import asdict
-
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from anb import texts, videos, voting
 from anb.storage import processed_key, thumbnail_key
 from anb_web import paging
+from anb_web.addresses import hashed_address
 from anb_web.caching import cached_response
 from anb_web.dependencies import dependencies
 from anb_web.formats import utc
@@ -39,7 +38,13 @@ def list_public() -> Response:
 @signed_in
 def vote(video_id: str) -> ResponseReturnValue:
     with dependencies().engine.begin() as connection:
-        voting.cast_vote(connection, voter_id=current_user_id(), video_id=videos.parse_id(video_id))
+        voting.cast_vote(
+            connection,
+            voter_id=current_user_id(),
+            video_id=videos.parse_id(video_id),
+            address=hashed_address(),
+            limits=dependencies().abuse_limits,
+        )
     return {"message": "Voto registrado exitosamente."}
 
 
@@ -53,18 +58,23 @@ def rankings() -> Response:
     city = texts.folded(request.args.get("city", "")) or None
     with dependencies().engine.begin() as connection:
         places = voting.ranking(connection, limit=page.limit, offset=page.offset, city=city)
-    return jsonify([asdict(place) for place in places])
+    return jsonify([_place(place) for place in places])
 
 
 def page_of_videos(page: Page) -> tuple[list[dict[str, object]], str | None]:
     """Return a page of videos as everybody sees them, and the cursor of the next one."""
     with dependencies().engine.begin() as connection:
         found, following = videos.public_page(connection, limit=page.limit, offset=page.offset, after=page.after)
-    items = [_item(video) for video in found]
+    items = [item(video) for video in found]
     return items, following.to_text() if following is not None else None
 
 
-def _item(video: videos.Columns) -> dict[str, object]:
+def _place(place: voting.Place) -> dict[str, object]:
+    return {"position": place.position, "username": place.username, "city": place.city, "votes": place.votes}
+
+
+def item(video: videos.Columns) -> dict[str, object]:
+    """Return a video as everybody sees it."""
     link = dependencies().storage.published_link
     return {
         "video_id": str(video.id),
