@@ -22,6 +22,7 @@ from playwright.sync_api import CDPSession, Page, expect, sync_playwright
 
 from local import packages
 from local.errors import ProgramMissing
+from tests.media import ffmpeg
 from tests.people import PASSWORD, registration
 from tests.waiting import until
 
@@ -127,6 +128,12 @@ class Visit:
         self._devtools = self._devtools or self.page.context.new_cdp_session(self.page)
         limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second}
         self._devtools.send("Network.emulateNetworkConditions", limits)
+
+    def cut_off(self) -> None:
+        """Cut the connection until the limit is set again."""
+        assert self._devtools
+        cut = {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        self._devtools.send("Network.emulateNetworkConditions", cut)
 
     def row(self, title: str):
         return self.page.locator(".own-video", has_text=title)
@@ -343,7 +350,151 @@ def test_who_was_given_a_link_chooses_a_new_password(visit, system):
     visit.page.wait_for_url(visit.url + "/")
 
 
+def test_a_video_is_shared_by_its_page_and_opened_by_its_link(visit, published, league):  # noqa: ARG001 other players
+    visit.open("/")
+    visit.card("Triple sobre la bocina").locator(".title").click()
+    visit.page.wait_for_url("**/videos/*")
+    visit.page.evaluate("navigator.share = (shared) => { window.shared = shared; return Promise.resolve(); }")
+    visit.page.click("[data-share]")
+    visit.wait_until("window.shared !== undefined")
+    link = visit.page.evaluate("window.shared.url")
+
+    visit.page.goto(link)
+    expect(visit.page.locator("h1")).to_have_text("Triple sobre la bocina")
+    card = {"User-Agent": "facebookexternalhit/1.1"}
+    (picture,) = re.findall(r'og:image" content="([^"]+)"', requests.get(link, headers=card, timeout=30).text)
+    assert Image.open(io.BytesIO(requests.get(picture, timeout=30).content)).size == (640, 360)
+    visit.page.locator(".play").click()
+    visit.wait_until("document.querySelector('.card video').currentTime > 0.2")
+    visit.page.click("text=Camila Torres")
+    visit.page.wait_for_url("**/jugadores/*")
+    expect(visit.card("Triple sobre la bocina")).to_be_visible()
+
+
+def test_open_tabs_share_who_is_signed_in(opened, published):
+    with opened() as visit:
+        first = visit.open("/ingresar")
+        visit.log_in(published)
+        first.wait_for_url(f"{visit.url}/")
+        second = visit.page.context.new_page()
+
+        second.goto(visit.url + "/mis-videos")
+        expect(second.locator(".own-video", has_text="Triple sobre la bocina")).to_be_visible()
+        expect(second.locator("[data-who]")).to_have_text(published)
+        assert second.evaluate("[localStorage.length, document.cookie]") == [0, ""]
+
+        second.click("text=Salir")
+        expect(first.locator("text=Ingresar").first).to_be_visible()
+        assert first.evaluate("sessionStorage.getItem('anb.session')") is None
+
+
 # Accidents
+
+
+@pytest.fixture
+def tidied(system):
+    """Take away what a test has uploaded, before it shows in another's lists."""
+    with system.database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT COALESCE(MAX(id), 0) FROM anb.users")
+        (last,) = cursor.fetchone()
+    yield
+    with system.database.connect() as connection, connection.cursor() as cursor:
+        for table in ("standings", "videos"):
+            cursor.execute(f"DELETE FROM anb.{table} WHERE user_id > %s", (last,))  # noqa: S608 names of ours
+        connection.commit()
+
+
+@pytest.mark.usefixtures("tidied")
+def test_a_session_that_ends_in_mid_upload_loses_neither_title_nor_file(visit, clips):
+    email = visit.sign_up(then="/subir")
+    visit.choose(clips["good"], title="Sin perder nada")
+    ended = []
+
+    def refuse_once(route):
+        ended.append(route.request.url)
+        problem = {"error": "unauthenticated", "message": "El token de acceso ha expirado.", "detail": ""}
+        route.fulfill(status=401, json=problem)
+
+    visit.page.route("**/complete", refuse_once, times=1)
+    visit.page.click("button:has-text('Subir video')")
+    dialog = visit.page.locator("#again")
+    expect(dialog).to_be_visible()
+    expect(dialog.locator("#email")).to_have_value(email)
+    _draw(visit.page, "sesion-terminada", WIDE)
+    visit.page.set_viewport_size(NARROW)
+    _draw(visit.page, "sesion-terminada", NARROW)
+    assert _accessibility_findings(visit.page) == []
+    dialog.locator("#password").fill(PASSWORD)
+    dialog.locator("#password").press("Enter")
+
+    visit.page.wait_for_url("**/mis-videos")
+    expect(visit.row("Sin perder nada")).to_be_visible()
+    assert len(ended) == 1
+
+
+@pytest.mark.usefixtures("tidied")
+def test_an_upload_goes_on_by_itself_on_its_reservation_when_the_connection_comes_back(visit, make_player, clips):
+    visit.enter_as(make_player())
+    reserved = []
+
+    def note(answer):
+        if answer.url.endswith("/api/videos/uploads"):
+            reserved.append(answer.json()["video_id"])
+
+    visit.page.on("response", note)
+    visit.choose(clips["good"], title="Sin señal")
+    visit.limit_upload(bytes_per_second=clips["good"].stat().st_size / 4)
+    visit.page.click("button:has-text('Subir video')")
+    visit.wait_until("document.querySelector('#progress').value > 10")
+    visit.cut_off()
+    expect(visit.page.locator("[data-step]")).to_have_text("Se perdió la conexión; seguimos en cuanto vuelva")
+    _draw(visit.page, "sin-senal", NARROW)
+    visit.limit_upload(bytes_per_second=-1)
+
+    visit.page.wait_for_url("**/mis-videos")
+    expect(visit.row("Sin señal")).to_have_count(1)
+    assert len(reserved) > 1
+    assert len(set(reserved)) == 1
+
+
+@pytest.fixture(scope="module")
+def recorded(clips, tmp_path_factory):
+    """Return a QuickTime file with the pictures of a good clip, as an iPhone writes it, by its codec."""
+    folder = tmp_path_factory.mktemp("quicktime")
+
+    def record(*codec):
+        path = folder / f"IMG_{len(list(folder.iterdir()))}.MOV"
+        ffmpeg("-i", clips["good"], *codec, "-f", "mov", path)
+        return path
+
+    return record
+
+
+@pytest.mark.usefixtures("tidied")
+def test_a_quicktime_file_is_repacked_by_the_page_and_taken(visit, make_player, recorded):
+    movie = recorded("-c", "copy")
+    assert movie.read_bytes()[4:12] == b"ftypqt  "
+    visit.enter_as(make_player())
+    visit.choose(movie, title="Desde el iPhone")
+    expect(visit.page.locator("#video_file-facts")).to_contain_text("1920x1080")
+
+    visit.page.click("button:has-text('Subir video')")
+
+    visit.page.wait_for_url("**/mis-videos")
+    row = visit.row("Desde el iPhone")
+    expect(row.locator(".chip")).to_have_text("Procesado", timeout=180_000)
+    expect(row.locator("video")).to_have_attribute("poster", re.compile("picture.jpg"))
+
+
+def test_what_no_repacking_helps_is_said_in_a_sentence(visit, make_player, recorded):
+    visit.enter_as(make_player())
+    uploads = []
+    visit.page.on("request", lambda request: uploads.append(request.url) if request.method == "POST" else None)
+    visit.choose(recorded("-t", "21", "-c:v", "prores_ks", "-profile:v", "0", "-vf", "scale=96:54"), title="ProRes")
+
+    expect(visit.page.locator("#video_file-wrong")).to_contain_text("ProRes")
+    _draw(visit.page, "prores", NARROW)
+    assert uploads == []
 
 
 def test_a_wrong_password_is_answered_with_a_sentence(visit, published):
@@ -485,7 +636,10 @@ def test_a_video_that_could_not_be_processed_says_why(visit, system):
 
     expect(visit.row("Dañado").locator(".chip")).to_have_text("No se pudo procesar")
     expect(visit.row("Dañado")).to_contain_text("El video está dañado.")
+    expect(visit.row("Dañado").locator("[data-retry]")).to_be_visible()
     visit.page.screenshot(path=_picture("no-se-pudo", WIDE))
+    visit.row("Dañado").locator("[data-retry]").click()
+    expect(visit.page.locator("#title")).to_have_value("Dañado")
 
 
 # What every page owes its visitors
@@ -563,7 +717,9 @@ def _bytes_loaded(visit, path):
 def test_every_page_is_drawn_and_nothing_keeps_anybody_out(opened, published):
     findings = []
     with opened(reduced_motion="reduce") as visit:
-        for name, path in {**PAGES, "ciudad": "/ranking?ciudad=Medellin", "no-existe": "/no-existe"}.items():
+        shared = {"video": _path_of(visit, "/videos/"), "jugador": _path_of(visit, "/jugadores/")}
+        more = {"ciudad": "/ranking?ciudad=Medellin", "no-existe": "/no-existe"}
+        for name, path in {**PAGES, **shared, **more}.items():
             findings += _inspect(visit, name, path)
         visit.open("/ingresar?volver=/")
         visit.log_in(published)
@@ -571,6 +727,11 @@ def test_every_page_is_drawn_and_nothing_keeps_anybody_out(opened, published):
         for name, path in OWN_PAGES.items():
             findings += _inspect(visit, name, path)
     assert findings == []
+
+
+def _path_of(visit, prefix):
+    """Return where the first link to such a page leads."""
+    return re.findall(rf'href="({prefix}[^"]+)"', requests.get(visit.url, timeout=30).text)[0]
 
 
 def _inspect(visit, name, path):

@@ -1,7 +1,7 @@
 """The site: pages for people, made of the same rules as the API's answers.
 
-Gallery and ranking are whole without JavaScript. What needs an account is done by the scripts in `static`, which
-are clients of the API like any other.
+Gallery, ranking, players and videos are whole without JavaScript. What needs an account is done by the scripts in
+`static`, which are clients of the API like any other.
 """
 
 import hashlib
@@ -11,11 +11,22 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Response, abort, make_response, render_template, request, send_from_directory
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    send_from_directory,
+)
 from jinja2 import StrictUndefined
 
 from anb import texts, videos, voting
-from anb.storage import MP4
+from anb.errors import NotFound
+from anb.storage import MP4, processed_key, thumbnail_key
 from anb_web import paging, public
 from anb_web.caching import cached_response
 from anb_web.dependencies import Dependencies, dependencies
@@ -30,6 +41,8 @@ CITIES_SUGGESTED = 200
 _STATIC = Path(__file__).parent / "static"
 # Not left to the machine's own table of types: with `nosniff`, a wrong one stops a script
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
+_LINK_KEPT_SECONDS = 300  # a signed link works for at least 600
+_PLAYER_ID = re.compile(r"[1-9][0-9]{0,17}")
 _FOREVER = "public, max-age=31536000, immutable"
 
 # Who writes repeated slashes puts addresses together in a program, and is told as the API tells it
@@ -63,6 +76,45 @@ def gallery() -> Response:
     with dependencies().engine.begin() as connection:
         places = voting.ranking(connection, limit=PLACES_ON_FIRST_PAGE)
     return _page("gallery.html", items=items, following=following, places=places, first=cursor is None)
+
+
+@bp.get("/videos/<video_id>")
+@cached_response
+def video(video_id: str) -> Response:
+    found = _published(video_id)
+    return _page("video.html", item=public.item(found), player_id=found.user_id, address=request.base_url)
+
+
+@bp.get("/videos/<video_id>/picture.jpg")
+def picture(video_id: str) -> Response:
+    """Lead to the picture, for those who keep an address for long: links to the store work for minutes."""
+    found = _published(video_id)
+    return _lead_to(thumbnail_key(found.id, found.attempt))
+
+
+@bp.get("/videos/<video_id>/clip.mp4")
+def clip(video_id: str) -> Response:
+    """Lead to the clip."""
+    found = _published(video_id)
+    return _lead_to(processed_key(found.id, found.attempt))
+
+
+@bp.get("/jugadores/<player_id>")
+@cached_response
+def player(player_id: str) -> Response:
+    if not _PLAYER_ID.fullmatch(player_id):
+        raise NotFound("Jugador no encontrado.")
+    with dependencies().engine.begin() as connection:
+        found = voting.find_player(connection, player_id=int(player_id))
+        theirs = videos.list_published_by(connection, player_id=found.id)
+    picture = f"{request.host_url}videos/{theirs[0].id}/picture.jpg" if theirs else ""
+    return _page(
+        "player.html",
+        player=found,
+        items=[public.item(each) for each in theirs],
+        address=request.base_url,
+        picture=picture,
+    )
 
 
 @bp.get("/ranking")
@@ -128,6 +180,17 @@ def static_file(version: str, name: str) -> Response:
     return response
 
 
+def _published(video_id: str) -> videos.Columns:
+    with dependencies().engine.begin() as connection:
+        return videos.find_published(connection, video_id=videos.parse_id(video_id))
+
+
+def _lead_to(key: str) -> Response:
+    response = make_response(redirect(dependencies().storage.published_link(key), code=302))
+    response.headers["Cache-Control"] = f"public, max-age={_LINK_KEPT_SECONDS}"
+    return response
+
+
 @cache
 def _version() -> str:
     """Return a name for what the static files hold, all of them: the scripts import each other by relative names."""
@@ -154,7 +217,7 @@ def _policy(store: str) -> str:
             "style-src 'self'",
             "font-src 'self'",
             f"img-src 'self' {store}",
-            f"media-src blob: {store}",  # blob: shows a video before it is uploaded
+            f"media-src 'self' blob: {store}",  # blob: shows a video before it is uploaded
             f"connect-src 'self' {store}",
             "form-action 'self'",
             "base-uri 'none'",

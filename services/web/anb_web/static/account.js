@@ -38,7 +38,7 @@ async function enter() {
   const sent = Object.fromEntries(new FormData(form));
   if (signsUp) await call("POST", "/api/auth/signup", { json: sent });
   const password = sent.password ?? sent.password1;
-  begin(await call("POST", "/api/auth/login", { json: { email: sent.email, password } }));
+  begin(await call("POST", "/api/auth/login", { json: { email: sent.email, password } }), sent.email.trim());
   if (signsUp) toastAfterLeaving(`¡Te damos la bienvenida, \u2068${sent.first_name.trim()}\u2069!`);
   location.assign(destination());
 }

@@ -1,4 +1,4 @@
-import { askToLogIn, token } from "./session.js";
+import { askToLogIn, ready, token } from "./session.js";
 
 export const OFFLINE = "No hay conexión con el servidor. Revisa tu internet e inténtalo de nuevo.";
 const UNKNOWN = "Algo salió mal. Inténtalo de nuevo en unos segundos.";
@@ -17,9 +17,12 @@ export class Refused extends Error {
   }
 }
 
+/** Ask the API; when the session has ended, the visitor signs in and the same is asked once more. */
 export async function call(method, path, { json, headers = {} } = {}) {
+  await ready;
   // Whoever is logging in is nobody yet, whatever a former session left behind
-  const sent = path.startsWith("/api/auth/") ? undefined : token();
+  const isAboutAccounts = path.startsWith("/api/auth/");
+  const sent = isAboutAccounts ? undefined : token();
   const request = { method, headers: { ...headers, Accept: "application/json" } };
   if (sent) request.headers.Authorization = `Bearer ${sent}`;
   if (json !== undefined) {
@@ -32,11 +35,14 @@ export async function call(method, path, { json, headers = {} } = {}) {
   } catch {
     throw new Refused(0, { message: OFFLINE });
   }
-  return answer(response.status, await response.json().catch(() => undefined), sent);
+  if (response.status === 401 && !isAboutAccounts) {
+    await askToLogIn("vencida");
+    return call(method, path, { json, headers });
+  }
+  return answer(response.status, await response.json().catch(() => undefined));
 }
 
-export function answer(status, body, sentToken) {
+export function answer(status, body) {
   if (status >= 200 && status < 300) return body;
-  if (status === 401 && sentToken) return askToLogIn("vencida");
   throw new Refused(status, body);
 }

@@ -1,6 +1,6 @@
 // Playing and voting, and further pages without leaving this one.
 import { Refused, call } from "./api.js";
-import { askToLogIn, rememberVote, token, votes } from "./session.js";
+import { askToLogIn, ready, rememberVote, token, votes } from "./session.js";
 import { toast } from "./toast.js";
 
 const list = document.getElementById("videos");
@@ -20,7 +20,8 @@ document.addEventListener("click", (event) => {
   }
 });
 
-markVotes();
+ready.then(markVotes);
+document.addEventListener("anb.session", markVotes);
 
 function playIn(link) {
   const video = document.createElement("video");
@@ -30,25 +31,26 @@ function playIn(link) {
     for (const other of document.querySelectorAll("video")) if (other !== video) other.pause();
   });
   // Links work for minutes, pages stay open for hours
-  video.addEventListener("error", () => renewLink(video, link.closest(".card").dataset.video), { once: true });
+  const videoId = link.closest(".card").dataset.video;
+  video.addEventListener("error", () => renewLink(video, videoId), { once: true });
   video.src = link.href;
   link.replaceWith(video);
   video.focus();
 }
 
-async function renewLink(video, videoId) {
-  try {
-    const shown = await call("GET", "/api/public/videos?limit=100");
-    const fresh = shown.find((item) => item.video_id === videoId);
-    if (!fresh) throw new Refused(404);
-    video.src = fresh.processed_url;
-    await video.play();
-  } catch {
-    toast("No pudimos reproducir el video. Recarga la página e inténtalo de nuevo.");
-  }
+/** Lead to the clip once more, by an address that lasts. */
+function renewLink(video, videoId) {
+  video.addEventListener(
+    "error",
+    () => toast("No pudimos reproducir el video. Recarga la página e inténtalo de nuevo."),
+    { once: true },
+  );
+  video.src = `/videos/${videoId}/clip.mp4`;
+  video.play().catch(() => {}); // the error has its own listener
 }
 
 async function voteFor(card, button) {
+  await ready;
   if (!token()) return askToLogIn("votar");
   if (button.ariaDisabled === "true") return undefined;
   const note = card.querySelector(".note");
@@ -85,9 +87,9 @@ function markVoted(card) {
 function markVotes() {
   const mine = new Set(token() ? votes() : []);
   for (const card of document.querySelectorAll(".card")) {
-    if (!mine.has(card.dataset.video)) continue;
-    card.querySelector("[data-vote]").classList.add("voted");
-    card.querySelector("[data-label]").textContent = "Votado";
+    const isMine = mine.has(card.dataset.video);
+    card.querySelector("[data-vote]").classList.toggle("voted", isMine);
+    card.querySelector("[data-label]").textContent = isMine ? "Votado" : "Votar";
   }
 }
 

@@ -66,6 +66,8 @@ function add(video) {
   const row = template.content.firstElementChild.cloneNode(true);
   for (const place of row.querySelectorAll("[data-title]")) place.textContent = video.title;
   row.querySelector("[data-when]").textContent = `Subido el ${day(video.uploaded_at)}`;
+  row.querySelector("[data-retry]").href = `/subir?titulo=${encodeURIComponent(video.title)}`;
+  row.querySelector("[data-page]").href = `/videos/${video.video_id}`;
   row.querySelector("[data-delete]").addEventListener("click", () => askToDelete(video));
   rows.set(video.video_id, row);
   return row;
@@ -79,13 +81,16 @@ function update(row, video) {
   row.querySelector(".chip").textContent = state.name;
   row.querySelector(".own-explained").textContent = video.error ?? state.text;
   row.querySelector("[data-delete]").hidden = video.status === "processed";
+  row.querySelector("[data-retry]").hidden = video.status !== "failed";
+  row.querySelector("[data-page]").hidden = video.status !== "processed";
   if (video.status === "processed") showResult(row, video);
   if (before) news.textContent = `«${video.title}»: ${state.name}.`;
 }
 
 async function showResult(row, video) {
   const screen = document.createElement("video");
-  Object.assign(screen, { controls: true, playsInline: true, preload: "metadata", src: video.processed_url });
+  const poster = `/videos/${video.video_id}/picture.jpg`; // its first picture is the bumper's
+  Object.assign(screen, { controls: true, playsInline: true, preload: "none", poster, src: video.processed_url });
   screen.setAttribute("aria-label", video.title);
   row.querySelector(".own-screen").replaceChildren(screen);
   try {
