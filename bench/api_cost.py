@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPConnection
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,10 @@ class Tables:
     def _vote(self, number: int) -> Request:
         turn, voter = divmod(number, RETURNING_VOTERS)
         video = 1 + (voter * 7919 + turn) % (self._videos - 1)
-        return Request("POST", f"/api/public/videos/{video_id(video)}/vote", self.tokens[1 + voter])
+        # Each from an address of their own, of which none votes so often that its votes are held
+        address = str(IPv4Address("198.18.0.0") + voter)
+        path = f"/api/public/videos/{video_id(video)}/vote"
+        return Request("POST", path, self.tokens[1 + voter], client_address=address)
 
 
 def public(path: str) -> Make:

@@ -23,6 +23,7 @@ from flask import Flask, Response
 from sqlalchemy.engine import make_url
 
 from anb import aws
+from anb.addresses import keyed_hash
 from anb.storage import S3Storage, processed_key, source_key
 from anb_web import middleware
 from anb_web.gunicorn_conf import bind, control_socket_disable, keepalive, loglevel, threads, worker_class, workers
@@ -30,6 +31,12 @@ from anb_web.gunicorn_conf import bind, control_socket_disable, keepalive, logle
 __all__ = ["bind", "control_socket_disable", "keepalive", "loglevel", "threads", "worker_class", "workers"]
 
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
+_RECENT_VOTES = (
+    "SELECT (SELECT count(*) FROM (SELECT 1 FROM votes WHERE user_id = %s"
+    " AND created_at > UTC_TIMESTAMP(6) - INTERVAL 1 MINUTE LIMIT 60) AS one) AS of_account,"
+    " (SELECT count(*) FROM (SELECT 1 FROM vote_origins WHERE address = %s"
+    " AND at > UTC_TIMESTAMP(6) - INTERVAL 1 MINUTE LIMIT 300) AS other) AS of_address"
+)
 _PATH = re.compile(r"/api/(videos|public/videos)/([0-9a-f-]{36})(/vote)?")
 
 
@@ -50,7 +57,7 @@ class Handler:
     """Details of videos and votes, with nothing between the socket and the SQL."""
 
     def __init__(self) -> None:
-        self._secret = os.environ["ANB_JWT_SECRET"]
+        self._secret, self._address_key = os.environ["ANB_JWT_SECRET"], os.environ["ANB_ADDRESS_SECRET"]
         self._key_id = hashlib.sha256(f"key id of {self._secret}".encode()).hexdigest()[:8]
         self._link = S3Storage(aws.s3_client(), os.environ["ANB_MEDIA_BUCKET"], aws.credentials()).link
         self._pool: queue.LifoQueue[Any] = queue.LifoQueue()
@@ -76,7 +83,9 @@ class Handler:
         if found is None or user_id is None:
             start_response("404 Not Found", [("Content-Length", "0")])
             return [b""]
-        body = json.dumps((self._vote if found[3] else self._detail)(UUID(found[2]), user_id)).encode()
+        video_id = UUID(found[2])
+        answer = self._vote(video_id, user_id, environ) if found[3] else self._detail(video_id, user_id)
+        body = json.dumps(answer).encode()
         headers = {
             "Content-Type": "application/json",
             "Content-Length": str(len(body)),
@@ -112,7 +121,8 @@ class Handler:
         with self._cursor() as cursor:
             cursor.execute(
                 "SELECT user_id, title, status, source, error, uploaded_at, processed_at, attempt,"
-                " votes + (SELECT count(id) FROM uncounted_votes WHERE video_id = videos.id) AS votes"
+                " votes + CAST((SELECT COALESCE(SUM(votes), 0) FROM uncounted_votes WHERE video_id = videos.id)"
+                " AS SIGNED) AS votes"
                 " FROM videos WHERE id = %s",
                 (video_id.hex,),
             )
@@ -131,11 +141,20 @@ class Handler:
             "votes": votes,
         }
 
-    def _vote(self, video_id: UUID, user_id: int) -> dict[str, Any]:
+    def _vote(self, video_id: UUID, user_id: int, environ: dict[str, Any]) -> dict[str, Any]:
+        address = keyed_hash(environ["HTTP_X_FORWARDED_FOR"], key=self._address_key)
         with self._cursor() as cursor:
+            cursor.execute("SELECT votes_are_held FROM users WHERE id = %s FOR UPDATE", (user_id,))
+            cursor.fetchone()
             cursor.execute("SELECT status FROM videos WHERE id = %s LOCK IN SHARE MODE", (video_id.hex,))
             cursor.fetchone()
+            cursor.execute(_RECENT_VOTES, (user_id, address))
+            cursor.fetchone()
             cursor.execute("INSERT INTO votes (video_id, user_id) VALUES (%s, %s)", (video_id.hex, user_id))
+            cursor.execute(
+                "INSERT INTO vote_origins (video_id, user_id, address) VALUES (%s, %s, %s)",
+                (video_id.hex, user_id, address),
+            )
             cursor.execute("INSERT INTO uncounted_votes (video_id) VALUES (%s)", (video_id.hex,))
         return {"message": "Voto registrado exitosamente."}
 

@@ -70,9 +70,9 @@ def fill(url: str, *, players: int, owners: int, videos: int, votes_for_each: in
 STATEMENTS = (
     "SET unique_checks = 0, foreign_key_checks = 0",
     """
-    INSERT INTO users (id, email, first_name, last_name, city, country, password_hash)
-    SELECT seq, CONCAT('p', seq, '@example.com'), 'Ana', CONCAT('Gil ', seq), CONCAT('City ', seq % 50), 'Colombia',
-        :password_hash
+    INSERT INTO users (id, email, canonical_email, first_name, last_name, city, country, password_hash)
+    SELECT seq, CONCAT('p', seq, '@example.com'), CONCAT('p', seq, '@example.com'), 'Ana', CONCAT('Gil ', seq),
+        CONCAT('City ', seq % 50), 'Colombia', :password_hash
     FROM seq_1_to_1000000000 WHERE seq <= :players
     """,
     """

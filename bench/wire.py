@@ -19,18 +19,23 @@ def head(method: str, path: str, *, length: int, token: str = "", content_type: 
 
 @dataclass(frozen=True)
 class Request:
-    """A request, with JSON for its body."""
+    """A request, with JSON for its body, and the address of a client from which a proxy would have it."""
 
     method: str
     path: str
     token: str = ""
     body: Mapping[str, str] | None = None
+    client_address: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
         """Return what a library does not add by itself."""
-        kind = {"Content-Type": "application/json"} if self.body else {}
-        return kind | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
+        headers = {
+            "Content-Type": "application/json" if self.body else "",
+            "Authorization": f"Bearer {self.token}" if self.token else "",
+            "X-Forwarded-For": self.client_address,
+        }
+        return {name: value for name, value in headers.items() if value}
 
     @property
     def content(self) -> bytes:
