@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -30,8 +31,10 @@ ASKS_AWS_ALONE = {"dlq"}  # of the commands that need the parts, those that run 
 class RunBesideTheParts(click.Command):
     """A command that needs database and store: here where they are here, else on an instance of the account."""
 
-    def __init__(self, command: click.Command, arguments: Sequence[str]) -> None:
-        super().__init__(command.name, callback=command.callback, params=command.params, help=command.help)
+    def __init__(self, command: click.Command, arguments: Sequence[str], **of_group: Any) -> None:
+        super().__init__(
+            command.name, callback=command.callback, params=command.params, help=command.help, **of_group
+        )
         self._arguments = tuple(arguments)  # click takes from the list what it has parsed
 
     def invoke(self, ctx: click.Context) -> int:
@@ -44,6 +47,18 @@ class RunBesideTheParts(click.Command):
         return people.pass_on(people.run(desk, [str(self.name), *self._arguments]))
 
 
+class RunGroupBesideTheParts(RunBesideTheParts, click.Group):
+    """The same with commands of its own, which go wherever it goes."""
+
+    def __init__(self, group: click.Group, arguments: Sequence[str]) -> None:
+        super().__init__(
+            group,
+            arguments,
+            commands=group.commands,
+            invoke_without_command=group.invoke_without_command,
+        )
+
+
 class Ops(click.Group):
     """All commands, each of which runs where it can."""
 
@@ -53,6 +68,8 @@ class Ops(click.Group):
         """Return the command that the arguments name, and those that are its own."""
         name, command, rest = super().resolve_command(ctx, args)
         if command is not None and command in service_commands.COMMANDS and name not in ASKS_AWS_ALONE:
+            if isinstance(command, click.Group):
+                return name, RunGroupBesideTheParts(command, rest), rest
             return name, RunBesideTheParts(command, rest), rest
         return name, command, rest
 

@@ -9,7 +9,9 @@ from anb.timings import Timings
 from local.state import State
 from ops import instance, service_commands
 from ops.__main__ import main
+from ops.account import people
 from ops.account.desk import Desk
+from ops.account.run_command import Result
 from ops.table import age, size, table, text
 
 OPS = Path(__file__).parents[2] / "ops"
@@ -54,6 +56,22 @@ def test_every_command_explains_itself_without_any_settings(command, capsys, mon
 
     assert main([*command, "--help"]) == 0
     assert "Usage: python -m ops" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "command", [["votes"], ["votes", "--repair"], ["votes", "void", "c1", "c2", "--note", "one network"]]
+)
+def test_a_command_goes_to_an_instance_with_all_that_it_was_asked(command, monkeypatch):
+    sent = []
+
+    def run(_desk, arguments):
+        sent.append(arguments)
+        return Result(printed="", complaints="", code=1)
+
+    monkeypatch.setattr(people, "run", run)
+
+    assert main(["--aws", *command]) == 1
+    assert sent == [command]
 
 
 @pytest.mark.parametrize(
