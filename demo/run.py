@@ -1,5 +1,6 @@
 """The whole journey on a system of its own: players, real videos, votes, and a picture of what came out."""
 
+import io
 import random
 import shutil
 import sys
@@ -7,13 +8,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TextIO
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from anb import commands
 from anb.errors import Invalid
 from anb.mp4 import Clip
 from demo import clips
@@ -33,27 +35,33 @@ ORANGE = "#ff6a13"
 CODECS = {"h264": "H.264", "hevc": "HEVC"}
 
 
-def run(folder: Path, *, url: str | None = None, pace_seconds: float = 0) -> int:
+def run(folder: Path, *, url: str | None = None, pace_seconds: float = 0, as_json: bool = False) -> int:
     """Go through the journey and leave its videos and pictures in `folder`.
 
     It goes through the system at `url`, else through one of its own, and rests so long after each step, for whoever
-    watches.
+    watches; with `as_json` they read on stderr, and what became of each video is printed for other programs.
 
     The exit status: 0 when all of it held, 1 when something did not, 130 when a KeyboardInterrupt ended it. Raises
     CannotRun when the system does not run here.
     """
-    console = _console()
+    console = _console(sys.stderr if as_json else sys.stdout)
     started = time.monotonic()
+    demo = _Demo(folder, console, url=url, pace_seconds=pace_seconds)
     try:
         with State(folder).locked():
-            problems = _Demo(folder, console, url=url, pace_seconds=pace_seconds).run()
+            problems = demo.run()
     except KeyboardInterrupt:
         console.print("stopped")
         return INTERRUPTED
     for problem in problems:
         console.print(f"[bold red]did not hold:[/] {escape(problem)}")
     verdict = "[bold red]not all of it held[/]" if problems else "[bold green]all of it held[/]"
-    console.print(f"{verdict}, in {time.monotonic() - started:.0f} s; see {escape(str(folder))}", soft_wrap=True)
+    seconds = time.monotonic() - started
+    console.print(f"{verdict}, in {seconds:.0f} s; see {escape(str(folder))}", soft_wrap=True)
+    if as_json:
+        commands.print_json(
+            {"problems": problems, "seconds": round(seconds, 1), "videos": list(map(_report, demo.entries))}
+        )
     return 1 if problems else 0
 
 
@@ -63,6 +71,8 @@ class _Demo:
     def __init__(self, folder: Path, console: Console, *, url: str | None = None, pace_seconds: float = 0) -> None:
         self._folder, self._console, self._url, self._pace_seconds = folder, console, url, pace_seconds
         self._samples, self._temporary = folder / "samples", folder / "running"
+        self.entries: Sequence[Entry] = ()
+        """What has been uploaded, once somebody has set out."""
 
     def run(self) -> list[str]:
         """What did not hold."""
@@ -74,6 +84,7 @@ class _Demo:
                 self._place(log) as (url, sleep),
                 Journey(url, samples=self._samples, sleep=sleep, family=_family() if self._url else "") as journey,
             ):
+                self.entries = journey.entries
                 self._travel(journey, is_there)
         except CannotRun:
             self._console.print(f"what its services said is in {escape(log.name)}", soft_wrap=True)
@@ -165,12 +176,12 @@ class _Demo:
 # --- the terminal -----------------------------------------------------------------------------------------
 
 
-def _console() -> Console:
+def _console(stream: TextIO) -> Console:
     """A terminal, or a pipe, that can be told any text whatever its encoding."""
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")
+    console = Console(file=stream, highlight=False)
+    return console if console.is_terminal else Console(file=stream, highlight=False, width=PIPE_WIDTH)
 
 
 @contextmanager
@@ -214,6 +225,17 @@ def _state(entry: Entry) -> str:
 
 def _outcome(entry: Entry) -> str:
     return entry.outcome.value if entry.outcome else "lost"
+
+
+def _report(entry: Entry) -> dict[str, object]:
+    return {
+        "name": entry.sample.name,
+        "expected": entry.sample.outcome.value,
+        "outcome": _outcome(entry),
+        "reason": entry.sentence,
+        "video_id": entry.video_id,
+        "seconds": entry.seconds,
+    }
 
 
 def _table_of_videos(entries: Sequence[Entry]) -> Table:

@@ -4,7 +4,6 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
@@ -31,32 +30,47 @@ ASKS_AWS_ALONE = {"dlq"}  # of the commands that need the parts, those that run 
 class RunBesideTheParts(click.Command):
     """A command that needs database and store: here where they are here, else on an instance of the account."""
 
-    def __init__(self, command: click.Command, arguments: Sequence[str], **of_group: Any) -> None:
-        super().__init__(
-            command.name, callback=command.callback, params=command.params, help=command.help, **of_group
-        )
-        self._arguments = tuple(arguments)  # click takes from the list what it has parsed
+    def __init__(self, command: click.Command, arguments: Sequence[str], *, group: Sequence[str] = ()) -> None:
+        super().__init__(command.name, callback=command.callback, params=command.params, help=command.help)
+        # click takes from the list what it has parsed
+        self._words, self._arguments = (*group, str(command.name)), tuple(arguments)
 
     def invoke(self, ctx: click.Context) -> int:
         """Run it and return its exit code."""
         desk: Desk = ctx.obj
         if not desk.is_on_aws:
             return int(super().invoke(ctx) or commands.DONE)
-        if partly_here := PARTLY_HERE.get(str(self.name)):
+        if partly_here := PARTLY_HERE.get(" ".join(self._words)):
             return partly_here(desk, ctx.params)
-        return people.pass_on(people.run(desk, [str(self.name), *self._arguments]))
+        return people.pass_on(people.run(desk, [*self._words, *self._arguments]))
 
 
-class RunGroupBesideTheParts(RunBesideTheParts, click.Group):
-    """The same with commands of its own, which go wherever it goes."""
+class RunGroupBesideTheParts(click.Group):
+    """A group of such commands, which by itself may be one, too."""
 
     def __init__(self, group: click.Group, arguments: Sequence[str]) -> None:
         super().__init__(
-            group,
-            arguments,
+            group.name,
+            callback=self._without_subcommand,
+            params=group.params,
+            help=group.help,
             commands=group.commands,
             invoke_without_command=group.invoke_without_command,
         )
+        self._alone = RunBesideTheParts(group, arguments)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments name, and those that are its own."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is None:
+            return name, command, rest
+        return name, RunBesideTheParts(command, rest, group=[str(self.name)]), rest
+
+    def _without_subcommand(self, **_params: object) -> int:
+        ctx = click.get_current_context()
+        return commands.DONE if ctx.invoked_subcommand else self._alone.invoke(ctx)
 
 
 class Ops(click.Group):

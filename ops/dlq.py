@@ -70,29 +70,34 @@ def show(dependencies: Dependencies, *, limit: int, as_json: bool) -> int:
 @command.command()
 @limit_option
 @click.option("--all", "everything", is_flag=True, help="Send even those that no worker can read.")
+@commands.json_option
 @click.pass_obj
-def redrive(dependencies: Dependencies, *, limit: int, everything: bool) -> int:
+def redrive(dependencies: Dependencies, *, limit: int, everything: bool, as_json: bool) -> int:
     """Send them to the job queue again; a body that is no job stays, unless --all sends it too."""
-    sent, left = 0, 0
+    sent, left = [], []
     with DeadLetters(dependencies, limit=limit) as letters:
         for letter in letters:
             if letter.is_job or everything:
                 dependencies.sqs.send_message(QueueUrl=dependencies.queue_url, MessageBody=letter.body)
                 letters.remove(letter)
-                print(f"sent  {letter.message_id}: {_short(letter.body)}")
-                sent += 1
+                _tell(f"sent  {letter.message_id}: {_short(letter.body)}", as_json=as_json)
+                sent.append(letter)
             else:
-                print(f"left  {letter.message_id}, which is no job: {_short(letter.body)}")
-                left += 1
-    print(f"sent {sent} to the job queue, left {left}")
+                _tell(f"left  {letter.message_id}, which is no job: {_short(letter.body)}", as_json=as_json)
+                left.append(letter)
+    if as_json:
+        commands.print_json({"sent": [_report(it) for it in sent], "left": [_report(it) for it in left]})
+    else:
+        print(f"sent {len(sent)} to the job queue, left {len(left)}")
     return commands.FAILED if left else commands.DONE
 
 
 @command.command()
 @limit_option
 @click.option("--yes", is_flag=True, help="Remove them, instead of only naming them.")
+@commands.json_option
 @click.pass_obj
-def drop(dependencies: Dependencies, *, limit: int, yes: bool) -> int:
+def drop(dependencies: Dependencies, *, limit: int, yes: bool, as_json: bool) -> int:
     """Remove them for good, with --yes."""
     verb = "dropped" if yes else "would drop"
     with DeadLetters(dependencies, limit=limit) as letters:
@@ -100,9 +105,17 @@ def drop(dependencies: Dependencies, *, limit: int, yes: bool) -> int:
         for letter in found:
             if yes:
                 letters.remove(letter)
-            print(f"{verb}  {letter.message_id}: {_short(letter.body)}")
-    print(f"{verb} {len(found)} dead letters{'' if yes else '; --yes does it'}")
+            _tell(f"{verb}  {letter.message_id}: {_short(letter.body)}", as_json=as_json)
+    if as_json:
+        commands.print_json({"dropped": yes, "messages": [_report(letter) for letter in found]})
+    else:
+        print(f"{verb} {len(found)} dead letters{'' if yes else '; --yes does it'}")
     return commands.FAILED if found and not yes else commands.DONE
+
+
+def _tell(line: str, *, as_json: bool) -> None:
+    """Say what is done while it is done: to other programs on stderr, in case it is interrupted."""
+    click.echo(line, err=as_json)
 
 
 class DeadLetters:

@@ -82,8 +82,9 @@ def suspicious(dependencies: Dependencies, *, as_json: bool) -> int:
 @command.command()
 @clusters_argument
 @click.option("--note", required=True, help="Why: whoever looks at it later reads this.")
+@commands.json_option
 @click.pass_obj
-def void(dependencies: Dependencies, *, names: Sequence[str], note: str) -> int:
+def void(dependencies: Dependencies, *, names: Sequence[str], note: str, as_json: bool) -> int:
     """Take the clusters' votes out of the count; the voters are not told."""
     if len(note) > MAX_NOTE_LENGTH:
         raise CommandFailed(f"the note has {len(note)} characters; {MAX_NOTE_LENGTH} are kept")
@@ -95,28 +96,36 @@ def void(dependencies: Dependencies, *, names: Sequence[str], note: str) -> int:
         for cluster in chosen
     )
     _count(dependencies)
-    print(f"voided {done} votes; python -m ops votes restore {number} undoes it")
+    if as_json:
+        commands.print_json({"voided": done, "number": number})
+    else:
+        print(f"voided {done} votes; python -m ops votes restore {number} undoes it")
     return commands.DONE
 
 
 @command.command()
 @clusters_argument
+@commands.json_option
 @click.pass_obj
-def release(dependencies: Dependencies, *, names: Sequence[str]) -> int:
+def release(dependencies: Dependencies, *, names: Sequence[str], as_json: bool) -> int:
     """Let the clusters' held votes count, and those that their voters cast from now on."""
     done = sum(
         _decide(dependencies, cluster.video_id, cluster.voter_ids, vote_reviews.release)
         for cluster in _chosen(dependencies, names)
     )
     _count(dependencies)
-    print(f"released {done} votes")
+    if as_json:
+        commands.print_json({"released": done})
+    else:
+        print(f"released {done} votes")
     return commands.DONE
 
 
 @command.command()
 @click.argument("number", type=click.IntRange(min=1))
+@commands.json_option
 @click.pass_obj
-def restore(dependencies: Dependencies, *, number: int) -> int:
+def restore(dependencies: Dependencies, *, number: int, as_json: bool) -> int:
     """Undo the voiding with this number: what counted before counts again, what was held is held again."""
     with dependencies.engine.begin() as connection:
         if connection.scalar(_VOIDING, {"number": number}) is None:
@@ -125,7 +134,10 @@ def restore(dependencies: Dependencies, *, number: int) -> int:
     while part := _still_void(dependencies, number):
         done += _decide(dependencies, *part, vote_reviews.restore, voiding_id=number)
     _count(dependencies)
-    print(f"restored {done} votes")
+    if as_json:
+        commands.print_json({"restored": done})
+    else:
+        print(f"restored {done} votes")
     return commands.DONE
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from anb import commands
+
 FOLDER = Path(__file__).resolve().parents[2] / "build" / "demo"
 
 
@@ -18,10 +20,11 @@ FOLDER = Path(__file__).resolve().parents[2] / "build" / "demo"
 @click.option(
     "--pace", "pace_seconds", type=click.FloatRange(min=0), default=0, help="Seconds to rest after each step."
 )
-def command(*, url: str, pace_seconds: float) -> int:
+@commands.json_option
+def command(*, url: str, pace_seconds: float, as_json: bool) -> int:
     """Run the journey."""
     if not url.startswith(("http://", "https://")):
         raise click.BadParameter("it must begin with http:// or https://", param_hint="URL")
     from demo.run import run  # noqa: PLC0415 no other command needs pictures and numbers
 
-    return run(FOLDER, url=url, pace_seconds=pace_seconds)
+    return run(FOLDER, url=url, pace_seconds=pace_seconds, as_json=as_json)

@@ -1,5 +1,6 @@
 """The parts of the demo that judge and show; the demo itself is run by `make demo`."""
 
+import json
 import os
 import subprocess
 import sys
@@ -181,10 +182,27 @@ def test_the_exit_status_tells_whether_all_of_it_held(monkeypatch, capsys, tmp_p
     assert line in capsys.readouterr().out
 
 
+def test_other_programs_read_what_became_of_each_video(monkeypatch, capsys, tmp_path):
+    def run(self):
+        self.entries = [Entry(SAMPLES[0], PLAYERS[0], tmp_path / "clip.mp4", video_id="1", outcome=Outcome.PROCESSED)]
+        return ["ranking: nobody is in it"]
+
+    monkeypatch.setattr(demo._Demo, "run", run)
+
+    assert demo.run(tmp_path, as_json=True) == 1
+    printed = capsys.readouterr()
+    report = json.loads(printed.out)
+    assert report["problems"] == ["ranking: nobody is in it"]
+    assert [(it["name"], it["outcome"], it["video_id"]) for it in report["videos"]] == [
+        (SAMPLES[0].name, "processed", "1")
+    ]
+    assert "did not hold: ranking" in printed.err
+
+
 def test_the_tables_fit_a_pipe_that_takes_ascii_alone():
     program = (
-        "from demo.run import _console, _table_of_places;"
-        "_console().print(_table_of_places('Cali', [dict(position=1, name='Mejía', city='Cali', votes=2)]))"
+        "import sys; from demo.run import _console, _table_of_places;"
+        "_console(sys.stdout).print(_table_of_places('Cali', [dict(position=1, name='Mejía', city='Cali', votes=2)]))"
     )
 
     shown = subprocess.run(

@@ -360,6 +360,10 @@ def test_a_voiding_is_undone_by_its_number(ops, contest, join, vote, count, stan
 
     assert stand() == before
     assert ops("restore", number) == (0, "restored 0 votes\n")
+    names = [cluster["name"] for cluster in suspicious()]
+    voided = json.loads(ops("void", *names, "--note", "otra vez", "--json")[1])
+    assert voided == {"voided": 20, "number": int(number) + len(said)}
+    assert json.loads(ops("restore", voided["number"], "--json")[1]) == {"restored": 20}
     assert ops("restore", 99)[0] == 1
 
 
@@ -376,7 +380,8 @@ def test_held_votes_count_when_they_are_released_and_so_do_their_voters_from_the
 
     (cluster,) = suspicious()
     assert (cluster["held"], "above the limits" in cluster["reasons"]) == (5, True)
-    assert ops("release", cluster["name"]) == (0, "released 5 votes\n")
+    assert json.loads(ops("release", cluster["name"], "--json")[1]) == {"released": 5}
+    assert ops("release", cluster["name"]) == (0, "released 0 votes\n")
 
     assert dict(stand())["Luis Gil"] == 40
     other = make_video(status=Status.PROCESSED)

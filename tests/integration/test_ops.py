@@ -877,3 +877,27 @@ def test_every_report_can_be_had_as_json(ops, processed, bury):
     assert (wrong, orphans) == ([], {"removed": False, "objects": [], "rows": []})
     assert [(video["id"], video["attempt"]) for video in life["videos"]] == [(str(processed.id), 2)]
     assert processed_key(processed.id, 2) in [stored["key"] for stored in life["objects"]]
+
+
+def test_dead_letters_that_are_sent_or_dropped_are_reported_as_json(ops, bury):
+    job = Job(video_id=uuid4(), request_id="request-1").to_body()
+    bury(job)
+    bury("not a job")
+
+    (_, sent), (_, seen), (_, dropped) = (
+        ops("dlq", *command, "--json") for command in (["redrive"], ["drop"], ["drop", "--yes"])
+    )
+
+    redriven = report(sent)
+    assert ([it["body"] for it in redriven["sent"]], [it["body"] for it in redriven["left"]]) == (
+        [job],
+        ["not a job"],
+    )
+    assert (report(seen)["dropped"], report(dropped)["dropped"]) == (False, True)
+    assert [it["body"] for it in report(dropped)["messages"]] == ["not a job"]
+    assert "sent  " in sent  # on stderr, while it was done
+
+
+def report(said):
+    """What was printed, before what was said on stderr."""
+    return json.JSONDecoder().raw_decode(said)[0]

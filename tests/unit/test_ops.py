@@ -2,13 +2,15 @@ import ast
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 
 from anb.timings import Timings
 from local.state import State
 from ops import instance, service_commands
-from ops.__main__ import main
+from ops.__main__ import main, ops
 from ops.account import people
 from ops.account.desk import Desk
 from ops.account.run_command import Result
@@ -50,12 +52,45 @@ def test_ages_are_shown_as_people_read_them():
     assert age(90_061.9) == "1 day, 1:01:01"
 
 
-@pytest.mark.parametrize("command", [[], ["janitor"], ["dlq"], ["dlq", "drop"], ["trace"], ["votes"], ["status"]])
-def test_every_command_explains_itself_without_any_settings(command, capsys, monkeypatch):
+def verbs(group=ops, *before):
+    """Each command, with the words that call it."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from verbs(command, *before, name)
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield pytest.param([*before, name], command, id=" ".join([*before, name]))
+
+
+SOMETHING: dict[click.ParamType[Any], str] = {click.UUID: "00000000-0000-4000-8000-000000000000"}
+EACH_VERB = pytest.mark.parametrize(("words", "command"), [*verbs()])
+
+
+@EACH_VERB
+def test_every_command_explains_itself_without_any_settings(words, command, capsys, monkeypatch):
     monkeypatch.delenv("ANB_QUEUE_URL", raising=False)
 
-    assert main([*command, "--help"]) == 0
-    assert "Usage: python -m ops" in capsys.readouterr().out
+    assert command.help
+    assert main([*words, "--help"]) == 0
+    assert f"Usage: python -m ops {words[0]}" in capsys.readouterr().out
+
+
+@EACH_VERB
+def test_every_command_can_report_to_other_programs(words, command):
+    assert "--json" in {option for param in command.params for option in param.opts}, words
+
+
+@EACH_VERB
+def test_an_option_that_there_is_not_is_a_wrong_use_of_every_command(words, command, capsys):
+    assert main([*words, *arguments_of(command), "--no-such"]) == 2
+    assert "--no-such" in capsys.readouterr().err
+
+
+def arguments_of(command):
+    """Something for each argument and option that the command must have."""
+    for it in command.params:
+        if it.required:
+            yield from [it.opts[0]] if isinstance(it, click.Option) else []
+            yield it.type.choices[0] if isinstance(it.type, click.Choice) else SOMETHING.get(it.type, "1")
 
 
 @pytest.mark.parametrize(
@@ -114,6 +149,14 @@ def test_where_no_system_can_be_found_it_is_said_what_to_do(capsys):
         "ops: No system runs on this machine, and on AWS none can be asked for. There are no usable"
     )
     assert said.count("\n") == 1
+
+
+@pytest.mark.usefixtures("nowhere")
+@pytest.mark.parametrize(("words", "command"), [it for it in verbs() if it.id not in {"cost", "demo"}])  # need none
+def test_a_command_without_a_system_ends_with_what_is_missing(words, command, capsys):
+    assert main([*words, *arguments_of(command), "--json"]) == 3
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
 
 
 def test_the_system_of_make_run_is_found_while_it_runs(nowhere):
