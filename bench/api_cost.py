@@ -260,6 +260,11 @@ def grow(small: Tables, large: Tables, effort: Effort) -> Iterator[Case]:
         "ranking": (public(RANKING),) * 2,
         "ranking of a city": (public(f"{RANKING}?city=city+7"),) * 2,
         "public list": (public(PUBLIC_LIST),) * 2,
+        "most voted": (public(f"{PUBLIC_LIST}?sort=votes"),) * 2,
+        "public list of a city": (public(f"{PUBLIC_LIST}?city=city+7"),) * 2,
+        "a word of one video": (public(f"{PUBLIC_LIST}?q=77"),) * 2,
+        "a word of a tenth": (public(f"{PUBLIC_LIST}?q=gil7&sort=votes"),) * 2,
+        "a word of all": (public(f"{PUBLIC_LIST}?q=video"),) * 2,
         "detail": (large.detail, small.detail),
         "vote": (large.vote, small.vote),
     }

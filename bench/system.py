@@ -76,11 +76,20 @@ STATEMENTS = (
     FROM seq_1_to_1000000000 WHERE seq <= :players
     """,
     """
-    INSERT INTO videos (id, user_id, title, status, request_id, votes, uploaded_at, processed_at, attempt)
-    SELECT LPAD(LOWER(HEX(seq)), 32, '0'), 1 + seq % :owners, CONCAT('Video ', seq), 'processed', 'bench', :each,
+    INSERT INTO videos (id, user_id, title, city, status, request_id, votes, uploaded_at, processed_at, attempt)
+    SELECT LPAD(LOWER(HEX(seq)), 32, '0'), 1 + seq % :owners, CONCAT('Video ', seq),
+        CONCAT('City ', (1 + seq % :owners) % 50), 'processed', 'bench', :each,
         UTC_TIMESTAMP() - INTERVAL seq SECOND, UTC_TIMESTAMP() - INTERVAL seq SECOND, 1
     FROM seq_1_to_1000000000 WHERE seq <= :videos
     """,
+    # What all have, what a tenth has, and what one has
+    *(
+        f"""
+        INSERT INTO video_words (video_id, word)
+        SELECT LPAD(LOWER(HEX(seq)), 32, '0'), {word} FROM seq_1_to_1000000000 WHERE seq <= :videos
+        """  # noqa: S608 words of ours
+        for word in ("'video'", "CONCAT('gil', seq % 10)", "seq")
+    ),
     """
     INSERT INTO votes (video_id, user_id)
     SELECT LPAD(LOWER(HEX(1 + (seq - 1) DIV :each)), 32, '0'), 10001 + (seq - 1) % :each
@@ -91,5 +100,5 @@ STATEMENTS = (
     SELECT u.id, u.city, COALESCE(SUM(v.votes), 0) + u.id % 1000
     FROM users u LEFT JOIN videos v ON v.user_id = u.id WHERE u.id <= :owners GROUP BY u.id, u.city
     """,
-    "ANALYZE TABLE users, videos, votes, standings",
+    "ANALYZE TABLE users, videos, video_words, votes, standings",
 )

@@ -222,9 +222,9 @@ def league(system, published):  # noqa: ARG001 the video that the others are mad
             owner = cursor.lastrowid
             cursor.execute(
                 "INSERT INTO anb.videos"
-                " (id, user_id, title, status, request_id, attempt, uploaded_at, processed_at, votes)"
-                " VALUES (%s, %s, %s, 'processed', 'test-request', 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), %s)",
-                (video.hex, owner, title, votes),
+                " (id, user_id, title, city, status, request_id, attempt, uploaded_at, processed_at, votes)"
+                " VALUES (%s, %s, %s, %s, 'processed', 'test-request', 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), %s)",
+                (video.hex, owner, title, city, votes),
             )
             cursor.execute(
                 "INSERT INTO anb.standings (user_id, city, votes) VALUES (%s, %s, %s)", (owner, city, votes)
@@ -371,6 +371,55 @@ def test_a_video_is_shared_by_its_page_and_opened_by_its_link(visit, published, 
     visit.page.click("text=Camila Torres")
     visit.page.wait_for_url("**/jugadores/*")
     expect(visit.card("Triple sobre la bocina")).to_be_visible()
+
+
+@pytest.mark.usefixtures("league")
+def test_videos_are_searched_and_sorted_and_back_leads_to_where_one_was(visit):
+    visit.open("/")
+    visit.page.fill("#buscar", "TRÍPLE bocina")
+    visit.page.press("#buscar", "Enter")
+    expect(visit.page.locator(".card h3")).to_have_text(["Triple sobre la bocina"])
+    visit.page.fill("#buscar", "")
+    visit.page.select_option("#orden", "votes")
+    visit.page.click(".find button")
+    expect(visit.page.locator("h1")).to_have_text("Los más votados")
+    expect(visit.page.locator(".card h3").first).to_have_text("Crossover y bandeja zurda")
+
+    visit.page.locator(".card .title").last.click()
+    visit.page.wait_for_url("**/videos/*")
+    visit.page.go_back()
+
+    expect(visit.page.locator("#orden")).to_have_value("votes")
+    visit.wait_until("scrollY > 0")
+    visit.page.fill("#buscar", "nadie la tiene")
+    visit.page.press("#buscar", "Enter")
+    expect(visit.page.locator(".empty h2")).to_have_text("No encontramos videos así")
+
+
+@pytest.mark.usefixtures("league")
+def test_back_shows_again_what_was_loaded(visit, system):
+    with system.database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO anb.videos (id, user_id, title, status, request_id, attempt, uploaded_at, processed_at)"
+            " SELECT REPLACE(UUID(), '-', ''), MIN(id), CONCAT('Relleno ', seq), 'processed', 'filler', 1,"
+            " '2020-01-01', '2020-01-01' FROM anb.users, anb.seq_1_to_15 GROUP BY seq"
+        )
+        connection.commit()
+    try:
+        until(lambda: "cursor=" in requests.get(visit.url, timeout=30).text)
+        visit.open("/")
+        visit.page.click("#more")
+        expect(visit.page.locator(".card")).to_have_count(24)
+        visit.page.locator(".card .title").nth(20).click()
+        visit.page.wait_for_url("**/videos/*")
+        visit.page.go_back()
+
+        expect(visit.page.locator(".card")).to_have_count(24)
+        visit.wait_until("scrollY > 500")
+    finally:
+        with system.database.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("DELETE FROM anb.videos WHERE request_id = 'filler'")
+            connection.commit()
 
 
 def test_open_tabs_share_who_is_signed_in(opened, published):
@@ -739,7 +788,12 @@ def test_every_page_is_drawn_and_nothing_keeps_anybody_out(opened, published):
     findings = []
     with opened(reduced_motion="reduce") as visit:
         shared = {"video": _path_of(visit, "/videos/"), "jugador": _path_of(visit, "/jugadores/")}
-        more = {"ciudad": "/ranking?ciudad=Medellin", "no-existe": "/no-existe"}
+        more = {
+            "buscar": "/?buscar=bocina",
+            "mas-votados": "/?orden=votes",
+            "ciudad": "/ranking?ciudad=Medellin",
+            "no-existe": "/no-existe",
+        }
         for name, path in {**PAGES, **shared, **more}.items():
             findings += _inspect(visit, name, path)
         visit.open("/ingresar?volver=/")

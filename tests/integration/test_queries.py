@@ -81,10 +81,10 @@ def test_the_page_of_the_ranking_asks_for_its_places_and_for_the_cities(answered
 
 
 @FEW_AND_MANY
-def test_the_gallery_asks_for_its_videos_and_for_the_leaders(answered, make_world, rows):
+def test_the_gallery_asks_for_its_videos_the_leaders_and_the_cities(answered, make_world, rows):
     make_world(rows)
 
-    assert answered("GET", "/", 200) == 2
+    assert answered("GET", "/", 200) == 3
 
 
 @FEW_AND_MANY

@@ -33,7 +33,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, text, update
 
-from anb import upload_limits, videos
+from anb import search, upload_limits, videos
 from anb.database import DuplicateKey
 from anb.errors import Conflict, Invalid, Unauthenticated
 from anb.models import Status, User, Video, now, seconds_from_now
@@ -291,6 +291,7 @@ def finish(connection: Connection, lease: Lease) -> bool:
     player_id = connection.scalar(_FINISHED, _fence(lease))
     if player_id is not None and written:
         enter_standings(connection, player_id=player_id)
+        search.enter(connection, video_id=lease.video_id)
     return player_id is not None
 
 

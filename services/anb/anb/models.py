@@ -109,6 +109,9 @@ class Video(Base):
         Index("ix_videos_public", "status", "processed_at", "id"),
         Index("ix_videos_due", "status", "next_enqueue_at"),
         Index("ix_videos_begun", "user_id", "created_at"),
+        Index("ix_videos_most_voted", "status", "votes", "id"),
+        Index("ix_videos_of_city", "status", "city", "processed_at", "id"),
+        Index("ix_videos_most_voted_of_city", "status", "city", "votes", "id"),
         Base.__table_args__,
     )
 
@@ -116,6 +119,7 @@ class Video(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", name="fk_videos_user"))
     title: Mapped[str] = mapped_column(String(200))
     status: Mapped[str] = mapped_column(String(16))
+    city: Mapped[str | None] = mapped_column(String(100, collation=FOLDED))  # the player's, once it is public
     error: Mapped[str | None] = mapped_column(String(500))
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     request_id: Mapped[str] = mapped_column(String(64))
@@ -131,6 +135,18 @@ class Video(Base):
     lease_until: Mapped[datetime | None] = mapped_column(Time)
     next_enqueue_at: Mapped[datetime | None] = mapped_column(Time)  # when the relay may send it again
     enqueue_count: Mapped[int] = mapped_column(server_default="0")
+
+
+class VideoWord(Base):
+    """A word by which a public video is found: of its title, or of its player's name."""
+
+    __tablename__ = "video_words"
+    __table_args__ = (Index("ix_video_words_word", "word", "video_id"), Base.__table_args__)
+
+    video_id: Mapped[UUID] = mapped_column(
+        Id, ForeignKey("videos.id", name="fk_video_words_video", ondelete="CASCADE"), primary_key=True
+    )
+    word: Mapped[str] = mapped_column(String(40), primary_key=True)
 
 
 class Vote(Base):

@@ -1,4 +1,4 @@
-"""Small periodic work that any number of processes may do: web and workers relay, web tallies and purges."""
+"""Small periodic work that any number of processes may do: web and workers relay, web does the rest."""
 
 import logging
 import random
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
-from anb import abuse_limits, throttle, voting
+from anb import abuse_limits, search, throttle, voting
 from anb.jobs import MAX_BATCH, Jobs
 from anb.relay import relay
 from anb.timings import Timings
@@ -83,4 +83,14 @@ def purge_origins_task(timings: Timings) -> PeriodicTask:
         interval_seconds=timings.purge_interval_seconds,
         full_batch=abuse_limits.PURGE_BATCH,
         work=abuse_limits.purge,
+    )
+
+
+def search_task(timings: Timings) -> PeriodicTask:
+    """Return what lets videos be found that were finished without it."""
+    return PeriodicTask(
+        name="search",
+        interval_seconds=timings.purge_interval_seconds,
+        full_batch=search.MISSED_BATCH,
+        work=search.enter_missed,
     )

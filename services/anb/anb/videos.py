@@ -6,15 +6,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, BinaryIO, Self
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, bindparam, or_, select
+from sqlalchemy import Connection, Row, Select, bindparam, select
 
-from anb import texts
+from anb import search, texts
 from anb.errors import Forbidden, Gone, Invalid, NotFound
-from anb.models import Status, User, Video
+from anb.models import Status, User, Video, Vote
 from anb.mp4 import Clip, read_clip
+from anb.search import Order, Wanted
 from anb.voting import waiting_votes
 
 MAX_BYTES = 100 * 1024 * 1024
@@ -23,6 +25,8 @@ MIN_SECONDS, MAX_SECONDS = 20, 60
 SECONDS_TOLERANCE = 0.1
 MIN_SIDE_PIXELS = 1080
 _MAX_TITLE_LENGTH = 200
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_NOT_OF_THIS_LIST = "No es un cursor de esta lista."
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 _OWNED = (Status.UPLOADED, Status.PROCESSING, Status.PROCESSED, Status.FAILED)
@@ -61,11 +65,6 @@ _LIST_OWN = (
 _LIST_OWN_PAGE = _LIST_OWN.limit(bindparam("at_most")).offset(bindparam("skipped"))
 
 _newest_first = (Video.processed_at.desc(), Video.id.desc())
-_public = (
-    select(Video.id).where(Video.status == Status.PROCESSED).order_by(*_newest_first).limit(bindparam("at_most"))
-)
-
-
 _as_everybody_sees_it = select(
     Video.id,
     Video.user_id,
@@ -77,26 +76,23 @@ _as_everybody_sees_it = select(
     User.first_name,
     User.last_name,
     User.city,
+    Video.votes.label("counted"),
     _votes,
 ).join(User, User.id == Video.user_id)
 
 
-def _shown(chosen: Select[UUID]) -> Select[*tuple[Any, ...]]:
-    # The places come from an index alone; only the videos of this page are looked up
-    page = chosen.subquery()
-    return _as_everybody_sees_it.join(page, page.c.id == Video.id).order_by(*_newest_first)
-
-
+_VOTES_OF = select(Vote.video_id).where(
+    Vote.user_id == bindparam("voter_id"), Vote.video_id.in_(bindparam("video_ids", expanding=True))
+)
 _PUBLISHED = _as_everybody_sees_it.where(Video.id == bindparam("video_id"))
 _PUBLISHED_BY = _as_everybody_sees_it.where(_owns, Video.status == Status.PROCESSED).order_by(*_newest_first)
-_PUBLIC_PAGE = _shown(_public.offset(bindparam("skipped")))
-_PUBLIC_PAGE_AFTER = _shown(
-    # Written out, because MySQL reads no index range for a comparison of rows
-    _public.where(
-        Video.processed_at <= bindparam("time"),
-        or_(Video.processed_at < bindparam("time"), Video.id < bindparam("after_id")),
-    )
-)
+
+
+@cache
+def _shown(chosen: Select[UUID], order: Order) -> Select[*tuple[Any, ...]]:
+    # The places come from an index alone; only the videos of this page are looked up
+    page = chosen.subquery()
+    return _as_everybody_sees_it.join(page, page.c.id == Video.id).order_by(order.column.desc(), Video.id.desc())
 
 
 def parse_id(text: str) -> UUID:
@@ -210,43 +206,61 @@ def list_own(
 
 @dataclass(frozen=True)
 class Cursor:
-    """Where a page of the public list ends; opaque to clients."""
+    """Where a page of the public list ends, by its last video's time or votes; opaque to clients."""
 
-    processed_at: datetime
+    at: datetime | int
     video_id: UUID
+
+    @property
+    def order(self) -> Order:
+        """The order of the list that it is of."""
+        return Order.VOTES if isinstance(self.at, int) else Order.NEWEST
 
     def to_text(self) -> str:
         """Return the cursor as it stands in a URL."""
-        return base64.urlsafe_b64encode(f"{self.processed_at.isoformat()}|{self.video_id}".encode()).decode()
+        at = str(self.at) if isinstance(self.at, int) else self.at.isoformat()
+        return base64.urlsafe_b64encode(f"{at}|{self.video_id}".encode()).decode()
 
     @classmethod
     def from_text(cls, text: str) -> Self:
         """Read a cursor that we handed out; Invalid for anything else."""
         try:
-            time, _, video_id = base64.b64decode(text, altchars=b"-_", validate=True).decode("ascii").partition("|")
-            return cls(datetime.fromisoformat(time).replace(tzinfo=None), UUID(video_id))
+            at, _, video_id = base64.b64decode(text, altchars=b"-_", validate=True).decode("ascii").partition("|")
+            if _NUMBER.fullmatch(at):
+                return cls(int(at), UUID(video_id))
+            return cls(datetime.fromisoformat(at).replace(tzinfo=None), UUID(video_id))
         except (binascii.Error, ValueError):
-            raise Invalid("El cursor no es válido.", fields={"cursor": "No es un cursor de esta lista."}) from None
+            raise Invalid("El cursor no es válido.", fields={"cursor": _NOT_OF_THIS_LIST}) from None
 
 
 def public_page(
-    connection: Connection, *, limit: int, offset: int = 0, after: Cursor | None = None
+    connection: Connection,
+    *,
+    limit: int,
+    offset: int = 0,
+    after: Cursor | None = None,
+    wanted: Wanted = Wanted(),
 ) -> tuple[Sequence[Columns], Cursor | None]:
-    """Return up to `limit` videos open to votes, newest first, and the next page's cursor.
+    """Return up to `limit` of the videos open to votes that are wanted, and the next page's cursor.
 
     They come after the cursor, or after the first `offset`. Each with its player's name and city, and with its
-    votes, counted or not.
+    votes, counted or not. Raises Invalid for a cursor of a list in another order.
     """
-    asked: dict[str, object] = {"at_most": limit + 1}
-    if after is None:
-        found = connection.execute(_PUBLIC_PAGE, {**asked, "skipped": offset}).all()
-    else:
-        asked |= {"time": after.processed_at, "after_id": after.video_id}
-        found = connection.execute(_PUBLIC_PAGE_AFTER, asked).all()
+    if after is not None and after.order is not wanted.order:
+        raise Invalid("El cursor no es válido.", fields={"cursor": _NOT_OF_THIS_LIST})
+    chosen, asked = search.page_of_ids(connection, wanted, has_cursor=after is not None)
+    asked["at_most"] = limit + 1
+    asked |= {"skipped": offset} if after is None else {"at": after.at, "after_id": after.video_id}
+    found = connection.execute(_shown(chosen, wanted.order), asked).all()
     if len(found) <= limit:
         return found, None
     last = found[limit - 1]
-    return found[:limit], Cursor(last.processed_at, last.id)
+    return found[:limit], Cursor(last.counted if wanted.order is Order.VOTES else last.processed_at, last.id)
+
+
+def votes_of(connection: Connection, *, voter_id: int, video_ids: Sequence[UUID]) -> set[UUID]:
+    """Return for which of the videos the voter has voted, whether those votes count or not."""
+    return set(connection.scalars(_VOTES_OF, {"voter_id": voter_id, "video_ids": list(video_ids)}))
 
 
 def find_published(connection: Connection, *, video_id: UUID) -> Columns:

@@ -62,6 +62,7 @@ def post_worker_init(worker: Any) -> None:
         periodic_tasks.tally_task(needed.timings),
         periodic_tasks.purge_task(needed.timings),
         periodic_tasks.purge_origins_task(needed.timings),
+        periodic_tasks.search_task(needed.timings),
     ):
         task.start(needed.engine, _stop)
     bodies.start_watch(worker.wsgi, _stop)

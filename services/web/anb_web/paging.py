@@ -90,10 +90,13 @@ def _stated(sent: Mapping[str, str], *names: str, otherwise: int) -> int:
     return int(text) if _NUMBER.fullmatch(text) else otherwise
 
 
-def link_to_next(response: Response, page: Page, *, max_offset: int, cursor: str | None = None) -> None:
+def link_to_next(
+    response: Response, page: Page, *, max_offset: int, cursor: str | None = None, kept: Sequence[str] = ()
+) -> None:
     """Say in `Link` where the page after this one is; `cursor` is where that begins, if the list has such.
 
-    It is asked for as this one was, and beyond the largest offset by cursor alone.
+    It is asked for as this one was, with the parameters that are `kept`, and beyond the largest offset by cursor
+    alone.
     """
     offset = page.offset + page.limit
     query: Mapping[str, int | str] = {"limit": page.limit, "offset": offset}
@@ -102,7 +105,8 @@ def link_to_next(response: Response, page: Page, *, max_offset: int, cursor: str
     elif page.way is Way.PAGE:
         query = {"limit": page.limit, "page": offset // page.limit + 1}
     # Relative: behind proxies, nobody needs to know by which name the client calls us
-    response.headers["Link"] = f'<{request.path}?{urlencode(query)}>; rel="next"'
+    others = {name: request.args[name] for name in kept if name in request.args}
+    response.headers["Link"] = f'<{request.path}?{urlencode({**query, **others})}>; rel="next"'
 
 
 def number(sent: Mapping[str, str], name: str, *, default: int = 1, minimum: int = 1, maximum: int) -> int:

@@ -9,7 +9,7 @@ import re
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from flask import (
     Blueprint,
@@ -72,10 +72,22 @@ def install(app: Flask) -> None:
 def gallery() -> Response:
     cursor = request.args.get("cursor")
     after = videos.Cursor.from_text(cursor) if cursor is not None else None
-    items, following = public.page_of_videos(paging.Page(limit=VIDEOS_PER_PAGE, after=after))
+    wanted = public.requested_videos(request.args, words="buscar", city="ciudad", order="orden")
+    items, following = public.page_of_videos(paging.Page(limit=VIDEOS_PER_PAGE, after=after), wanted)
+    asked = {name: request.args[name] for name in ("buscar", "ciudad", "orden") if request.args.get(name)}
+    is_first = cursor is None
     with dependencies().engine.begin() as connection:
-        places = voting.ranking(connection, limit=PLACES_ON_FIRST_PAGE)
-    return _page("gallery.html", items=items, following=following, places=places, first=cursor is None)
+        places = voting.ranking(connection, limit=PLACES_ON_FIRST_PAGE) if is_first and not asked else []
+        cities = voting.cities(connection, limit=CITIES_SUGGESTED) if is_first else []
+    return _page(
+        "gallery.html",
+        items=items,
+        following=f"/?{urlencode({**asked, 'cursor': following})}" if following else "",
+        places=places,
+        cities=cities,
+        asked=asked,
+        first=is_first,
+    )
 
 
 @bp.get("/videos/<video_id>")

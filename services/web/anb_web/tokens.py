@@ -8,7 +8,8 @@ from typing import ParamSpec, TypeVar
 
 from flask import Flask, g, request
 from flask_jwt_extended import JWTManager, create_access_token, decode_token
-from jwt.exceptions import InvalidTokenError
+from flask_jwt_extended.exceptions import JWTExtendedException
+from jwt.exceptions import InvalidTokenError, PyJWTError
 
 from anb.errors import Unauthenticated, Unavailable
 from anb_web.errors import answer
@@ -39,6 +40,16 @@ def _user_id() -> int:
     if claims["type"] != "access":
         raise InvalidTokenError("not an access token")
     return int(claims["sub"])
+
+
+def known_user_id() -> int | None:
+    """Return whom the request's token names, None without a good one: what is for everybody asks for none."""
+    if request.authorization is None:
+        return None
+    try:
+        return _user_id()
+    except (Unauthenticated, Unavailable, PyJWTError, JWTExtendedException):
+        return None
 
 
 def install(app: Flask, *, secret: str, previous_secret: str = "") -> None:

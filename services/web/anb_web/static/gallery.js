@@ -3,7 +3,11 @@ import { Refused, call } from "./api.js";
 import { askToLogIn, ready, rememberVote, token, votes } from "./session.js";
 import { toast } from "./toast.js";
 
+const PAGE_SIZE = 12; // as many as site.py shows
+const PARAMETERS = [["buscar", "q"], ["ciudad", "city"], ["orden", "sort"], ["cursor", "cursor"]];
+
 const list = document.getElementById("videos");
+let loaded = 0; // further pages
 
 document.addEventListener("click", (event) => {
   const play = event.target.closest(".play");
@@ -20,8 +24,12 @@ document.addEventListener("click", (event) => {
   }
 });
 
-ready.then(markVotes);
-document.addEventListener("anb.session", markVotes);
+ready.then(() => learnVotes(location.search));
+document.addEventListener("anb.session", () => {
+  markVotes();
+  learnVotes(location.search);
+});
+comeBack();
 
 function playIn(link) {
   const video = document.createElement("video");
@@ -93,7 +101,36 @@ function markVotes() {
   }
 }
 
-async function loadMore(link) {
+/** Ask for which of a page's videos this account has voted, in an earlier session, too. */
+async function learnVotes(search) {
+  markVotes();
+  if (!token() || !list || location.pathname !== "/") return;
+  const shown = new URLSearchParams(search);
+  const asked = new URLSearchParams({ limit: PAGE_SIZE });
+  for (const [ours, theirs] of PARAMETERS) if (shown.get(ours)) asked.set(theirs, shown.get(ours));
+  try {
+    const videos = await call("GET", `/api/public/videos?${asked}`);
+    for (const { video_id, voted } of videos) if (voted) rememberVote(video_id);
+    markVotes();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error; // the buttons tell when they are pressed
+  }
+}
+
+/** Load again what was loaded when the visitor left, and go to where they were. */
+async function comeBack() {
+  const left = history.state;
+  addEventListener("pagehide", () => history.replaceState({ pages: loaded, y: scrollY }, ""));
+  if (!left?.pages) return;
+  history.scrollRestoration = "manual";
+  for (let page = 0; page < left.pages; page += 1) {
+    const link = document.getElementById("more");
+    if (link) await loadMore(link, { isQuiet: true });
+  }
+  scrollTo(0, left.y);
+}
+
+async function loadMore(link, { isQuiet = false } = {}) {
   if (link.ariaDisabled === "true") return;
   link.ariaDisabled = "true";
   link.textContent = "Cargando…";
@@ -103,10 +140,12 @@ async function loadMore(link) {
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const cards = [...page.querySelectorAll("#videos > li")];
     list.append(...cards);
-    markVotes();
+    loaded += 1;
+    learnVotes(new URL(link.href).search);
     const next = page.getElementById("more");
     if (next) link.replaceWith(next);
     else link.parentElement.remove();
+    if (isQuiet) return;
     cards[0]?.querySelector(".play").focus();
     toast(`${cards.length} videos más`);
   } catch {

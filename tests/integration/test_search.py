@@ -1,0 +1,136 @@
+"""Finding and sorting public videos."""
+
+import re
+
+import pytest
+from sqlalchemy import delete, update
+
+from anb import search
+from anb.models import Status, Video, VideoWord
+
+PUBLIC = "/api/public/videos"
+
+
+@pytest.fixture
+def entries(engine, make_user, make_video):
+    """Make videos of players in two cities; return their titles by number, oldest first."""
+    made = [
+        ("Ana", "Peña", "Bogotá", "Triple desde la esquina", 5),
+        ("Luis", "Triana", "Cali", "Clavada en contragolpe", 9),
+        ("Rosa", "Gil", "BOGOTA", "Clavada y triple", 1),
+        ("Ana", "Ruiz", "Cali", "Bandeja zurda", 9),
+    ]
+    for first, last, city, title, votes in made:
+        owner = make_user(first_name=first, last_name=last, city=city)
+        video = make_video(owner=owner, status=Status.PROCESSED, title=title)
+        with engine.begin() as connection:
+            connection.execute(update(Video).where(Video.id == video.id).values(votes=votes))
+    return [title for *_, title, _ in made]
+
+
+@pytest.fixture
+def titles(client):
+    def found(query):
+        answer = client.get(f"{PUBLIC}?{query}")
+        assert answer.status_code == 200, answer.text
+        return [item["title"] for item in answer.json]
+
+    return found
+
+
+@pytest.mark.parametrize("few", [1000, 0], ids=["few have the word", "many have the word"])
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("", [3, 2, 1, 0]),
+        ("sort=newest", [3, 2, 1, 0]),
+        ("q=", [3, 2, 1, 0]),
+        ("q=triple", [2, 0]),
+        ("q=TRÍPLE", [2, 0]),
+        ("q=ana", [3, 0]),
+        ("q=pena", [0]),
+        ("q=clavada triple", [2]),
+        ("q=trip", []),
+        ("q=nada", []),
+        ("city=bogota", [2, 0]),
+        ("city=Bogotá&q=clavada", [2]),
+        ("city=Leticia", []),
+        ("q=ana&sort=votes", [3, 0]),
+        ("q=clavada&sort=votes", [1, 2]),
+        ("city=cali&q=ana&sort=votes", [3]),
+    ],
+)
+def test_the_list_is_found_by_word_and_city_in_either_order(entries, titles, monkeypatch, query, wanted, few):
+    monkeypatch.setattr(search, "FEW", few)
+    monkeypatch.setattr(search, "FEW_OF_SEVERAL_WORDS", few)
+
+    assert titles(query) == [entries[number] for number in wanted]
+
+
+def test_the_most_voted_come_first(entries, titles):
+    assert titles("sort=votes")[2:] == [entries[0], entries[2]]
+    assert set(titles("sort=votes")[:2]) == {entries[1], entries[3]}
+    assert titles("sort=votes&city=bogota") == [entries[0], entries[2]]
+
+
+@pytest.mark.parametrize("query", ["", "sort=votes", "sort=votes&city=cali", "q=ana", "q=clavada&sort=votes"])
+def test_links_lead_through_all_that_is_found(client, entries, titles, query):  # noqa: ARG001 what is found
+    path, found = f"{PUBLIC}?limit=1&{query}", []
+    while path:
+        answer = client.get(path)
+        found += [item["title"] for item in answer.json]
+        path = (re.findall(r"<([^>]+)>", answer.headers.get("Link", "")) or [None])[0]
+
+    assert found == titles(query)
+
+
+def test_a_cursor_of_another_order_is_refused(client, entries):  # noqa: ARG001 a list that goes on
+    link = client.get(f"{PUBLIC}?limit=1&sort=votes").headers["Link"]
+    cursor = re.findall(r"cursor=([^&>]+)", link)[0]
+
+    answer = client.get(f"{PUBLIC}?limit=1&cursor={cursor}")
+
+    assert (answer.status_code, set(answer.json["fields"])) == (400, {"cursor"})
+
+
+def test_an_order_that_is_none_is_refused_with_all_else_that_is_wrong(client):
+    answer = client.get(f"{PUBLIC}?sort=best&limit=0")
+
+    assert (answer.status_code, set(answer.json["fields"])) == (400, {"sort", "limit"})
+
+
+def test_with_a_token_each_video_says_whether_its_reader_has_voted(client, entries, make_user, signed_in):
+    headers = signed_in(make_user())
+    newest = client.get(PUBLIC).json[0]["video_id"]
+    client.post(f"{PUBLIC}/{newest}/vote", headers=headers)
+
+    mine = client.get(PUBLIC, headers=headers)
+
+    assert [item["voted"] for item in mine.json] == [True, *[False] * (len(entries) - 1)]
+    assert mine.headers["Cache-Control"] == "no-store"
+    for others in ({}, {"Authorization": "Bearer of-yesterday"}):
+        assert all("voted" not in item for item in client.get(PUBLIC, headers=others).json)
+
+
+def test_the_gallery_finds_and_sorts_as_the_list_does(client, entries):
+    page = client.get("/?buscar=clavada&orden=votes", headers={"Accept": "text/html"})
+
+    found = re.findall(r'class="title"[^>]*><bdi>([^<]+)', page.text)
+    assert found == [entries[1], entries[2]]
+    assert 'value="clavada"' in page.text
+    assert "No encontramos" in client.get("/?buscar=nada", headers={"Accept": "text/html"}).text
+
+
+def test_videos_from_before_there_was_a_search_are_found_after_a_while(engine, make_user, make_video, titles):
+    owner = make_user(first_name="Ana", last_name="Peña", city="Cali")
+    video = make_video(owner=owner, status=Status.PROCESSED, title="Triple")
+    with engine.begin() as connection:
+        connection.execute(delete(VideoWord))
+        connection.execute(update(Video).values(city=None))
+    assert titles("q=triple&limit=5") == []  # asked otherwise than below: answers are kept for a second
+
+    with engine.begin() as connection:
+        assert search.enter_missed(connection) == 1
+        assert search.enter_missed(connection) == 0
+
+    assert titles("q=triple") == titles("city=cali") == [video.title]
