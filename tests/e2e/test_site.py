@@ -290,7 +290,7 @@ def test_a_vote_counts_once_and_moves_the_ranking(visit):
     visit.open("/")
     visit.card("Triple sobre la bocina").locator("[data-vote]").click()
     visit.page.wait_for_url("**/ingresar?**")
-    expect(visit.page.locator("[role=alert]")).to_contain_text("Para votar")
+    expect(visit.page.locator("[data-reason]")).to_contain_text("Para votar")
     visit.page.click("main a:has-text('Crea tu cuenta')")
     visit.sign_up(then="/")
     card = visit.card("Triple sobre la bocina")
@@ -653,10 +653,13 @@ def test_when_the_network_is_cut_it_says_so_and_the_same_video_can_be_sent_again
     keys = []
     visit.page.on("request", lambda request: keys.append(request.headers.get("idempotency-key")))
     visit.page.route("**/*", lambda route: route.abort("internetdisconnected"))
+    visit.page.set_viewport_size(NARROW)
     visit.page.click("button:has-text('Subir video')")
     alert = visit.page.locator("#upload [role=alert]")
     expect(alert).to_contain_text("No hay conexión con el servidor.")
     expect(alert).to_contain_text("Tu video sigue elegido")
+    expect(alert).to_be_in_viewport(ratio=1)
+    _draw(visit.page, "sin-conexion", NARROW)
     _draw(visit.page, "sin-conexion", WIDE)
 
     visit.page.unroute_all()
@@ -679,7 +682,7 @@ def test_an_expired_token_asks_to_log_in_again_and_leads_back(visit, published, 
     visit.open("/mis-videos")
 
     visit.page.wait_for_url("**/ingresar?**")
-    expect(visit.page.locator("[role=alert]")).to_have_text("Tu sesión terminó. Ingresa de nuevo para continuar.")
+    expect(visit.page.locator("[data-reason]")).to_have_text("Tu sesión terminó. Ingresa de nuevo para continuar.")
     visit.log_in(published)
     visit.page.wait_for_url("**/mis-videos")
 

@@ -14,7 +14,7 @@ const asked = new URLSearchParams(location.search);
 const form = document.querySelector("#sign-up, #log-in");
 const signsUp = form.id === "sign-up";
 
-form.querySelector("[role=alert]").textContent = REASONS.get(asked.get("motivo")) ?? "";
+form.querySelector("[data-reason]").textContent = REASONS.get(asked.get("motivo")) ?? "";
 for (const link of document.querySelectorAll("main a")) link.search = location.search;
 
 form.querySelector("[data-show-passwords]").addEventListener("change", ({ target }) => {

@@ -1,4 +1,4 @@
-/** Show beside each field, and above the form, why it was refused; the first wrong field gets the focus. */
+/** Show beside each field, and above the button, why it was refused; the first wrong field gets the focus. */
 export function showRefusal(form, { message, fields }) {
   clearRefusal(form);
   let first;

@@ -8,7 +8,7 @@ const token = location.hash.slice(1);
 
 // Nor is it left in the address that others see, or in the browser's history
 history.replaceState(null, "", location.pathname);
-if (!token) form.querySelector("[role=alert]").textContent = "Falta el enlace: abre esta página desde el que recibiste.";
+if (!token) form.querySelector("[data-reason]").textContent = "Falta el enlace: abre esta página desde el que recibiste.";
 
 form.querySelector("[data-show-passwords]").addEventListener("change", ({ target }) => {
   for (const input of form.querySelectorAll("[name^=password]")) input.type = target.checked ? "text" : "password";
