@@ -28,7 +28,8 @@ from tests.media import ffmpeg
 from tests.people import PASSWORD, registration
 from tests.waiting import until
 
-PICTURES = Path(__file__).parents[2] / "build" / "site"
+ROOT = Path(__file__).parents[2]
+PICTURES = ROOT / "build" / "site"
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 PAGES = {
     "videos": "/",
@@ -556,6 +557,13 @@ def test_a_quicktime_file_is_repacked_by_the_page_and_taken(visit, make_player, 
     expect(row.locator("video")).to_have_attribute("poster", re.compile("picture.jpg"))
 
 
+def test_what_repacks_quicktime_is_the_release_that_npm_locks():
+    ours = ROOT / "services" / "web" / "anb_web" / "static" / "vendor" / "mediabunny" / "mediabunny.js"
+
+    theirs = ROOT / "node_modules" / "mediabunny" / "dist" / "bundles" / "mediabunny.min.mjs"
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
 def test_what_no_repacking_helps_is_said_in_a_sentence(visit, make_player, recorded):
     visit.enter_as(make_player())
     uploads = []
@@ -816,6 +824,7 @@ def _inspect(visit, name, path):
     """Draw the page wide and narrow; return what a visitor with or without sight would stumble over."""
     visit.open(path)
     visit.wait_until("document.querySelector('[aria-busy=true]') === null")
+    visit.wait_until("document.documentElement.dataset.session !== 'asking'")
     # What lies further down is fetched when it comes near
     visit.page.evaluate("for (const picture of document.images) picture.loading = 'eager'")
     visit.wait_until("[...document.images].every(picture => picture.complete)")
