@@ -72,7 +72,7 @@ def play(story: Story, *, folder: Path, templates: Path, speed: float, say: Call
                 replays=not story.encodes,
                 write=lambda name, line: _write(log, name, line),
             ) as world,
-            running_stage(world, say=say) as stage,
+            running_stage(world, assembly, say=say) as stage,
         ):
             story.play(stage)
             told = stage.told()

@@ -9,7 +9,7 @@ from twin.alarms import Alarm, State
 from twin.assumptions import Assumptions
 from twin.balancer import Balancer
 from twin.expressions import Points, compute
-from twin.groups import Action, Group, Instance, Request, TrackingPolicy
+from twin.groups import Action, Group, Instance, Request, Size, TrackingPolicy
 from twin.loop import Loop
 from twin.metrics import MINUTE, Metric
 from twin.templates import Fleet
@@ -179,6 +179,23 @@ class RunningFleet:
         for zone in zones:
             self._note(f"{zone} {'opens' if is_open else 'fails'}")
         self._do(self.group.open_zones(*zones, is_open=is_open, now=self._loop.now()))
+
+    # ---- what an operator asks
+
+    def suspend(self, *processes: str) -> None:
+        """SuspendProcesses."""
+        self._note(f"leaves {', '.join(processes)}")
+        self.group.suspend(*processes)
+
+    def resume(self) -> None:
+        """ResumeProcesses, all of them."""
+        self._note("goes on with all processes")
+        self._do(self.group.resume(self._loop.now()))
+
+    def resize(self, size: Size, *, desired: int) -> None:
+        """UpdateAutoScalingGroup."""
+        self._note(f"size {size.least} to {size.most}, desired {self.group.desired} -> {desired}")
+        self._do(self.group.resize(size, self._loop.now(), desired=desired))
 
     def alarming(self) -> list[str]:
         """Return the names of the alarms that are in ALARM."""

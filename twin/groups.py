@@ -221,6 +221,11 @@ class Group:
         self._uneven_since: float | None = None
         self._moving: Instance | None = None
 
+    @property
+    def size(self) -> Size:
+        """Between how many and how many instances it has been told to have."""
+        return self._size
+
     # ---- what happens to it
 
     def settle(self, now: float) -> list[Action]:
@@ -315,9 +320,9 @@ class Group:
         self._suspended = frozenset()
         return self.settle(now)
 
-    def resize(self, size: Size, now: float) -> list[Action]:
-        """Somebody gives the group another size; what it should have now is the least of that."""
-        self._size, self.desired = size, size.least
+    def resize(self, size: Size, now: float, *, desired: int) -> list[Action]:
+        """Somebody gives the group another size, and says how many it should have now."""
+        self._size, self.desired = size, desired
         return self.settle(now)
 
     def scale(self, requests: Sequence[Request], now: float, *, agree: Callable[[str], bool]) -> list[Action]:

@@ -9,6 +9,9 @@ from typing import Any
 
 import pymysql
 
+from ops.account.lab import Lab
+from stacks.rules.assembly import Assembly
+from twin.account import Session, TwinDesk
 from twin.fleet import RunningFleet
 from twin.groups import TrackingPolicy
 from twin.people import Players, Readers
@@ -55,13 +58,15 @@ class Stage:
     readers: Readers
     threads: ThreadPoolExecutor
     say: Callable[[str], None]
+    assembly: Assembly
     moments: list[Moment] = field(default_factory=list)
     notes: list[tuple[float, str]] = field(default_factory=list)
     promises: list[Promise] = field(default_factory=list)
     _statuses: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Look at the system from now on."""
+        """Look at the system from now on; an operator has a session in its account."""
+        self.session = Session(self.world, self.assembly, run_database=self.run_database)
         now = self.world.loop.now()
         self.world.loop.call_every(_LOOK_SECONDS, self._look, first=now)
         self.world.loop.call_every(_SHOW_SECONDS, self._show, first=now + 1)
@@ -82,6 +87,14 @@ class Stage:
         future = self.threads.submit(call)
         self.until(future.done, seconds=3600)
         future.result()
+
+    def run_database(self, is_running: bool) -> None:
+        """Start the database, or stop it, which takes it some seconds."""
+        self.apart(lambda: self.world.run_database(is_running=is_running))
+
+    def operator(self) -> Lab:
+        """Return what does the work of `ops pause` and `ops resume`; it notes what it does."""
+        return Lab(TwinDesk(self.session, rest=self.rest), self.note)
 
     def begin(self) -> None:
         """Wait until both fleets have their least and everything answers, and have a player join."""
@@ -194,13 +207,13 @@ def _zones(fleet: RunningFleet) -> dict[str, int]:
 
 
 @contextmanager
-def running_stage(world: World, *, say: Callable[[str], None]) -> Iterator[Stage]:
+def running_stage(world: World, assembly: Assembly, *, say: Callable[[str], None]) -> Iterator[Stage]:
     """People in the system until the block ends."""
     players = Players(world.balancer.url, clip=world.clip, loop=world.loop)
     readers = Readers(world.balancer.port, loop=world.loop)
     with ThreadPoolExecutor(1, thread_name_prefix="story") as threads:
         try:
-            yield Stage(world, players, readers, threads, say)
+            yield Stage(world, players, readers, threads, say, assembly)
         finally:
             readers.close()
             players.close()

@@ -7,6 +7,10 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from botocore.exceptions import ClientError
+
+from ops.account.lab import told
+from twin.groups import Does
 from twin.stage import Stage
 
 _BURST, _BURST_SECONDS, _SHARE = 40, 600, 0.95  # so many videos, of which such a share is processed within that
@@ -16,6 +20,8 @@ _ZONE_VIDEOS = 20
 _CUT_VIDEOS = 30  # so many that a queue at which nobody works asks for another worker
 _CUT_SECONDS = 300  # long enough that every health check has had its say
 _RECOVERY_SECONDS = 30
+_SESSION_VIDEOS = 12  # at a session's end: more than are in hand, too few for another worker
+_INTO_PAUSE_SECONDS = 15  # a web server is still draining then, and a worker at its job
 _STEP_SECONDS = 15
 
 
@@ -152,7 +158,7 @@ def _database_is_destroyed(stage: Stage) -> None:
     stage.readers.per_second = 5
     healthy, there = _healthy(stage), stage.world.instances()
     stage.note("the database is gone")
-    stage.apart(lambda: stage.world.parts.supervisor.stop("database"))
+    stage.run_database(False)
     stage.rest(_CUT_SECONDS)
     stage.promise(
         "every server stays healthy while there is no database",
@@ -166,7 +172,7 @@ def _database_is_destroyed(stage: Stage) -> None:
         why_not=f"it was {', '.join(there)} and became {', '.join(stage.world.instances())}",
     )
     stage.note("the database is back")
-    stage.apart(lambda: stage.world.parts.supervisor.start("database"))
+    stage.run_database(True)
     stage.rest(_RECOVERY_SECONDS)
     answered_from = stage.world.loop.now()
     _await_processed(stage, begun, seconds=_BURST_SECONDS)
@@ -198,6 +204,123 @@ def _lab_session(stage: Stage) -> None:
     )
     _await_processed(stage, begun, seconds=_BURST_SECONDS)
     _keeps_accepted(stage)
+
+
+def _paused_session(stage: Stage) -> None:
+    begun = _work_before(stage)
+    hour = _cost_of_an_hour(stage)
+    stage.note("python -m ops pause")
+    stage.operator().pause()
+    stage.promise(
+        "workers finish the videos in hand, and leave the others to the next session",
+        stage.processed < begun,
+        why_not="the pause has waited until there was nothing more to do",
+    )
+    _rests(stage, hour)
+    launched = _launches(stage)
+    _end_session(stage)
+    _begin_session(stage, launched)
+    _resume(stage)
+    _await_processed(stage, begun, seconds=_BURST_SECONDS)
+    _lost_nothing(stage, begun)
+
+
+def _session_ends_in_pause(stage: Stage) -> None:
+    begun = _work_before(stage)
+    hour = _cost_of_an_hour(stage)
+    stage.note("python -m ops pause")
+    launched, there = _launches(stage), list[str]()
+
+    def end() -> None:
+        there.extend(stage.world.instances())
+        _end_session(stage)
+
+    stage.world.loop.call_later(_INTO_PAUSE_SECONDS, end)
+    try:
+        stage.operator().pause()
+    except ClientError as refusal:
+        stage.note(f"ops pause ends: {refusal}")
+    stage.promise(
+        "the session ends in the middle of the pause",
+        there and not stage.session.is_open,
+        why_not=f"the pause was over within {_INTO_PAUSE_SECONDS} s",
+    )
+    _begin_session(stage, launched)
+    stage.note("python -m ops pause, once more")
+    stage.operator().pause()
+    _rests(stage, hour)
+    _resume(stage)
+    _await_processed(stage, begun, seconds=_BURST_SECONDS)
+    _keeps_accepted(stage)
+
+
+# ---- a lab's sessions
+
+
+def _work_before(stage: Stage) -> int:
+    """Have videos accepted, of which some are processed and more are not; return how many."""
+    begun = _upload_before(stage, _SESSION_VIDEOS)
+    stage.until(lambda: stage.processed >= 2, seconds=_BURST_SECONDS)
+    return begun
+
+
+def _cost_of_an_hour(stage: Stage) -> float:
+    cost = stage.operator().report()["cost"]
+    return float(cost["usd_an_hour"]) if cost else 0
+
+
+def _rests(stage: Stage, hour: float) -> None:
+    """Nothing runs any more, and what that costs is told; an `hour` cost so much before."""
+    report = stage.operator().report()
+    for line in told(report):
+        stage.note(line)
+    there, database = stage.world.instances(), report["database"]
+    stage.promise(
+        "nothing runs after a pause",
+        not there and database == "stopped",
+        why_not=f"{len(there)} instances are there, and the database is {database}",
+    )
+    at_rest = report["cost"]["usd_an_hour"] if report["cost"] else 0
+    stage.promise(
+        "it is told what still costs, which is less than before",
+        0 < at_rest < hour,
+        why_not=f"an hour costs {at_rest:.4f} USD, and cost {hour:.4f}",
+    )
+
+
+def _end_session(stage: Stage) -> None:
+    stage.note("the lab session ends: every instance is stopped, and AWS answers nobody")
+    stage.session.is_open = False
+    for zone in stage.world.web.fleet.zones:
+        stage.world.lose(zone)
+
+
+def _begin_session(stage: Stage, launched: int) -> None:
+    """Have a session begin some time later; what the groups have started since `launched` costs for nothing."""
+    stage.rest(_CUT_SECONDS)
+    stage.promise(
+        "nothing is started between the sessions",
+        _launches(stage) == launched,
+        why_not=f"the groups have started {_launches(stage) - launched} instances that nobody uses",
+    )
+    stage.note("a lab session begins")
+    stage.session.is_open = True
+
+
+def _launches(stage: Stage) -> int:
+    """Return how many instances have been started until now."""
+    events = [*stage.world.web.record.events, *stage.world.workers.record.events]
+    return sum(event.what == Does.LAUNCH for event in events)
+
+
+def _resume(stage: Stage) -> None:
+    stage.note("python -m ops resume")
+    stage.operator().resume(None)
+    stage.promise(
+        "both fleets are back at their least",
+        stage.until(lambda: _are_ready(stage), seconds=_BURST_SECONDS),
+        why_not=f"{', '.join(stage.world.instances())} are there, of which not all work",
+    )
 
 
 # ---- what stories have in common
@@ -365,6 +488,16 @@ STORIES: Mapping[str, Story] = {
             name="lab-session",
             sentence="A lab session ends, which stops every instance, and another one begins.",
             play=_lab_session,
+        ),
+        Story(
+            name="paused-session",
+            sentence="A lab session ends after ops pause, and the next begins with ops resume.",
+            play=_paused_session,
+        ),
+        Story(
+            name="session-ends-in-pause",
+            sentence="A lab session ends in the middle of ops pause, which goes on in the next.",
+            play=_session_ends_in_pause,
         ),
         Story(
             name="real-burst",

@@ -47,6 +47,11 @@ class World:
             for instance in [it for it in fleet.group.instances.values() if it.zone == zone]:
                 driver.vanish(instance.id)
 
+    def run_database(self, *, is_running: bool) -> None:
+        """Start the database, or stop it; the other parts stay."""
+        supervisor = self.parts.supervisor
+        (supervisor.start if is_running else supervisor.stop)("database")
+
     def statuses(self) -> Mapping[str, int]:
         """Return how many videos there are in each state."""
         with self.parts.database.connect() as connection, connection.cursor() as cursor:

@@ -1,6 +1,7 @@
 """Where an operator sits: beside the system that runs on this machine, or before one in an account."""
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import cached_property
@@ -38,6 +39,10 @@ class Desk(Dependencies):
     def is_on_aws(self) -> bool:
         """Whether the system is one in an account."""
         return self.aws or self._here is None
+
+    def rest(self, seconds: float) -> None:
+        """Wait before AWS is asked again."""
+        time.sleep(seconds)
 
     @property
     def logs_folder(self) -> Path:

@@ -7,8 +7,7 @@ goes on where it was interrupted.
 
 import re
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -68,9 +67,7 @@ def pause(desk: Desk, *, dry_run: bool, as_json: bool) -> int:
     if dry_run:
         lab.tell_what_pauses()
     else:
-        lab.suspend()
-        lab.empty()
-        lab.stop_database()
+        lab.pause()
     _report(lab, as_json=as_json, done="Nothing was changed: this only looked." if dry_run else "At rest.")
     return commands.DONE
 
@@ -92,9 +89,7 @@ def resume(desk: Desk, *, span: timedelta | None, dry_run: bool, as_json: bool) 
     if dry_run:
         lab.tell_what_resumes(span)
     else:
-        lab.start_database()
-        lab.set_end(span)
-        lab.fill()
+        lab.resume(span)
     _report(lab, as_json=as_json, done="Nothing was changed: this only looked." if dry_run else "At work.")
     return commands.DONE
 
@@ -107,23 +102,27 @@ def _report(lab: "Lab", *, as_json: bool, done: str) -> None:
     report = lab.report()
     if as_json:
         commands.print_json(report)
-        return
-    print(done)
+    else:
+        print("\n".join([done, *told(report)]))
+
+
+def told(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a report of `Lab` says to people."""
     if report["cost"] and not any(report["in_service"].values()):
         for what, usd in report["cost"]["lines"].items():
-            print(f"  still costs: {what}, {usd:.4f} USD an hour")
-    print(bill.sentence(report))
+            yield f"  still costs: {what}, {usd:.4f} USD an hour"
+    yield bill.sentence(report)
     if report["database_starts_itself_at"]:
         # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_StopInstance.html
-        print(
+        yield (
             "The database is stopped. RDS starts it by itself 7 days after that "
             f"({report['database_starts_itself_at']}), and it costs again from then on: run python -m ops pause "
             "again, or make destroy."
         )
     if report["ends_at"]:
-        print(f"All instances end at {report['ends_at']}; the database runs on until python -m ops pause.")
+        yield f"All instances end at {report['ends_at']}; the database runs on until python -m ops pause."
     if report["url"] and any(report["in_service"].values()):
-        print(f"The site is at {report['url']}")
+        yield f"The site is at {report['url']}"
 
 
 class Lab:
@@ -141,6 +140,12 @@ class Lab:
 
     # ---- to rest
 
+    def pause(self) -> None:
+        """End everything that costs by the hour and can come back, from wherever an earlier pause has got."""
+        self.suspend()
+        self.empty()
+        self.stop_database()
+
     def suspend(self) -> None:
         """Have the groups start and replace nothing any more."""
         for fleet, name in self._groups.items():
@@ -154,14 +159,31 @@ class Lab:
             self._autoscaling.update_auto_scaling_group(
                 AutoScalingGroupName=name, MinSize=0, MaxSize=0, DesiredCapacity=0
             )
-        for fleet in self._groups:
-            self._wait(
-                lambda fleet=fleet: len(self._instances(fleet)),  # type: ignore[misc] # mypy knows no default of a lambda
-                lambda left: left == 0,
-                said=lambda left, fleet=fleet: f"{fleet}: {left} instances still there",  # type: ignore[misc] # the same
-                seconds=FLEET_SECONDS,
-            )
-            self._say(f"{fleet}: no instances")
+        self._wait(
+            lambda: {fleet: self._left(fleet) for fleet in self._groups},
+            lambda left: not any(left.values()),
+            said=lambda left: ", ".join(f"{fleet}: {count} instances still there" for fleet, count in left.items()),
+            seconds=FLEET_SECONDS,
+        )
+        self._say("no instances")
+
+    def _left(self, fleet: str) -> int:
+        """Return how many instances there still are, and have the group take those that protect themselves, too.
+
+        A worker with jobs before it protects its instance until there are none, which may be hours away; the group's
+        termination hook lets it finish the one in hand all the same.
+        """
+        there = self._instances(fleet)
+        protected = [
+            it["InstanceId"] for it in there if it["ProtectedFromScaleIn"] and it["LifecycleState"] == "InService"
+        ]
+        # One that has left in this moment needs it no more
+        with suppress(self._autoscaling.exceptions.ClientError):
+            if protected:
+                self._autoscaling.set_instance_protection(
+                    AutoScalingGroupName=self._groups[fleet], InstanceIds=protected, ProtectedFromScaleIn=False
+                )
+        return len(there)
 
     def stop_database(self) -> None:
         """Stop the database, and wait until it is stopped; one that is not there costs nothing."""
@@ -173,6 +195,12 @@ class Lab:
         self._say(f"database: {status or 'none'}")
 
     # ---- to work
+
+    def resume(self, span: timedelta | None) -> None:
+        """Bring back what was deployed; with a span, have its instances end after that."""
+        self.start_database()
+        self.set_end(span)
+        self.fill()
 
     def start_database(self) -> None:
         """Start the database, and wait until it is there."""
@@ -311,14 +339,15 @@ class Lab:
     def _wait(
         self, look: Callable[[], Seen], over: Callable[[Seen], bool], *, said: Callable[[Seen], str], seconds: float
     ) -> Seen:
-        give_up_at, told = time.monotonic() + seconds, None
+        waited, told = 0.0, None
         while not over(seen := look()):
             if told != (line := said(seen)):
                 self._say(line)
                 told = line
-            if time.monotonic() > give_up_at:
+            if waited > seconds:
                 raise CommandFailed(
                     f"{line} after {seconds:.0f} s: look at the console, then run this again to go on"
                 )
-            time.sleep(LOOK_EVERY_SECONDS)
+            self._desk.rest(LOOK_EVERY_SECONDS)
+            waited += LOOK_EVERY_SECONDS
         return seen

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from ops.account.lab import Lab
+from twin.account import Session
 from twin.assumptions import Assumptions
 from twin.fleet import RunningFleet
 from twin.loop import Loop, SimulatedClock
@@ -68,6 +70,9 @@ class World:
         for fleet in (self.workers, self.web):
             fleet.start()
 
+    def run_database(self, *, is_running):
+        """It is asked for nothing here."""
+
     def statuses(self):
         return {"processed": len(self.encoders.took_seconds)}
 
@@ -108,13 +113,15 @@ def play(name, assembly, seed):
     """Play a story; return a sentence for each promise that did not hold."""
     world: Any = World(assembly, seed)
     threads: Any = AtOnce()
-    stage = Stage(world, world.people, world.people, threads, lambda _: None)
+    stage = Stage(world, world.people, world.people, threads, lambda _: None, assembly)
     STORIES[name].play(stage)
     assert stage.promises
     return [f"{it.sentence}: {it.why_not}" for it in stage.promises if it.why_not]
 
 
-@pytest.mark.parametrize("name", ["burst", "light-load", "readers", "zone-dies", "lab-session"])
+@pytest.mark.parametrize(
+    "name", ["burst", "light-load", "readers", "zone-dies", "lab-session", "paused-session", "session-ends-in-pause"]
+)
 def test_the_templates_keep_what_a_story_promises(assembly, name):
     assert broken(name, assembly) == ""
 
@@ -166,3 +173,18 @@ def test_a_story_says_why_changed_templates_break_its_promise(production, name, 
     change(assembly)
 
     assert re.search(says, broken(name, assembly))
+
+
+@pytest.mark.parametrize(
+    ("name", "of", "left_out", "says"),
+    [
+        ("paused-session", Session, ["set_instance_protection"], "the pause has waited until there was nothing more"),
+        ("paused-session", Lab, ["stop_database"], "0 instances are there, and the database is available"),
+        ("session-ends-in-pause", Lab, ["suspend", "empty"], "the groups have started 3 instances that nobody uses"),
+    ],
+)
+def test_a_story_says_what_a_pause_that_leaves_a_step_out_does(academy, monkeypatch, name, of, left_out, says):
+    for step in left_out:
+        monkeypatch.setattr(of, step, lambda _self, **_asked: None)
+
+    assert says in " / ".join(play(name, academy.assembly, seed=0))

@@ -307,7 +307,7 @@ def test_a_pause_ends_every_instance_when_its_worker_is_ready_and_the_next_sessi
     group = make_group(least=1, most=3, hook=Hook(heartbeat_seconds=300))
     (busy,) = running(group)
     group.suspend(*SUSPENDED)
-    group.resize(Size(0, 0), 100)
+    group.resize(Size(0, 0), 100, desired=0)
     assert group.instances[busy].state is State.WAITING
     group.complete(busy, 160)
     group.ended(busy)
@@ -315,7 +315,7 @@ def test_a_pause_ends_every_instance_when_its_worker_is_ready_and_the_next_sessi
     end_session(group, 200)
     assert group.instances == {}
 
-    group.resize(Size(1, 3), 10_000)
+    group.resize(Size(1, 3), 10_000, desired=1)
     group.resume(10_000)
     run_all(group, 10_000)
     assert len(running(group)) == 1
