@@ -17,6 +17,8 @@ class Resource:
     """One thing that a stack has made."""
 
     stack: str
+    name: str
+    """What its template calls it."""
     type: str
     id: str
     policy: str
@@ -116,8 +118,9 @@ def resources(account: Account, stack: str) -> Iterator[Resource]:
         for found in page["StackResourceSummaries"]:
             if found["ResourceStatus"] == "DELETE_COMPLETE" or not found.get("PhysicalResourceId"):
                 continue
-            policy = template["Resources"].get(found["LogicalResourceId"], {}).get("DeletionPolicy", "Delete")
-            yield Resource(stack=stack, type=found["ResourceType"], id=found["PhysicalResourceId"], policy=policy)
+            name, id_ = found["LogicalResourceId"], found["PhysicalResourceId"]
+            policy = template["Resources"].get(name, {}).get("DeletionPolicy", "Delete")
+            yield Resource(stack=stack, name=name, type=found["ResourceType"], id=id_, policy=policy)
 
 
 def template_of(account: Account, stack: str) -> dict[str, Any]:

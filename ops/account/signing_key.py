@@ -56,7 +56,7 @@ def rotate(desk: Desk, *, end_sessions: bool, dry_run: bool, as_json: bool) -> i
 
 def _secret(desk: Desk) -> str:
     for resource in cloudformation.resources(desk.account, desk.names.web):
-        if resource.type == "AWS::SecretsManager::Secret":
+        if resource.type == "AWS::SecretsManager::Secret" and resource.name.startswith("TokenSecret"):
             return resource.id
     raise CommandFailed(f"{desk.names.web} has no key to replace")
 

@@ -157,9 +157,9 @@ def test_the_token_of_a_link_stays_where_it_was_made(deployed, person):
     assert token not in commands_sent(deployed)
 
 
-def keys(lab):
+def keys(lab, of="Signs the API's tokens"):
     found = lab.client("secretsmanager").list_secrets()["SecretList"]
-    name = next(it["ARN"] for it in found if it.get("Description") == "Signs the API's tokens")
+    name = next(it["ARN"] for it in found if it.get("Description") == of)
 
     def key(stage):
         return lab.client("secretsmanager").get_secret_value(SecretId=name, VersionStage=stage)["SecretString"]
@@ -190,6 +190,20 @@ def test_sessions_are_ended_by_a_key_that_is_in_force_no_more(deployed):
     deployed.ops("key", "rotate", "--end-sessions")
 
     assert before not in {keys(deployed)(stage) for stage in ("AWSCURRENT", "AWSPREVIOUS")}
+
+
+def test_with_a_new_key_the_addresses_are_still_hashed_as_before(deployed):
+    key = keys(deployed, of="Hashes the addresses from which players sign up and vote")
+    before = key("AWSCURRENT")
+
+    deployed.ops("key", "rotate", "--end-sessions")
+
+    assert key("AWSCURRENT") == before
+
+
+def test_suspicious_votes_are_looked_for_on_an_instance(deployed):
+    assert deployed.ops("votes", "suspicious").endswith("0 clusters\n")
+    assert deployed.ops("votes", "void", "nowhere1", "--note", "x", status=1)
 
 
 def test_a_fleet_is_given_a_number_of_instances_within_its_limits(deployed, sizes):

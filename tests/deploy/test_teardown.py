@@ -103,7 +103,7 @@ def test_a_snapshot_is_taken_of_an_available_database_alone(monkeypatch, account
 
 
 def test_what_production_keeps_is_told_with_its_cost():
-    database = Resource(stack="AnbData", type=teardown.DATABASE, id="anb-database", policy="Snapshot")
+    database = Resource(stack="AnbData", name="DB", type=teardown.DATABASE, id="anb-database", policy="Snapshot")
 
     assert list(teardown._last_snapshot([database])) == [
         "a last snapshot of the database, as the profile has it; it costs 0.095 USD a GiB and month."
