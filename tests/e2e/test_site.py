@@ -31,6 +31,7 @@ from tests.waiting import until
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "build" / "site"
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+PHONE = {"viewport": NARROW, "is_mobile": True, "has_touch": True}
 PAGES = {
     "videos": "/",
     "ranking": "/ranking",
@@ -171,9 +172,12 @@ def _complains(line):
 
 
 @pytest.fixture
-def visit(opened):
-    with opened() as visit:
+def visit(opened, request):
+    with opened(**getattr(request, "param", {})) as visit:
         yield visit
+
+
+ON_DESKTOP_AND_PHONE = pytest.mark.parametrize("visit", [{}, PHONE], ids=["desktop", "phone"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -315,6 +319,18 @@ def test_a_vote_counts_once_and_moves_the_ranking(visit):
     expect(visit.page.locator(".empty h2")).to_have_text("Nadie de Leticia por ahora")
 
 
+@pytest.mark.usefixtures("league")
+def test_what_got_ones_vote_is_known_after_a_new_login(visit, make_player):
+    voter = make_player()
+    newest = requests.get(f"{visit.url}/api/public/videos", timeout=30).json()[0]["video_id"]
+    assert voter.send("POST", f"/api/public/videos/{newest}/vote").status_code == 200
+    visit.enter_as(voter)
+
+    for path in ("/", f"/videos/{newest}", _path_of(visit, "/jugadores/", of=f"/videos/{newest}")):
+        visit.open(path)
+        expect(visit.page.locator(f"[data-video='{newest}'] [data-label]")).to_have_text("Votado")
+
+
 def test_who_logs_out_can_log_in_again(visit, published):
     visit.open("/ingresar")
     visit.log_in(published)
@@ -353,6 +369,7 @@ def test_who_was_given_a_link_chooses_a_new_password(visit, system):
     visit.page.wait_for_url(visit.url + "/")
 
 
+@ON_DESKTOP_AND_PHONE
 def test_a_video_is_shared_by_its_page_and_opened_by_its_link(visit, published, league):  # noqa: ARG001 other players
     visit.open("/")
     visit.card("Triple sobre la bocina").locator(".title").click()
@@ -374,6 +391,7 @@ def test_a_video_is_shared_by_its_page_and_opened_by_its_link(visit, published, 
     expect(visit.card("Triple sobre la bocina")).to_be_visible()
 
 
+@ON_DESKTOP_AND_PHONE
 @pytest.mark.usefixtures("league")
 def test_videos_are_searched_and_sorted_and_back_leads_to_where_one_was(visit):
     visit.open("/")
@@ -397,6 +415,7 @@ def test_videos_are_searched_and_sorted_and_back_leads_to_where_one_was(visit):
     expect(visit.page.locator(".empty h2")).to_have_text("No encontramos videos así")
 
 
+@ON_DESKTOP_AND_PHONE
 @pytest.mark.usefixtures("league")
 def test_back_shows_again_what_was_loaded(visit, system):
     with system.database.connect() as connection, connection.cursor() as cursor:
@@ -456,6 +475,7 @@ def tidied(system):
         connection.commit()
 
 
+@ON_DESKTOP_AND_PHONE
 @pytest.mark.usefixtures("tidied")
 def test_a_session_that_ends_in_mid_upload_loses_neither_title_nor_file(visit, clips):
     email = visit.sign_up(then="/subir")
@@ -772,7 +792,9 @@ def test_without_javascript_videos_and_ranking_are_there(opened):
 @pytest.mark.usefixtures("league")
 def test_every_page_weighs_at_most_150_kb_without_videos(opened, make_player):
     player, bytes_of = make_player(), {}
-    for path in (*PAGES.values(), *OWN_PAGES.values()):
+    with opened() as visit:
+        shared = [_path_of(visit, "/videos/"), _path_of(visit, "/jugadores/")]
+    for path in (*PAGES.values(), *OWN_PAGES.values(), *shared):
         with opened() as visit:  # each with an empty cache
             visit.enter_as(player)
             bytes_of[path] = _bytes_loaded(visit, path)
@@ -815,9 +837,9 @@ def test_every_page_is_drawn_and_nothing_keeps_anybody_out(opened, published):
     assert findings == []
 
 
-def _path_of(visit, prefix):
-    """Return where the first link to such a page leads."""
-    return re.findall(rf'href="({prefix}[^"]+)"', requests.get(visit.url, timeout=30).text)[0]
+def _path_of(visit, prefix, of="/"):
+    """Return where the page's first link to such a page leads."""
+    return re.findall(rf'href="({prefix}[^"]+)"', requests.get(visit.url + of, timeout=30).text)[0]
 
 
 def _inspect(visit, name, path):
@@ -893,14 +915,16 @@ def test_no_name_makes_a_page_wider_than_its_window(opened, system, make_first, 
     widths = {}
     with opened(viewport=size) as visit:
         visit.enter_as(player)
-        for address in addresses:
+        video = _path_of(visit, "/videos/")
+        shared = (video, _path_of(visit, "/jugadores/", of=video), f"/?ciudad={LONGEST_WORD}")
+        for address in (*shared, *addresses):
             visit.open(address)
             visit.wait_until("document.querySelector('[aria-busy=true]') === null")
             widths[address] = visit.page.evaluate("document.documentElement.scrollWidth")
         visit.page.locator("[data-delete]:visible").click()
         dialog = visit.page.evaluate("(ask => ask.scrollWidth - ask.clientWidth)(document.getElementById('ask'))")
 
-    assert widths == dict.fromkeys(addresses, size["width"])
+    assert widths == dict.fromkeys((*shared, *addresses), size["width"])
     assert dialog <= 0
 
 
@@ -918,7 +942,9 @@ def test_a_name_reorders_nothing_but_itself(visit, system, make_first):
         }
         return found;
     }"""
-    for address in ("/", "/ranking", f"/ranking?ciudad={city}", "/mis-videos"):
+    video = _path_of(visit, "/videos/")
+    shared = (video, _path_of(visit, "/jugadores/", of=video))
+    for address in (*shared, "/", "/ranking", f"/ranking?ciudad={city}", "/mis-videos"):
         visit.open(address)
         visit.wait_until("document.querySelector('[aria-busy=true]') === null")
         found = visit.page.evaluate(loose, [name, city, title])

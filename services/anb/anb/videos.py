@@ -85,7 +85,11 @@ _VOTES_OF = select(Vote.video_id).where(
     Vote.user_id == bindparam("voter_id"), Vote.video_id.in_(bindparam("video_ids", expanding=True))
 )
 _PUBLISHED = _as_everybody_sees_it.where(Video.id == bindparam("video_id"))
-_PUBLISHED_BY = _as_everybody_sees_it.where(_owns, Video.status == Status.PROCESSED).order_by(*_newest_first)
+_PUBLISHED_BY = (
+    _as_everybody_sees_it.where(_owns, Video.status == Status.PROCESSED)
+    .order_by(*_newest_first)
+    .limit(bindparam("at_most"))
+)
 
 
 @cache
@@ -276,9 +280,9 @@ def find_published(connection: Connection, *, video_id: UUID) -> Columns:
     raise NotFound("Video no encontrado.")
 
 
-def list_published_by(connection: Connection, *, player_id: int) -> Sequence[Columns]:
-    """Return the player's videos that are open to votes, newest first."""
-    return connection.execute(_PUBLISHED_BY, {"owner_id": player_id}).all()
+def list_published_by(connection: Connection, *, player_id: int, limit: int) -> Sequence[Columns]:
+    """Return up to `limit` of the player's videos that are open to votes, newest first."""
+    return connection.execute(_PUBLISHED_BY, {"owner_id": player_id, "at_most": limit}).all()
 
 
 def _unacceptable(text: str) -> Invalid:

@@ -36,6 +36,7 @@ bp = Blueprint("site", __name__)
 VIDEOS_PER_PAGE = 12
 PLACES_PER_PAGE = 20
 PLACES_ON_FIRST_PAGE = 3
+_SEARCH = {"buscar": "q", "ciudad": "city", "orden": "sort"}  # the gallery's parameters, and what the API calls them
 CITIES_SUGGESTED = 200
 
 _STATIC = Path(__file__).parent / "static"
@@ -74,7 +75,8 @@ def gallery() -> Response:
     after = videos.Cursor.from_text(cursor) if cursor is not None else None
     wanted = public.requested_videos(request.args, words="buscar", city="ciudad", order="orden")
     items, following = public.page_of_videos(paging.Page(limit=VIDEOS_PER_PAGE, after=after), wanted)
-    asked = {name: request.args[name] for name in ("buscar", "ciudad", "orden") if request.args.get(name)}
+    asked = {name: request.args[name] for name in _SEARCH if request.args.get(name)}
+    of_api = {_SEARCH[name]: value for name, value in asked.items()}
     is_first = cursor is None
     with dependencies().engine.begin() as connection:
         places = voting.ranking(connection, limit=PLACES_ON_FIRST_PAGE) if is_first and not asked else []
@@ -87,6 +89,7 @@ def gallery() -> Response:
         cities=cities,
         asked=asked,
         first=is_first,
+        listed=_listed(limit=VIDEOS_PER_PAGE, **of_api, **({} if cursor is None else {"cursor": cursor})),
     )
 
 
@@ -94,7 +97,14 @@ def gallery() -> Response:
 @cached_response
 def video(video_id: str) -> Response:
     found = _published(video_id)
-    return _page("video.html", item=public.item(found), player_id=found.user_id, address=request.base_url)
+    item = public.item(found)
+    return _page(
+        "video.html",
+        item=item,
+        player_id=found.user_id,
+        address=request.base_url,
+        listed=_listed(limit=paging.MAX_LIMIT, q=f"{item['title']} {item['username']}"),
+    )
 
 
 @bp.get("/videos/<video_id>/picture.jpg")
@@ -118,7 +128,7 @@ def player(player_id: str) -> Response:
         raise NotFound("Jugador no encontrado.")
     with dependencies().engine.begin() as connection:
         found = voting.find_player(connection, player_id=int(player_id))
-        theirs = videos.list_published_by(connection, player_id=found.id)
+        theirs = videos.list_published_by(connection, player_id=found.id, limit=paging.MAX_LIMIT)
     picture = f"{request.host_url}videos/{theirs[0].id}/picture.jpg" if theirs else ""
     return _page(
         "player.html",
@@ -126,6 +136,7 @@ def player(player_id: str) -> Response:
         items=[public.item(each) for each in theirs],
         address=request.base_url,
         picture=picture,
+        listed=_listed(limit=paging.MAX_LIMIT, q=found.username),
     )
 
 
@@ -195,6 +206,11 @@ def static_file(version: str, name: str) -> Response:
 def _published(video_id: str) -> videos.Columns:
     with dependencies().engine.begin() as connection:
         return videos.find_published(connection, video_id=videos.parse_id(video_id))
+
+
+def _listed(**asked: object) -> str:
+    """Return where the API lists a page's videos, for the scripts to learn there which of them got one's vote."""
+    return f"/api/public/videos?{urlencode(asked)}"
 
 
 def _lead_to(key: str) -> Response:

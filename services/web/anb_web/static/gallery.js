@@ -3,11 +3,8 @@ import { Refused, call } from "./api.js";
 import { askToLogIn, ready, rememberVote, token, votes } from "./session.js";
 import { toast } from "./toast.js";
 
-const PAGE_SIZE = 12; // as many as site.py shows
-const PARAMETERS = [["buscar", "q"], ["ciudad", "city"], ["orden", "sort"], ["cursor", "cursor"]];
-
 const list = document.getElementById("videos");
-let loaded = 0; // further pages
+const pages = [listed(document)]; // where the API lists what is shown, page by page
 
 document.addEventListener("click", (event) => {
   const play = event.target.closest(".play");
@@ -24,11 +21,8 @@ document.addEventListener("click", (event) => {
   }
 });
 
-ready.then(() => learnVotes(location.search));
-document.addEventListener("anb.session", () => {
-  markVotes();
-  learnVotes(location.search);
-});
+ready.then(learnAllVotes);
+document.addEventListener("anb.session", learnAllVotes);
 comeBack();
 
 function playIn(link) {
@@ -101,16 +95,20 @@ function markVotes() {
   }
 }
 
-/** Ask for which of a page's videos this account has voted, in an earlier session, too. */
-async function learnVotes(search) {
+function listed(page) {
+  return page.querySelector("[data-listed]")?.dataset.listed;
+}
+
+function learnAllVotes() {
   markVotes();
-  if (!token() || !list || location.pathname !== "/") return;
-  const shown = new URLSearchParams(search);
-  const asked = new URLSearchParams({ limit: PAGE_SIZE });
-  for (const [ours, theirs] of PARAMETERS) if (shown.get(ours)) asked.set(theirs, shown.get(ours));
+  pages.forEach(learnVotes);
+}
+
+/** Ask for which of a page's videos this account has voted, in an earlier session, too. */
+async function learnVotes(address) {
+  if (!token() || !address) return;
   try {
-    const videos = await call("GET", `/api/public/videos?${asked}`);
-    for (const { video_id, voted } of videos) if (voted) rememberVote(video_id);
+    for (const { video_id, voted } of await call("GET", address)) if (voted) rememberVote(video_id);
     markVotes();
   } catch (error) {
     if (!(error instanceof Refused)) throw error; // the buttons tell when they are pressed
@@ -120,7 +118,7 @@ async function learnVotes(search) {
 /** Load again what was loaded when the visitor left, and go to where they were. */
 async function comeBack() {
   const left = history.state;
-  addEventListener("pagehide", () => history.replaceState({ pages: loaded, y: scrollY }, ""));
+  addEventListener("pagehide", () => history.replaceState({ pages: pages.length - 1, y: scrollY }, ""));
   if (!left?.pages) return;
   history.scrollRestoration = "manual";
   for (let page = 0; page < left.pages; page += 1) {
@@ -140,8 +138,9 @@ async function loadMore(link, { isQuiet = false } = {}) {
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const cards = [...page.querySelectorAll("#videos > li")];
     list.append(...cards);
-    loaded += 1;
-    learnVotes(new URL(link.href).search);
+    pages.push(listed(page));
+    markVotes();
+    learnVotes(pages.at(-1));
     const next = page.getElementById("more");
     if (next) link.replaceWith(next);
     else link.parentElement.remove();
