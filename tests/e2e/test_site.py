@@ -370,6 +370,27 @@ def test_who_was_given_a_link_chooses_a_new_password(visit, system):
 
 
 @ON_DESKTOP_AND_PHONE
+def test_a_link_for_a_new_password_that_does_not_count_is_answered_with_a_sentence(visit):
+    visit.open("/restablecer")
+    expect(visit.page.locator("[data-reason]")).to_have_text(
+        "Falta el enlace: abre esta página desde el que recibiste."
+    )
+
+    visit.open("/")
+    visit.open("/restablecer#invented")
+    visit.page.fill("#password1", "OtraClave123")
+    visit.page.click("text=Guardar la contraseña")
+    expect(visit.page.locator("#password2-wrong")).to_have_text("Este campo es obligatorio.")
+    visit.page.fill("#password2", "OtraClave123")
+    visit.page.check("[data-show-passwords]")
+    expect(visit.page.locator("#password2")).to_have_attribute("type", "text")
+    visit.page.click("text=Guardar la contraseña")
+
+    expect(visit.page.locator("form [role=alert]")).to_have_text(
+        "El enlace no es válido o ya venció. Pide uno nuevo."
+    )
+
+
 def test_a_video_is_shared_by_its_page_and_opened_by_its_link(visit, published, league):  # noqa: ARG001 other players
     visit.open("/")
     visit.card("Triple sobre la bocina").locator(".title").click()

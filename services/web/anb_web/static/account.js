@@ -1,6 +1,6 @@
 // Sign-up and login.
-import { Refused, call } from "./api.js";
-import { clearRefusal, missing, showRefusal, whileBusy } from "./forms.js";
+import { call } from "./api.js";
+import { letShowPasswords, whenSubmitted } from "./forms.js";
 import { begin } from "./session.js";
 import { toastAfterLeaving } from "./toast.js";
 
@@ -17,25 +17,10 @@ const signsUp = form.id === "sign-up";
 form.querySelector("[data-reason]").textContent = REASONS.get(asked.get("motivo")) ?? "";
 for (const link of document.querySelectorAll("main a")) link.search = location.search;
 
-form.querySelector("[data-show-passwords]").addEventListener("change", ({ target }) => {
-  for (const input of form.querySelectorAll("[name^=password]")) input.type = target.checked ? "text" : "password";
-});
+letShowPasswords(form);
+whenSubmitted(form, signsUp ? "Creando tu cuenta…" : "Ingresando…", enter);
 
-form.addEventListener("submit", (event) => {
-  event.preventDefault();
-  const button = form.querySelector("[type=submit]");
-  if (button.ariaDisabled === "true") return;
-  clearRefusal(form);
-  whileBusy(button, signsUp ? "Creando tu cuenta…" : "Ingresando…", enter).catch((error) => {
-    if (!(error instanceof Refused)) throw error;
-    showRefusal(form, error);
-  });
-});
-
-async function enter() {
-  const fields = missing(form);
-  if (Object.keys(fields).length) throw new Refused(400, { message: "Completa los campos marcados.", fields });
-  const sent = Object.fromEntries(new FormData(form));
+async function enter(sent) {
   if (signsUp) await call("POST", "/api/auth/signup", { json: sent });
   const password = sent.password ?? sent.password1;
   begin(await call("POST", "/api/auth/login", { json: { email: sent.email, password } }), sent.email.trim());

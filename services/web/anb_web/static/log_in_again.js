@@ -1,6 +1,6 @@
 // Signing in again in a dialog, so that what a page holds is not lost with the session.
 import { Refused, call } from "./api.js";
-import { clearRefusal, missing, showRefusal, whileBusy } from "./forms.js";
+import { clearRefusal, filled, showRefusal, whileBusy } from "./forms.js";
 import { begin, who } from "./session.js";
 
 const dialog = document.getElementById("again");
@@ -37,9 +37,7 @@ function finish(tell) {
 }
 
 async function enter() {
-  const fields = missing(form);
-  if (Object.keys(fields).length) throw new Refused(400, { message: "Completa los campos marcados.", fields });
-  const { email, password } = Object.fromEntries(new FormData(form));
+  const { email, password } = filled(form);
   await whileBusy(form.querySelector("[type=submit]"), "Ingresando…", async () => {
     begin(await call("POST", "/api/auth/login", { json: { email, password } }), email.trim());
   });

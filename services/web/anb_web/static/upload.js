@@ -1,6 +1,6 @@
 // Choosing and sending a video: straight to the object store, or through our server where that way is closed.
 import { OFFLINE, Refused, answer, call } from "./api.js";
-import { clearRefusal, missing, showRefusal } from "./forms.js";
+import { clearRefusal, filled, showRefusal } from "./forms.js";
 import { logInAgain } from "./log_in_again.js";
 import { asMp4, isQuickTime } from "./quicktime.js";
 import { token, whenItEnds } from "./session.js";
@@ -114,8 +114,7 @@ async function send() {
   if (transfer) return;
   clearRefusal(form);
   try {
-    const fields = missing(form);
-    if (Object.keys(fields).length) throw new Refused(400, { message: "Completa los campos marcados.", fields });
+    filled(form);
     const wrong = await chosen;
     if (wrong) throw new Refused(400, { message: wrong, fields: { video_file: wrong } });
     await sendFile(fit, form.elements.title.value);
