@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_everything_that_names_a_version_names_the_same():
-    projects = [tomllib.loads(path.read_text()) for path in ROOT.glob("services/*/pyproject.toml")]
+    paths = [*ROOT.glob("services/*/pyproject.toml"), ROOT / "ops" / "pyproject.toml"]
+    projects = [tomllib.loads(path.read_text()) for path in paths]
     described = json.loads((ROOT / "services" / "web" / "anb_web" / "openapi.json").read_text())
     package = json.loads((ROOT / "package.json").read_text())
 
