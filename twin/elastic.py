@@ -115,7 +115,7 @@ def _clip(folder: Path) -> Path:
     """Return a clip of the length that a processed one takes of it, drawn once."""
     clip = folder / "clip" / "clip.mp4"
     if not clip.exists():
-        clip.parent.mkdir(exist_ok=True)
+        clip.parent.mkdir(parents=True, exist_ok=True)
         draft = make_sample(clip.with_name("draft.mp4"), seconds=20.5, audio=False, grain=0, kilobits_per_second=600)
         draft.replace(clip)
     return clip
