@@ -207,7 +207,8 @@ def _part(path: str, does: str) -> Node:
 
 def components() -> str:
     """Draw the parts of the software, and which part uses which."""
-    with _Drawing("LR") as drawing:
+    with _Drawing("TB") as drawing:
+        drawing.dot.graph_attr.update(nodesep="0.3", ranksep="0.7")  # for a page that stands upright
         client = Users("Navegador,\ncliente del API", nodeid="client")
         with _area("Servidor web"):
             proxy = _part("web/nginx.conf", "límites y esperas")
@@ -244,6 +245,8 @@ def components() -> str:
         jobs >> queue
         storage >> bucket
         loop << Edge(dir="back") << [beat, end]
+        beat >> Edge(style="invis") >> end  # below each other, not side by side
+        loop >> Edge(style="invis") >> database
         lifecycle << Edge() << loop
         jobs << Edge() << loop
         loop >> Edge() >> ffmpeg >> sandbox
