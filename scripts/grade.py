@@ -235,10 +235,12 @@ def _document(wanted: str, facts: Facts) -> Evidence:
     if not (facts.root / path).is_file():
         return Evidence(what, "no existe")
     document = Document.read(facts.root / path)
-    texts = [text for name, text in document.anchors.items() if part in name]
-    if not texts:
+    found = next(((name, text) for name, text in document.anchors.items() if part in name), None)
+    if found is None:
         return Evidence(what, "no tiene esa sección")
-    return Evidence(what, "" if len(texts[0].split()) >= MIN_WORDS else "la sección no dice nada")
+    name, text = found
+    what = f"documento {path}#{name}" if part else what
+    return Evidence(what, "" if len(text.split()) >= MIN_WORDS else "la sección no dice nada")
 
 
 def _figure(path: str, item: Item, facts: Facts) -> Evidence:
@@ -276,8 +278,8 @@ def _measured(facts: Facts) -> Iterator[Evidence]:
 _MARKS = {State.MET: "[x]", State.NOT_MET: "[!]", State.TEAM: "[ ]"}
 
 
-def told(grades: dict[str, list[Grade]]) -> Iterator[str]:
-    """Yield what is printed, line by line."""
+def told(grades: dict[str, list[Grade]], *, untested: str = "") -> Iterator[str]:
+    """Yield what is printed, line by line; `untested` says why no test shows anything, where none does."""
     for title, ones in grades.items():
         yield f"\n{title}"
         for grade in ones:
@@ -288,6 +290,8 @@ def told(grades: dict[str, list[Grade]]) -> Iterator[str]:
             if grade.item.team:
                 yield f"      > {grade.item.team}"
     yield from _totals([grade for ones in grades.values() for grade in ones])
+    if untested:
+        yield f"Ningún punto que pide una prueba se da por cumplido: {untested}."
 
 
 def _totals(grades: list[Grade]) -> Iterator[str]:
@@ -323,7 +327,7 @@ def grade(as_json: bool) -> int:
     if as_json:
         commands.print_json(report(grades))
     else:
-        click.echo("\n".join(told(grades)))
+        click.echo("\n".join(told(grades, untested=facts.tests.unusable)))
     failed = any(one.state is State.NOT_MET for ones in grades.values() for one in ones)
     return commands.FAILED if failed else commands.DONE
 

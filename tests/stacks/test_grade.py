@@ -181,6 +181,22 @@ def test_the_report_names_state_weight_evidence_and_what_is_wrong(facts):
     assert "! documento docs/none.md: no existe" in printed
 
 
+def test_a_section_is_named_in_full_however_little_of_it_the_rubric_says(facts):
+    item = Item(asked="Mensajería", documents=("docs/entrega4/arquitectura.md#mensajer",))
+
+    (evidence,) = graded(item, facts).evidence
+
+    assert evidence.what == "documento docs/entrega4/arquitectura.md#mensajería-asíncrona"
+
+
+def test_it_is_said_once_why_no_test_shows_anything(facts):
+    untested = "no hay build/tests.xml: ejecute `make test`"
+
+    printed = [*told({"Sección": [graded(ITEMS[0], facts)]}, untested=untested)]
+
+    assert printed[-1] == f"Ningún punto que pide una prueba se da por cumplido: {untested}."
+
+
 @pytest.fixture
 def judged(tmp_path):
     """A tree whose tests have run since its last change."""
