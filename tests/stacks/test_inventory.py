@@ -1,7 +1,11 @@
 """What of the real templates costs money by being there."""
 
+from pathlib import Path
+
 from capacity.costs import Prices, standing
 from capacity.inventory import Database, Inventory
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_lab_s_instances_have_addresses_and_no_gateway(academy):
@@ -30,3 +34,22 @@ def test_every_part_of_both_profiles_has_a_price(academy, production):
         instances = {group.stack: group.most for group in inventory.groups}
 
         assert sum(line.usd for line in standing(inventory, instances, Prices.read())) > 100
+
+
+def test_the_documents_say_what_an_hour_of_the_lab_costs_at_work_and_paused(academy):
+    inventory, prices = Inventory.of(academy.assembly), Prices.read()
+    least = {group.stack: group.least for group in inventory.groups}
+    at_work, paused = (
+        f"{sum(line.usd for line in lines) / prices.hours_per_month:.2f}"
+        for lines in (
+            standing(inventory, least, prices),
+            standing(inventory, dict.fromkeys(least, 0), prices, database_share=0),
+        )
+    )
+
+    for document, phrases in {
+        "docs/first-deploy.md": (f"about {at_work} USD an hour", f"about {paused} USD an hour"),
+        "docs/entrega4/arquitectura.md": (f"unos {at_work} USD por hora, y en pausa {paused}".replace(".", ","),),
+    }.items():
+        text = " ".join((ROOT / document).read_text(encoding="utf-8").split())
+        assert all(phrase in text for phrase in phrases), document
