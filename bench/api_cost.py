@@ -140,6 +140,12 @@ def public(path: str) -> Make:
     return lambda count: [Request("GET", path)] * count
 
 
+def search(query: str) -> Make:
+    """Return what makes requests for public videos, none of which is answered with what is kept for a second."""
+    numbers = itertools.count()
+    return lambda count: [Request("GET", f"{PUBLIC_LIST}?{query}&asked={next(numbers)}") for _ in range(count)]
+
+
 def login(count: int) -> list[Request]:
     """Return logins of different players."""
     return [Request("POST", "/api/auth/login", body=account(1 + n)) for n in range(count)]
@@ -260,11 +266,14 @@ def grow(small: Tables, large: Tables, effort: Effort) -> Iterator[Case]:
         "ranking": (public(RANKING),) * 2,
         "ranking of a city": (public(f"{RANKING}?city=city+7"),) * 2,
         "public list": (public(PUBLIC_LIST),) * 2,
-        "most voted": (public(f"{PUBLIC_LIST}?sort=votes"),) * 2,
-        "public list of a city": (public(f"{PUBLIC_LIST}?city=city+7"),) * 2,
-        "a word of one video": (public(f"{PUBLIC_LIST}?q=77"),) * 2,
-        "a word of a tenth": (public(f"{PUBLIC_LIST}?q=gil7&sort=votes"),) * 2,
-        "a word of all": (public(f"{PUBLIC_LIST}?q=video"),) * 2,
+        "most voted": (search("sort=votes"),) * 2,
+        "public list of a city": (search("city=city+7"),) * 2,
+        "a word of one video": (search("q=77"),) * 2,
+        "a word of one in 250": (search("q=club7"),) * 2,
+        "a word of a tenth, most voted": (search("q=gil7&sort=votes"),) * 2,
+        "a word of all": (search("q=video"),) * 2,
+        "two words": (search("q=club7+gil7"),) * 2,
+        "a word in a city": (search("q=gil6&city=city+7"),) * 2,
         "detail": (large.detail, small.detail),
         "vote": (large.vote, small.vote),
     }

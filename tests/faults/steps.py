@@ -36,6 +36,7 @@ COMMITS_ELSEWHERE = {
     "anb.voting.recount": "an operator's repair of a counter, which says the same however often it is made",
     "anb.search.enter": "shares the transaction of finish",
     "anb.search.enter_missed": "is found again until it is done",
+    "anb.search.note_votes": "shares the transaction of tally or recount",
     "anb.search.page_of_ids": "reads",
     "anb.videos.votes_of": "reads",
     "anb.upload_limits.check": "shares the transaction of reserve",

@@ -170,4 +170,4 @@ def test_a_tally_asks_as_often_for_many_votes_as_for_one(asked, engine, make_wor
     with asked() as statements, engine.begin() as connection:
         assert tally(connection) == min(2 * rows * rows, 1000)
 
-    assert len(statements) == 6
+    assert len(statements) == 7

@@ -1,38 +1,46 @@
 """Finding videos that are open to votes: by words and city, newest or most voted first.
 
-Every page is read from an index, in its order, so that it costs the same however many videos there are. Words have an
-index of their own: what few videos have is read whole and put in order, for what many have the list itself is walked
-and the others left out.
+Every page is read from an index, in its order, so that it costs the same however many videos there are: that of the
+whole list, of a city's or of a word's. Of several conditions it is the index of the rarest, and what does not meet
+the others is left out on the way.
 """
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, bindparam, func, or_, select, update
+from sqlalchemy.dialects import mysql
 
 from anb.models import Status, User, Video, VideoWord
 
 MAX_WORD_LENGTH = 40
 MAX_WORDS = 8  # of a query: nobody remembers more of a title
-# Videos that are put in order for one page. Of a million, the list's walk reads no more than that for any other word
-FEW = 4000
-FEW_OF_SEVERAL_WORDS = 20_000  # of which most lack another word, as an index says, and are not put in order
+MOST_COUNTED = 4_000  # videos; of two conditions that more than those meet, a page is soon full by either index
 MISSED_BATCH = 100
 
+_INDEXES = {"newest": "ix_video_words_newest", "votes": "ix_video_words_most_voted"}
 _WORD = re.compile(r"\w+")
 _TEXTS = (
-    select(Video.title, User.first_name, User.last_name, User.city)
+    select(Video.title, Video.processed_at, Video.votes, User.first_name, User.last_name, User.city)
     .join(User, User.id == Video.user_id)
     .where(Video.id == bindparam("video_id"))
 )
 _SET_CITY = update(Video).where(Video.id == bindparam("found_id")).values(city=bindparam("players_city"))
-_ENTER = insert(VideoWord).prefix_with("IGNORE").inline()
+_upsert = mysql.insert(VideoWord)
+_ENTER = _upsert.on_duplicate_key_update(
+    processed_at=_upsert.inserted.processed_at, votes=_upsert.inserted.votes
+).inline()
+_VOTES_NOTED = (
+    update(VideoWord)
+    .where(VideoWord.video_id == Video.id, Video.id.in_(bindparam("video_ids", expanding=True)))
+    .values({VideoWord.votes: Video.votes})
+)
 # From before there was a search, or finished since by a worker that knows of none. Whoever is entered has a city
 _MISSED = (
     select(Video.id)
@@ -40,20 +48,25 @@ _MISSED = (
     .limit(MISSED_BATCH)
     .with_for_update(skip_locked=True)
 )
-_HOW_MANY = select(func.count()).select_from(
-    select(VideoWord.video_id).where(VideoWord.word == bindparam("word")).limit(bindparam("most")).subquery()
-)
+
+
+def _counted(ids: Select[UUID]) -> Select[int]:
+    return select(func.count()).select_from(ids.limit(MOST_COUNTED).subquery())
+
+
+_HAVE_WORD = _counted(select(VideoWord.video_id).where(VideoWord.word == bindparam("word")))
+_OF_CITY = _counted(select(Video.id).where(Video.status == Status.PROCESSED, Video.city == bindparam("city")))
 
 
 class Order(StrEnum):
-    """What comes first."""
+    """What comes first: by which column the list is in order, from high to low, and then by the ids."""
 
     NEWEST = "newest"
     VOTES = "votes"
 
     @property
     def column(self) -> Any:
-        """By what the list is in order, from high to low, and then by the ids."""
+        """Which of the video's."""
         return Video.votes if self is Order.VOTES else Video.processed_at
 
 
@@ -79,7 +92,13 @@ def enter(connection: Connection, *, video_id: UUID) -> None:
     connection.execute(_SET_CITY, {"found_id": video_id, "players_city": texts.city})
     found = words(texts.title, texts.first_name, texts.last_name)
     if found:  # a title may be emoji alone, and names of earlier days, too
-        connection.execute(_ENTER, [{"video_id": video_id, "word": word} for word in sorted(found)])
+        row = {"video_id": video_id, "processed_at": texts.processed_at, "votes": texts.votes}
+        connection.execute(_ENTER, [{**row, "word": word} for word in sorted(found)])
+
+
+def note_votes(connection: Connection, *, video_ids: Sequence[UUID]) -> None:
+    """Put videos whose rows the caller has locked in their places among the most voted with a word."""
+    connection.execute(_VOTES_NOTED, {"video_ids": video_ids})
 
 
 def enter_missed(connection: Connection) -> int:
@@ -92,52 +111,43 @@ def enter_missed(connection: Connection) -> int:
 
 def page_of_ids(connection: Connection, wanted: Wanted, *, has_cursor: bool) -> tuple[Select[UUID], dict[str, Any]]:
     """Return the statement for the ids of a page, and what it is asked with beside its cursor or offset and limit."""
-    asked: dict[str, Any] = {} if wanted.city is None else {"city": wanted.city}
-    few = FEW if len(wanted.words) == 1 else FEW_OF_SEVERAL_WORDS
-    counts = {word: _how_many(connection, word, most=few + 1) for word in wanted.words}
-    in_turn = sorted(counts, key=lambda word: counts[word])
-    asked |= {f"word_{number}": word for number, word in enumerate(in_turn)}
-    is_rare = bool(in_turn) and counts[in_turn[0]] <= few
-    return _statement(wanted.order, wanted.city is not None, len(in_turn), is_rare, has_cursor), asked
-
-
-def _how_many(connection: Connection, word: str, *, most: int) -> int:
-    return int(connection.scalar(_HOW_MANY, {"word": word, "most": most}) or 0)
+    of_city = {} if wanted.city is None else {"city": wanted.city}
+    in_turn, city_first = list(wanted.words), not wanted.words
+    if len(in_turn) + len(of_city) > 1:
+        counts = {word: connection.scalar(_HAVE_WORD, {"word": word}) or 0 for word in in_turn}
+        in_turn.sort(key=lambda word: counts[word])
+        if in_turn and of_city:
+            city_first = (connection.scalar(_OF_CITY, of_city) or 0) < counts[in_turn[0]]
+    asked = {**of_city, **{f"word_{number}": word for number, word in enumerate(in_turn)}}
+    return _statement(wanted.order, bool(of_city), len(in_turn), city_first, has_cursor), asked
 
 
 @cache
-def _statement(order: Order, has_city: bool, words: int, is_rare: bool, has_cursor: bool) -> Select[UUID]:
-    chosen = select(Video.id).where(Video.status == Status.PROCESSED).limit(bindparam("at_most"))
-    if words:
-        chosen = _with_words(chosen, words, is_rare=is_rare)
+def _statement(order: Order, has_city: bool, words: int, city_first: bool, has_cursor: bool) -> Select[UUID]:
+    videos, with_word = Video.__table__, [VideoWord.__table__.alias(f"word_{number}") for number in range(words)]
+    # In the order of the joins; the first says in which order the page is, by an index
+    first, *others = (videos, *with_word) if city_first else (*with_word, videos)
+    ids = {table: table.c.id if table is videos else table.c.video_id for table in (first, *others)}
+    joined: FromClause = first
+    for table in others:
+        joined = joined.join(table, ids[table] == ids[first])
+    chosen = select(videos.c.id).prefix_with("STRAIGHT_JOIN").select_from(joined).limit(bindparam("at_most"))
+    if first is not videos:
+        chosen = chosen.with_hint(first, f"FORCE INDEX ({_INDEXES[order]})")
+    chosen = chosen.where(videos.c.status == Status.PROCESSED, *_have_words(with_word))
     if has_city:
-        chosen = chosen.where(Video.city == bindparam("city"))
-    if has_cursor:
-        return _ordered(chosen.where(_after(order)), order)
-    return _ordered(chosen, order).offset(bindparam("skipped"))
+        chosen = chosen.where(videos.c.city == bindparam("city"))
+    at, id_ = first.c[order.column.name], ids[first]
+    chosen = chosen.where(_after(at, id_)) if has_cursor else chosen.offset(bindparam("skipped"))
+    return chosen.order_by(at.desc(), id_.desc())
 
 
-def _with_words(chosen: Select[UUID], words: int, *, is_rare: bool) -> Select[UUID]:
-    """Read in the order of the joins: the rarest word, the others and then the videos, or the list and its words."""
-    videos = Video.__table__
-    first, *others = (VideoWord.__table__.alias(f"word_{number}") for number in range(words))
-    has_all = [word.c.word == bindparam(str(word.name)) for word in (first, *others)]
-    joined: FromClause = first if is_rare else videos.join(first, first.c.video_id == videos.c.id)
-    for word in others:
-        joined = joined.join(word, word.c.video_id == (first.c.video_id if is_rare else videos.c.id))
-    if is_rare:
-        joined = joined.join(videos, videos.c.id == first.c.video_id)
-    return chosen.prefix_with("STRAIGHT_JOIN").select_from(joined).where(*has_all)
+def _have_words(aliases: Sequence[FromClause]) -> Iterator[ColumnElement[bool]]:
+    for number, alias in enumerate(aliases):
+        yield alias.c.word == bindparam(f"word_{number}")
 
 
-def _ordered(chosen: Select[UUID], order: Order) -> Select[UUID]:
-    return chosen.order_by(order.column.desc(), Video.id.desc())
-
-
-def _after(order: Order) -> ColumnElement[bool]:
+def _after(at: ColumnElement[Any], id_: ColumnElement[Any]) -> ColumnElement[bool]:
     # Written out, because MySQL reads no index range for a comparison of rows
-    at = bindparam("at", type_=order.column.type)
-    before: ColumnElement[bool] = (order.column <= at) & or_(
-        order.column < at, Video.id < bindparam("after_id", type_=Video.id.type)
-    )
-    return before
+    last = bindparam("at", type_=at.type)
+    return (at <= last) & or_(at < last, id_ < bindparam("after_id", type_=id_.type))

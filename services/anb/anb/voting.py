@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import cast as sql_cast
 
-from anb import abuse_limits
+from anb import abuse_limits, search
 from anb.abuse_limits import AbuseLimits
 from anb.database import DuplicateKey
 from anb.errors import AlreadyVoted, NotFound, Unauthenticated
@@ -192,9 +192,11 @@ def tally(connection: Connection) -> int:
         return 0
     batch = {"batch": [vote.id for vote in votes]}
     # Locked in the same order by all, so that two tallies cannot wait for each other
-    player_ids = set(connection.scalars(_LOCKED_VIDEOS, {"video_ids": list({vote.video_id for vote in votes})}))
+    video_ids = list({vote.video_id for vote in votes})
+    player_ids = set(connection.scalars(_LOCKED_VIDEOS, {"video_ids": video_ids}))
     connection.execute(_LOCKED_STANDINGS, {"player_ids": list(player_ids)})
     connection.execute(_ADDED_TO_VIDEOS, batch)
+    search.note_votes(connection, video_ids=video_ids)
     connection.execute(_ADDED_TO_STANDINGS, batch)
     connection.execute(_DONE, batch)
     return len(votes)
@@ -320,6 +322,7 @@ def recount(connection: Connection, miscount: Miscount) -> int:
         connection.execute(_LOCKED_VIDEO, video)
         votes = int(connection.scalar(_DUE_OF_VIDEO, video) or 0)
         connection.execute(_SET_VIDEO, {**video, "due": votes})
+        search.note_votes(connection, video_ids=[video_id])
         return votes
     if miscount.counted is None:
         enter_standings(connection, player_id=player_id)
