@@ -30,8 +30,9 @@ def read_inventories(folder: Path) -> dict[str, Inventory]:
 
 def _inventory(found: Mapping[str, Any]) -> Inventory:
     database = found["database"]
-    groups = tuple(Group(**group) for group in found["groups"])
-    return Inventory(**{**found, "groups": groups, "database": Database(**database) if database else None})
+    groups, single = (tuple(Group(**group) for group in found.get(name, ())) for name in ("groups", "single"))
+    made = {"groups": groups, "single": single, "database": Database(**database) if database else None}
+    return Inventory(**{**found, **made})
 
 
 def summarise(folder: Path) -> Summary:

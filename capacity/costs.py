@@ -95,8 +95,11 @@ def standing(
     def line(what: str, quantity: float, unit: str, price: float) -> Line:
         return Line(what=what, quantity=quantity, unit=unit, usd=quantity * price)
 
-    for group in inventory.groups:
-        count = instances[group.stack]
+    fleets = [
+        *((group, instances[group.stack]) for group in inventory.groups),
+        *((it, 1.0) for it in inventory.single),
+    ]
+    for group, count in fleets:
         price = prices.instance_hour(group.instance_type)
         yield line(f"{group.stack} {group.instance_type}", count * hours, "h", price)
         yield line(f"{group.stack} volumes", count * group.volume_gib, "GiB", prices.units["volume_gib_month"])

@@ -1,6 +1,6 @@
 """What of a synthesised or deployed system costs money by being there."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,8 @@ class Inventory:
     alarms: int
     dashboards: int
     distributions: int
+    single: tuple[Group, ...] = ()
+    """Instances that belong to no group, such as the load generator, each as a fleet of one."""
 
     @property
     def is_distributed(self) -> bool:
@@ -70,21 +72,41 @@ class Inventory:
             alarms=count("AWS::CloudWatch::Alarm"),
             dashboards=count("AWS::CloudWatch::Dashboard"),
             distributions=count("AWS::CloudFront::Distribution"),
+            single=tuple(_single(assembly, it) for it in assembly.resources("AWS::EC2::Instance")),
         )
 
 
 def _group(assembly: Assembly, group: Resource) -> Group:
     launch = assembly.only(group.stack, _LAUNCH).properties["LaunchTemplateData"]
-    volumes = [mapping["Ebs"]["VolumeSize"] for mapping in launch.get("BlockDeviceMappings", ()) if "Ebs" in mapping]
-    subnets = [assembly.follow(group.stack, subnet) for subnet in group.properties["VPCZoneIdentifier"]]
     return Group(
         stack=group.stack,
         instance_type=launch["InstanceType"],
         least=int(group.properties["MinSize"]),
         most=int(group.properties["MaxSize"]),
-        volume_gib=sum(map(int, volumes)),
-        has_addresses=any(it is not None and it.properties.get("MapPublicIpOnLaunch", False) for it in subnets),
+        volume_gib=_volume_gib(launch),
+        has_addresses=_has_addresses(assembly, group.stack, group.properties["VPCZoneIdentifier"]),
     )
+
+
+def _single(assembly: Assembly, instance: Resource) -> Group:
+    properties = instance.properties
+    return Group(
+        stack=instance.stack,
+        instance_type=properties["InstanceType"],
+        least=1,
+        most=1,
+        volume_gib=_volume_gib(properties),
+        has_addresses=_has_addresses(assembly, instance.stack, [properties["SubnetId"]]),
+    )
+
+
+def _volume_gib(launch: Mapping[str, Any]) -> int:
+    return sum(int(it["Ebs"]["VolumeSize"]) for it in launch.get("BlockDeviceMappings", ()) if "Ebs" in it)
+
+
+def _has_addresses(assembly: Assembly, stack: str, subnets: Iterable[Any]) -> bool:
+    found = (assembly.follow(stack, subnet) for subnet in subnets)
+    return any(it is not None and it.properties.get("MapPublicIpOnLaunch", False) for it in found)
 
 
 def _database(properties: Mapping[str, Any]) -> Database:

@@ -5,10 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from capacity.costs import Prices, standing
+from capacity.inventory import Inventory
+from stacks.load import VOLUME_GIB
 from stacks.profiles import ACADEMY, NONE, PRODUCTION, FleetSize, choose
 from stacks.rules.lab import LAB_RULES
 from stacks.rules.plugin import check
 
+PRICES = Prices.read()
 PROFILES = [ACADEMY, PRODUCTION]
 
 
@@ -34,6 +38,17 @@ def test_it_is_one_small_encrypted_instance(generating):
     assert volume["Ebs"]["Encrypted"] is True
     assert made_of["MetadataOptions"] == {"HttpPutResponseHopLimit": 1, "HttpTokens": "required"}
     assert "KeyName" not in made_of
+
+
+def test_it_is_reckoned_among_what_costs(generating):
+    inventory = Inventory.of(generating)
+    (made_of,) = inventory.single
+
+    lines = {line.what: line.usd for line in standing(inventory, dict.fromkeys(("AnbWeb", "AnbWorker"), 0), PRICES)}
+
+    assert (made_of.stack, made_of.instance_type, made_of.volume_gib) == ("AnbLoad", "t3.small", VOLUME_GIB)
+    assert lines["AnbLoad t3.small"] == PRICES.hours_per_month * PRICES.instance_hour("t3.small")
+    assert ("AnbLoad addresses" in lines) == made_of.has_addresses == (inventory.nat_gateways == 0)
 
 
 def test_it_reaches_the_balancer_and_is_reached_by_nobody(generating):
