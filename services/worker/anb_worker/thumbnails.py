@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from math import sqrt
 from typing import Final
 
-STEP_FRAMES: Final = 15  # of the body from one candidate to the next
+STEP_FRAMES: Final = 30  # of the body, from one candidate to the next: a second
 LOOKS_WIDTH, LOOKS_HEIGHT = 64, 36  # of a candidate in grey, without watermark and bars
 
-_USUAL: Final = 2  # the candidate after a second: before it, hands still shake and fingers cover lenses
+_USUAL: Final = 1  # the candidate after a second: before it, hands still shake and fingers cover lenses
 _CLEAR: Final = 0.8  # of the largest contrast; a fade takes it down in proportion
 _CHANGE: Final = 6  # of 255: more than an encoder does to a picture that stands still
 _MIN_CHANGED: Final = 4  # places of a look: a ball far away
