@@ -1,5 +1,6 @@
 """Draws what a story has left in its JSON: curves and events on one axis of time. All times are the twin's."""
 
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ _WIDTH_INCHES, _PANEL_INCHES, _HEAD_INCHES, _NOTE_INCHES = 11, 2.1, 0.6, 0.18
 _ZONES = ("#7fb3d5", "#f0b27a")
 _ANSWERS = {"answered": (("2xx", "3xx", "4xx"), "#2471a3"), "failed": (("5xx", "broken"), "red")}
 _BEFORE_SECONDS = 300  # that are shown before the first note
+_HEAD_CHARACTERS = 150  # in a line of the picture's width
+_PLACES = 30  # for numbers of notes, side by side
 _BUCKET_SECONDS = 10  # of the twin's, over which requests are averaged
 
 
@@ -114,17 +117,30 @@ def _requests(ax: Axes, told: Told) -> None:
 
 def _mark_notes(ax: Axes, told: Told) -> None:
     """Draw a line for each note, with its number; the picture's head has the words."""
-    for number, (at, _) in enumerate(told["notes"], start=1):
+    for at, _ in told["notes"]:
         ax.axvline(at / 60, color="black", linewidth=0.7, alpha=0.6)
-        if ax.get_subplotspec().is_first_row():  # type: ignore[union-attr]  # every panel is in a grid
-            ax.annotate(
-                str(number), (at / 60, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom"
-            )
+    if told["notes"] and ax.get_subplotspec().is_first_row():  # type: ignore[union-attr]  # every panel is in a grid
+        for at, label in _numbers(told):
+            ax.annotate(label, (at / 60, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom")
+
+
+def _numbers(told: Told) -> list[tuple[float, str]]:
+    """Return the notes' numbers and when they are due; those of notes that lie close together share a place."""
+    groups: list[list[tuple[float, int]]] = []
+    shown_seconds = told["moments"][-1]["at_seconds"] - max(0, told["notes"][0][0] - _BEFORE_SECONDS)
+    for number, (at, _) in enumerate(told["notes"], start=1):
+        if not groups or at - groups[-1][0][0] > shown_seconds / _PLACES:
+            groups.append([])
+        groups[-1].append((at, number))
+    return [
+        (group[0][0], str(group[0][1]) if len(group) == 1 else f"{group[0][1]}-{group[-1][1]}") for group in groups
+    ]
 
 
 def _head(told: Told) -> str:
     notes = (f"{number}  {what}" for number, (_, what) in enumerate(told["notes"], start=1))
-    return "\n".join((f"{told['story']}: {told['sentence']}", *notes))
+    lines = (f"{told['story']}: {told['sentence']}", *notes)
+    return "\n".join(textwrap.shorten(line, _HEAD_CHARACTERS, placeholder=" …") for line in lines)
 
 
 def _minutes(told: Told) -> list[float]:
