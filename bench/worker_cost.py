@@ -24,7 +24,7 @@ from bench.report import CannotMeasure, Report, table
 from local import processes
 
 MAX_RATIO, MAX_MEGABYTES = 1.05, 600  # what we promise ourselves
-ROUNDS = 2  # even, so that each side has each processor as often as the other
+ROUNDS = 4  # even, so that each side has each processor as often as the other
 SAMPLING_SECONDS = 0.05
 HEADINGS = (
     "clip (synthetic)",
