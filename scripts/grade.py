@@ -19,7 +19,7 @@ import click
 
 from anb import commands
 from capacity.__main__ import GIVEN, SCENARIOS
-from capacity.report import Folder, UnknownKey, check
+from capacity.report import UNMEASURED, Folder, UnknownKey, check
 from scripts.documents import Document
 from scripts.trace_requirements import NotMet, Row, columns, line, sections, synthesised
 from stacks.rules.assembly import Assembly
@@ -32,6 +32,8 @@ TRACEABILITY = Path("docs", "entrega4", "trazabilidad.md")
 RESULTS = Path("build", "tests.xml")  # the Makefile has `make test` write it
 JUDGED = ("app.py", "cdk.json", "services", "stacks", "tests", "userdata")  # a result is older than none of them
 MIN_WORDS = 25  # of a section that says something
+# What the load tests' document says of data that are not there, or not all of them
+UNFINISHED = (UNMEASURED, "-->n. d.<", "provisionales: ")
 RULES = {rule.name: rule for rule in (*LAB_RULES, *PROMISES)}
 
 
@@ -49,8 +51,8 @@ class Item:
 
     `requirements` are rows of the traceability by the beginning of what they ask; `rules` those of the synthesis;
     `documents` are paths with a part of a section's anchor; one of them has to show the `figures`; `mentions`
-    are a document and a text in it; `measured` wants the load tests' document to say what the data say. `team` is
-    what nobody but the team can do.
+    are a document and a text in it; `measured` wants the load tests' document to say what the data say, and nothing
+    in these sections to be still without data. `team` is what nobody but the team can do.
     """
 
     asked: str
@@ -191,6 +193,7 @@ def graded(item: Item, facts: Facts) -> Grade:
             *(_rule(name, facts) for name in item.rules),
             *(_test(test, facts) for test in item.tests),
             *(_document(wanted, facts) for wanted in item.documents),
+            *(_unmeasured(wanted, facts) for wanted in item.documents if item.measured),
             *(_figure(path, item, facts) for path in item.figures),
             *(_result(path, facts) for path in item.results),
             *(_mention(*pair, facts) for pair in item.mentions),
@@ -229,13 +232,27 @@ def _test(test: str, facts: Facts) -> Evidence:
     return Evidence(f"prueba tests/{test}", facts.tests.problem(test))
 
 
+def _section(wanted: str, facts: Facts) -> tuple[str, str] | None:
+    """Return the anchor and the text of the first section that the document has of that name."""
+    path, _, part = wanted.partition("#")
+    if not (facts.root / path).is_file():
+        return None
+    anchors = Document.read(facts.root / path).anchors
+    return next(((name, text) for name, text in anchors.items() if part in name), None)
+
+
+def _unmeasured(wanted: str, facts: Facts) -> Evidence:
+    _, text = _section(wanted, facts) or ("", "")
+    said = next((mark for mark in UNFINISHED if mark in text), "")
+    return Evidence(f"mediciones completas en {wanted}", f"ahí dice «{said.strip('*>.<: ')}»" if said else "")
+
+
 def _document(wanted: str, facts: Facts) -> Evidence:
     path, _, part = wanted.partition("#")
     what = f"documento {wanted}"
     if not (facts.root / path).is_file():
         return Evidence(what, "no existe")
-    document = Document.read(facts.root / path)
-    found = next(((name, text) for name, text in document.anchors.items() if part in name), None)
+    found = _section(wanted, facts)
     if found is None:
         return Evidence(what, "no tiene esa sección")
     name, text = found

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from capacity.report import UNMEASURED
 from scripts.grade import JUDGED, RESULTS, Facts, Item, State, TestResults, graded, rubric, told
 from scripts.trace_requirements import ENVIRONMENT, Row
 from stacks.rules.assembly import Assembly
@@ -131,6 +132,20 @@ def test_a_figure_or_a_result_that_is_not_there_is_not_met(facts):
 
     assert graded(figure, facts).state is State.NOT_MET
     assert graded(Item(asked="", results=("capacity-planning/none.json",)), facts).state is State.NOT_MET
+
+
+@pytest.mark.parametrize(
+    "said", [UNMEASURED, "X es <!-- =x -->n. d.<!-- = -->", "Son **provisionales: faltan celdas**"]
+)
+def test_a_section_that_has_still_to_be_measured_is_not_met(facts, said):
+    page = facts.root / "docs" / "measured.md"
+    item = Item(asked="", documents=("docs/measured.md#capa-web",), measured=True)
+    page.write_text("# Capa web\n\n" + "La capa web atiende sus usuarios. " * 20)
+    assert graded(item, facts).state is State.MET
+
+    page.write_text(page.read_text() + "\n\n" + said)
+
+    assert graded(item, facts).state is State.NOT_MET
 
 
 def test_a_section_that_says_nothing_is_not_met(facts):
