@@ -90,6 +90,14 @@ def test_a_run_without_an_offset_goes_on_where_the_one_before_has_ended():
     assert "incompleto" in refusal_of(outside)
 
 
+@pytest.mark.parametrize("runs_after", [0, 1])
+def test_a_run_that_begins_before_the_file_is_refused(runs_after):
+    before = full(b"trun", struct.pack(">Ii", 15, -(1 << 20)), flags=0x1)
+    inside = full(b"trun", struct.pack(">Ii", 15, 0), flags=0x1)
+
+    assert "dañado" in refusal_of(fragmented(moof(before, *[inside] * runs_after, sample_bytes=100), PICTURES))
+
+
 @pytest.mark.parametrize("boxes", [(), (b"styp", b"sidx"), (b"styp", b"prft", b"emsg")])
 def test_a_minute_of_60_pictures_and_47_sounds_a_second_in_fragments_of_one_is_read(boxes):
     before = b"".join(box(kind, bytes(16)) for kind in boxes)

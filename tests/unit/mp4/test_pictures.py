@@ -260,6 +260,8 @@ def test_fragments_may_have_the_parameter_sets_in_their_samples():
     fragment = index(len(index(0)) + 8) + box(b"mdat", sample * 30)
 
     assert size_of(FTYP + movie(empty, extends) + fragment) == (1920, 1080)
+    assert "dañado" in refusal_of(FTYP + movie(empty, extends) + fragment + index(-(1 << 20)))
+    assert "dañado" in refusal_of(FTYP + movie(empty, extends) + index(-(1 << 20)) + fragment)
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,10 @@ def _run_samples(boxes: Boxes, defaults: tuple[int, int], begin: int, *, fragmen
         offset, columns = _read_run(trun, count)
         sizes = columns.get(_SIZES) or (size,) * count
         # Without an offset a run goes on where the one before has ended
-        following = (following if offset is None else base + offset) + sum(sizes)
+        start = following if offset is None else base + offset
+        if start < 0:
+            raise UnreadableClip(DAMAGED)
+        following = start + sum(sizes)
         if following > end:
             raise UnreadableClip(TRUNCATED)
         if sizes[-1]:

@@ -150,7 +150,9 @@ def _box_at(file: BinaryIO, position: int, size_bytes: int) -> FileBox | None:
 
 
 def read_at(file: BinaryIO, position: int, count: int) -> bytes:
-    """So many bytes from there; UnreadableClip when the file ends before."""
+    """So many bytes from there; UnreadableClip when the file ends before, or begins after that."""
+    if position < 0:  # fragments count from where they please, and backwards too
+        raise UnreadableClip(DAMAGED)
     file.seek(position)
     data = file.read(count)
     while len(data) < count:
