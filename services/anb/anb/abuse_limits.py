@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Delete, Select, bindparam, delete, func, insert, literal, select
+from sqlalchemy import Connection, Delete, Integer, Select, bindparam, delete, func, insert, literal_column, select
 
 from anb.errors import TooManyRequests
 from anb.models import SignUpOrigin, Vote, VoteOrigin, now
@@ -42,7 +42,7 @@ def _since(seconds: int) -> Any:
     return now(plus_seconds=-seconds)
 
 
-_one = literal(1).label("one")
+_one = literal_column("1", Integer)
 _SIGN_UPS_OF_ADDRESS = _counted(
     select(_one).where(SignUpOrigin.address == bindparam("address"), SignUpOrigin.at > _since(_HOUR_SECONDS)),
     "most",
