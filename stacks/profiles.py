@@ -98,6 +98,7 @@ class Profile:
     flow_logs: bool = True
     firewall: bool = False
     load: bool = False
+    upload_limits: bool = True
     certificate_arn: str | None = None
     domain_name: str | None = None
     cors_origins: str = ""
@@ -385,6 +386,7 @@ OVERRIDES: dict[str, Override] = {
     "firewall": Override(allowed="true or false", pattern=_FLAG, put=_field("firewall", _is_true)),
     "flowLogs": Override(allowed="true or false", pattern=_FLAG, put=_field("flow_logs", _is_true)),
     "load": Override(allowed="true or false", pattern=_FLAG, put=_field("load", _is_true)),
+    "uploadLimits": Override(allowed="true or false", pattern=_FLAG, put=_field("upload_limits", _is_true)),
     "alarmMail": Override(allowed="one mail address", pattern=_MAIL, put=_field("alarm_mail")),
     "budgetMail": Override(allowed="one mail address", pattern=_MAIL, put=_field("budget_mail")),
     "budgetUsd": Override(

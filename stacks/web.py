@@ -40,6 +40,8 @@ DRAINING = cdk.Duration.seconds(180)
 # a sign-in among them some 25 ms of one core. CPU is the second opinion for heavier mixes
 REQUESTS_PER_MINUTE = 1500
 CPU_PERCENT = 60
+# What one player may upload, out of the way of load tests: a few accounts send there what a city would
+RAISED_LIMITS = "ANB_MAX_OPEN_RESERVATIONS=100000 ANB_MAX_UPLOADS_AN_HOUR=100000 ANB_MAX_WAITING_BYTES=1000000000000"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +111,7 @@ class WebStack(cdk.Stack):
                 "SCHEME_VARIABLE": entrance.scheme_variable,
                 "CORS_ORIGINS": profile.cors_origins,
                 "MEDIA_URL": entrance.media_url,
+                "RAISED_LIMITS": "" if profile.upload_limits else f" {RAISED_LIMITS}",
             },
         )
         artefact.grant_read(self.fleet.role)

@@ -29,6 +29,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "firewall": ("true",),
     "load": ("true",),
     "flowLogs": ("false",),
+    "uploadLimits": ("false",),
     "alarmMail": ("ana@example.org", "luis@example.org"),
     "budgetMail": ("ana@example.org", "luis@example.org"),
     "budgetUsd": ("100", "300"),

@@ -35,6 +35,7 @@ def test_whatever_a_person_must_choose_can_be_overridden():
             "corsOrigins": "https://app.example.org,http://localhost:5173",
             "firewall": "true",
             "flowLogs": "false",
+            "uploadLimits": "false",
             "alarmMail": "ops@example.org",
             "budgetMail": "money@example.org",
             "budgetUsd": 75,
@@ -46,7 +47,7 @@ def test_whatever_a_person_must_choose_can_be_overridden():
     assert (chosen.database.instance_class, chosen.database.storage_gib) == ("db.r6g.large", 500)
     assert (chosen.database_snapshot, chosen.media_bucket) == ("rds:anb-database-2026-11-23", "anb-videos")
     assert (chosen.certificate_arn, chosen.domain_name) == (CERTIFICATE, "anb.example.org")
-    assert (chosen.firewall, chosen.flow_logs) == (True, False)
+    assert (chosen.firewall, chosen.flow_logs, chosen.upload_limits) == (True, False, False)
     assert chosen.cors_origins == "https://app.example.org,http://localhost:5173"
     assert (chosen.alarm_mail, chosen.budget_mail, chosen.budget_usd) == ("ops@example.org", "money@example.org", 75)
 
@@ -139,6 +140,7 @@ REFUSED: list[tuple[str, dict[str, object], str]] = [
     ("production", {"firewall": "yes"}, "firewall must be true or false, not 'yes'."),
     ("academy", {"load": "on"}, "load must be true or false"),
     ("academy", {"flowLogs": "1"}, "flowLogs must be true or false"),
+    ("academy", {"uploadLimits": "raised"}, "uploadLimits must be true or false"),
     ("academy", {"alarmMail": "nobody"}, "alarmMail must be one mail address, not 'nobody'."),
     ("academy", {"alarmMail": "a@b.co, c@d.co"}, "alarmMail must be one mail address"),
     ("production", {"budgetMail": "@"}, "budgetMail must be one mail address"),

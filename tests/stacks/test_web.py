@@ -1,10 +1,13 @@
 """The load balancer and the API's instances."""
 
 import json
-from dataclasses import replace
+import re
+from dataclasses import asdict, replace
 
 import pytest
 
+from anb.upload_limits import UploadLimits
+from anb_web.settings import WebSettings
 from stacks.profiles import ACADEMY
 from tests.stacks.conftest import CERTIFICATE
 
@@ -108,6 +111,21 @@ def test_instances_are_told_which_sites_may_call(request, which, origins):
     script = json.dumps(only(request.getfixturevalue(which), "AWS::EC2::LaunchTemplate").properties)
 
     assert f"export ANB_CORS_ORIGINS='{origins}'" in script
+
+
+def exports(assembly, pattern):
+    script = json.dumps(assembly.only("AnbWeb", "AWS::EC2::LaunchTemplate").properties)
+    return dict(re.findall(rf"\b({pattern})=(\d+)", script))
+
+
+def test_instances_keep_to_the_limits_of_uploads_unless_a_load_test_raises_them(academy, write):
+    raised = exports(write(replace(ACADEMY, upload_limits=False)), "ANB_MAX_[A-Z_]+")
+
+    assert exports(academy.assembly, "ANB_MAX_[A-Z_]+") == {}
+    complete = {"ANB_MEDIA_BUCKET": "b", "ANB_QUEUE_URL": "q", "ANB_DATABASE_URL": "mysql+pymysql://u:p@h/d"}
+    secrets = {"ANB_JWT_SECRET": "s" * 32, "ANB_ADDRESS_SECRET": "s" * 32}
+    limits = asdict(WebSettings.from_environment({**complete, **secrets, **raised}).upload_limits)
+    assert all(limits[name] > usual for name, usual in asdict(UploadLimits()).items())
 
 
 def test_the_firewall_counts_what_looks_into_videos(academy, production):
