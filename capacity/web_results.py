@@ -52,6 +52,7 @@ def summarise(folder: Path) -> Summary:
         "target_use": TARGET_USE,
         "series": series,
         "gains": _gains(_measured(series)),
+        "checked_gains": _checked_gains(_measured(series)),
     }
 
 
@@ -63,6 +64,21 @@ def _gains(series: Mapping[str, Any]) -> dict[str, float | None]:
 def _gain(series: Mapping[str, Any], through_the_api: str, direct: str) -> float | None:
     used = [series.get(key, {}).get("node", {}).get("cpu_seconds_per_upload") for key in (through_the_api, direct)]
     return round(used[0] / used[1], 1) if all(used) else None
+
+
+def _checked_gains(series: Mapping[str, Any]) -> dict[str, Mapping[str, float] | None]:
+    """Return how many times the uploads the direct way should bring here by all parts' CPU, and what it brought."""
+    return {size: _checked_gain(series, f"multipart{size}", f"direct{size}") for size in ("50", "100")}
+
+
+def _checked_gain(series: Mapping[str, Any], through_the_api: str, direct: str) -> dict[str, float] | None:
+    found = [series.get(key, {}) for key in (direct, through_the_api)]
+    if not all(one.get("ceiling_per_second") and one["max_uploads_per_second"] for one in found):
+        return None
+    return {
+        name: round(found[0][key] / found[1][key], 1)
+        for name, key in (("predicted", "ceiling_per_second"), ("measured", "max_uploads_per_second"))
+    }
 
 
 def _measured(series: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -97,6 +113,7 @@ def _series(series: Series, stages: Sequence[Mapping[str, Any]]) -> dict[str, An
         "sustained": (sustained := next(iter(kinds["sustained"]), None)),
         "sustained_uploads_per_second": sustained["uploads_per_second"] if sustained else None,
         "node": _node(best or ramps[0]),
+        "ceiling_per_second": _ceiling(best or ramps[0], cores=stages[0]["machine"]["cores"]),
     }
 
 
@@ -201,6 +218,12 @@ def _node(stage: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _ceiling(stage: Mapping[str, Any], *, cores: int) -> float | None:
+    """Return the uploads a second at which all parts together would use up this machine: derived."""
+    used = sum(stage["cpu_seconds_per_upload"].values())
+    return round(cores / used, 2) if used else None
+
+
 # --- tables ---------------------------------------------------------------------------------------------------
 
 
@@ -214,6 +237,7 @@ def tables(summary: Summary) -> Mapping[str, str]:
         "main": _main(series),
         "cpu": _cpu(series),
         "node": _nodes(series),
+        "ceilings": _ceilings(series),
         "parts": _direct_parts(series),
         "machine": _machine(summary),
     }
@@ -304,6 +328,21 @@ def _nodes(series: Mapping[str, Any]) -> str:
         for found in series.values()
     ]
     return table([*headings, f"con {spanish(TARGET_USE, '.0%')}"], rows)
+
+
+def _ceilings(series: Mapping[str, Any]) -> str:
+    headings = ["recorrido", "techo derivado (subidas/s)", "medido dentro de los objetivos (subidas/s)"]
+    rows: list[list[object]] = [
+        [
+            found["title"],
+            spanish(found["ceiling_per_second"], ".1f"),
+            spanish(found["max_uploads_per_second"], ".1f"),
+            spanish(found["max_uploads_per_second"] / found["ceiling_per_second"], ".0%"),
+        ]
+        for found in series.values()
+        if found["ceiling_per_second"]
+    ]
+    return table([*headings, "parte del techo"], rows)
 
 
 def _direct_parts(series: Mapping[str, Any]) -> str:

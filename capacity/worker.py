@@ -62,14 +62,11 @@ def clip(megabytes: int) -> Path:
 def measure(folder: Path, cells: Sequence[Cell], lengths: Lengths) -> None:
     """Make the runs of the cells that the folder does not have yet, and keep the raw data of each at once."""
     for cell in cells:
-        for run in RUNS:
-            path = folder / cell.file(run)
-            if is_measured(path, lengths):
-                click.echo(f"{path.name}: measured before", err=True)
-                continue
-            capacity = _capacity(folder / cell.file(SATURATION)) if run == SUSTAINED else None
-            raw.write(path, _run(cell, run, lengths, videos_per_minute=capacity))
-            click.echo(_told(path), err=True)
+        missing = [run for run in RUNS if not is_measured(folder / cell.file(run), lengths)]
+        if missing:
+            _measure_cell(folder, cell, missing, lengths)
+        else:
+            click.echo(f"{cell.name}: measured before", err=True)
 
 
 def is_measured(path: Path, lengths: Lengths) -> bool:
@@ -82,21 +79,33 @@ def _capacity(saturation: Path) -> float:
     return float(summary_of_run(raw.read(saturation))["videos_per_minute"])
 
 
-def _run(cell: Cell, run: str, lengths: Lengths, *, videos_per_minute: float | None) -> dict[str, Any]:
-    """Make one run on services of its own; loads are shares of so many videos a minute, or of the warm-up's."""
-    begun, source, loads = datetime.now(UTC), clip(cell.megabytes), lengths.loads(run)
+def _measure_cell(folder: Path, cell: Cell, runs: Sequence[str], lengths: Lengths) -> None:
+    """Make runs of a cell, one after the other, on services of its own that have been warmed up."""
+    source = clip(cell.megabytes)
     with (
         tempfile.TemporaryDirectory(prefix="capacity-") as state,
         running_node(Path(state), processes=cell.processes) as node,
     ):
         warm_up = _warm_up(node, source, max(lengths.warm_up_videos, cell.processes))
-        used = videos_per_minute or warm_up
-        observed = node.observe(
-            source,
-            list(arrivals(loads, videos_per_minute=used)),
-            name=f"{cell.name}-{run}",
-            within_seconds=sum(seconds for seconds, _ in loads) + DRAIN_SECONDS,
-        )
+        for run in runs:
+            # Loads are shares of what the saturation came to, before there is one of what the warm-up did
+            used = _capacity(folder / cell.file(SATURATION)) if run == SUSTAINED else warm_up
+            path = folder / cell.file(run)
+            raw.write(path, _run(node, cell, run, lengths, warm_up=warm_up, videos_per_minute=used))
+            click.echo(_told(path), err=True)
+
+
+def _run(
+    node: Node, cell: Cell, run: str, lengths: Lengths, *, warm_up: float, videos_per_minute: float
+) -> dict[str, Any]:
+    """Make one run on a node whose queue is empty; loads are shares of so many videos a minute."""
+    begun, source, loads = datetime.now(UTC), clip(cell.megabytes), lengths.loads(run)
+    observed = node.observe(
+        source,
+        list(arrivals(loads, videos_per_minute=videos_per_minute)),
+        name=f"{cell.name}-{run}",
+        within_seconds=sum(seconds for seconds, _ in loads) + DRAIN_SECONDS,
+    )
     return {
         "cell": asdict(cell),
         "run": run,
@@ -105,7 +114,7 @@ def _run(cell: Cell, run: str, lengths: Lengths, *, videos_per_minute: float | N
         "begun": begun.isoformat(timespec="seconds"),
         "source_bytes": source.stat().st_size,
         "warm_up_videos_per_minute": warm_up,
-        "assumed_videos_per_minute": used,
+        "assumed_videos_per_minute": videos_per_minute,
         "loads": loads,
         **asdict(observed),
     }

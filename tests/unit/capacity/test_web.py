@@ -1,5 +1,6 @@
 """The plan of scenario 1: how far it climbs, what it measures again, and what its data come to."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -174,6 +175,21 @@ def test_a_nodes_capacity_follows_from_the_cpu_that_its_parts_used(folder):
     # A second of CPU each second, for ten uploads, by nginx and by gunicorn
     assert node["cpu_seconds_per_upload"] == pytest.approx(0.2, rel=0.05)
     assert node["uploads_per_second"] == pytest.approx(10, rel=0.05)
+
+
+def test_the_gain_of_the_direct_way_is_predicted_by_the_cpu_of_all_parts_and_checked_by_what_was_reached(tmp_path):
+    for key, uploads in (("multipart50", 1), ("direct50", 2)):
+        stage = replace(stages()[1], series=key)
+        data = measured(stage)
+        data["client"]["samples"] = data["client"]["samples"][:: 10 // uploads]
+        Checkpoints(tmp_path, MEDIUM).keep(stage, data)
+
+    summary = WEB.summarise(tmp_path)
+
+    # Seven parts use a core each, whatever comes of it
+    assert summary["series"]["multipart50"]["ceiling_per_second"] == pytest.approx(2 / 7, rel=0.05)
+    assert summary["checked_gains"]["50"] == pytest.approx({"predicted": 2.0, "measured": 2.0}, rel=0.05)
+    assert summary["checked_gains"]["100"] is None
 
 
 def test_every_table_and_figure_can_be_made(folder):

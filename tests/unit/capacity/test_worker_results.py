@@ -1,6 +1,7 @@
 """What the raw data of the workers' scenario say."""
 
 import json
+from contextlib import nullcontext
 
 import pytest
 
@@ -241,15 +242,19 @@ def test_a_run_of_other_lengths_is_made_again(tmp_path):
 
 
 def test_an_interrupted_measurement_goes_on_after_the_last_run_that_was_made(tmp_path, monkeypatch):
-    made: list[tuple[str, str, float | None]] = []
+    made: list[tuple[str, str, float]] = []
 
-    def fake_run(cell, run, _lengths, *, videos_per_minute):
+    def fake_run(_node, cell, run, _lengths, *, warm_up, videos_per_minute):
         if len(made) == 3:
             raise KeyboardInterrupt
         made.append((cell.name, run, videos_per_minute))
+        assert run == SUSTAINED or videos_per_minute == warm_up
         jobs, loads = (overloaded(), [(150, 2.0)]) if run == SATURATION else (steady(), [(240, 0.8)])
         return run_of(jobs, run=run, loads=loads)
 
+    monkeypatch.setattr(worker, "clip", lambda _megabytes: tmp_path)
+    monkeypatch.setattr(worker, "running_node", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(worker, "_warm_up", lambda *_: 3.0)
     monkeypatch.setattr(worker, "_run", fake_run)
     with pytest.raises(KeyboardInterrupt):
         worker.measure(tmp_path, CELLS[:2], FULL)
