@@ -16,6 +16,7 @@ from capacity.growth_results import SIMULATED
 from capacity.inventory import Inventory
 from capacity.report import Folder
 from capacity.worker_plan import LARGEST_BURST, WITHIN_SECONDS
+from capacity.worker_results import summarise
 from stacks.profiles import PROFILES
 from stacks.rules.assembly import Assembly
 from twin.assumptions import Assumptions
@@ -159,7 +160,7 @@ def measured_service_seconds(workers: Mapping[str, Any], *, processes: int) -> f
 def command() -> int:
     """Simulate again with what was measured last."""
     folder = Folder()
-    service_seconds = measured_service_seconds(folder.summary("worker"), processes=2)
+    service_seconds = measured_service_seconds(summarise(folder.raw("worker")), processes=2)
     inventories = {profile: asdict(Inventory.of(_assembly(profile))) for profile in PROFILES}
     raw.write(folder.raw("cost") / INVENTORIES, inventories)
     raw.write(folder.raw("growth") / SIMULATED, simulate(service_seconds))
