@@ -1,9 +1,10 @@
 """Finding and sorting public videos."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 
 from anb import search
 from anb.models import Status, Video, VideoWord
@@ -147,3 +148,15 @@ def test_videos_from_before_there_was_a_search_are_found_after_a_while(engine, m
         assert search.enter_missed(connection) == 0
 
     assert titles("q=triple") == titles("city=cali") == [video.title]
+
+
+@pytest.mark.parametrize("words", [("comun", "raro"), ("raro", "comun")])
+def test_a_page_for_several_words_is_read_from_the_index_of_the_rarest(engine, make_video, words):
+    videos = [make_video(status=Status.PROCESSED, title=f"Común {number}") for number in range(30)]
+    with engine.begin() as connection:
+        connection.execute(
+            insert(VideoWord).values(word="raro", video_id=videos[7].id, processed_at=datetime.now(UTC), votes=0)
+        )
+        _, asked = search.page_of_ids(connection, search.Wanted(words=words), has_cursor=False)
+
+    assert asked == {"word_0": "raro", "word_1": "comun"}
