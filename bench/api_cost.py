@@ -269,7 +269,7 @@ def grow(small: Tables, large: Tables, effort: Effort) -> Iterator[Case]:
         "most voted": (search("sort=votes"),) * 2,
         "public list of a city": (search("city=city+7"),) * 2,
         "a word of one video": (search("q=77"),) * 2,
-        "a word of one in 250": (search("q=club7"),) * 2,
+        "a word of one in 50": (search("q=club7"),) * 2,
         "a word of a tenth, most voted": (search("q=gil7&sort=votes"),) * 2,
         "a word of all": (search("q=video"),) * 2,
         "two words": (search("q=club7+gil7"),) * 2,
