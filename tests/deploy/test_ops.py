@@ -18,6 +18,7 @@ from anb.migrations import upgrade
 from anb.models import User, Video
 from anb.storage import processed_key, source_key
 from anb.timings import Timings
+from capacity.costs import Prices
 from ops.account.desk import Desk
 from ops.account.lab import Lab as Paused
 from tests.leases import lease
@@ -97,6 +98,16 @@ def test_the_status_tells_of_fleets_database_alarms_and_work(deployed):
     assert report["cost"]["usd_an_hour"] > 3 * 0.0208 + 0.017  # three instances and the database, and more
     said = deployed.ops("status", status=1)
     assert ("ALARM  AnbObservability" in said, "videos uploaded" in said) == (True, True)
+
+
+def test_the_month_of_what_is_deployed_costs_what_its_hours_do(deployed):
+    an_hour = json.loads(deployed.ops("status", "--json", status=1))["cost"]["usd_an_hour"]
+
+    report = json.loads(deployed.ops("cost", "--deployed", "--json"))
+
+    assert list(report["bills"]) == ["now"]
+    assert report["bills"]["now"]["usd_a_month"] == pytest.approx(an_hour * Prices.read().hours_per_month)
+    assert "together" in deployed.ops("cost", "--deployed")
 
 
 @pytest.fixture
