@@ -39,7 +39,7 @@ from local.packages import Program
 from local.state import State
 from local.supervisor import Supervisor
 from stacks.profiles import ACADEMY
-from stacks.web import PORT
+from stacks.web import PORT, RAISED_LIMITS
 from tests.deploy.lab import Lab, running_lab
 from tests.people import PASSWORD, registration
 from tests.waiting import until
@@ -598,6 +598,14 @@ def test_the_user_data_can_run_again_with_nobody_waiting_for_its_signal(web: Mac
 
     assert web.output().endswith("anb: web is ready\nanb: CloudFormation waits for no signal\n")
     assert status(PORT, "/readyz") == 200
+
+
+def test_limits_that_are_raised_for_a_load_test_are_those_of_the_service(cloud: Cloud, web: Machine) -> None:
+    raised = f"#!/bin/bash\nexport {RAISED_LIMITS}\n"
+    boot_again(web, cloud.lab.user_data("AnbWeb").replace("#!/bin/bash\n", raised))
+
+    eventually(lambda: status(PORT, "/readyz") == 200, machine=web)
+    assert set(RAISED_LIMITS.split()) <= set(web.read("etc/anb/settings.env").replace('"', "").splitlines())
 
 
 def test_a_worker_that_its_group_wants_to_end_finishes_and_completes_the_action(
