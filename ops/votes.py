@@ -9,7 +9,7 @@ Decisions may be taken while votes come in, too. One that is cut short is comple
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -95,12 +95,8 @@ def void(dependencies: Dependencies, *, names: Sequence[str], note: str, as_json
         _decide(dependencies, cluster.video_id, cluster.voter_ids, vote_reviews.void, voiding_id=number)
         for cluster in chosen
     )
-    _count(dependencies)
-    if as_json:
-        commands.print_json({"voided": done, "number": number})
-    else:
-        print(f"voided {done} votes; python -m ops votes restore {number} undoes it")
-    return commands.DONE
+    said = f"voided {done} votes; python -m ops votes restore {number} undoes it"
+    return _conclude(dependencies, {"voided": done, "number": number}, said, as_json=as_json)
 
 
 @command.command()
@@ -113,12 +109,7 @@ def release(dependencies: Dependencies, *, names: Sequence[str], as_json: bool) 
         _decide(dependencies, cluster.video_id, cluster.voter_ids, vote_reviews.release)
         for cluster in _chosen(dependencies, names)
     )
-    _count(dependencies)
-    if as_json:
-        commands.print_json({"released": done})
-    else:
-        print(f"released {done} votes")
-    return commands.DONE
+    return _conclude(dependencies, {"released": done}, f"released {done} votes", as_json=as_json)
 
 
 @command.command()
@@ -133,12 +124,7 @@ def restore(dependencies: Dependencies, *, number: int, as_json: bool) -> int:
     done = 0
     while part := _still_void(dependencies, number):
         done += _decide(dependencies, *part, vote_reviews.restore, voiding_id=number)
-    _count(dependencies)
-    if as_json:
-        commands.print_json({"restored": done})
-    else:
-        print(f"restored {done} votes")
-    return commands.DONE
+    return _conclude(dependencies, {"restored": done}, f"restored {done} votes", as_json=as_json)
 
 
 @command.command()
@@ -185,6 +171,15 @@ def _decide(
 def _still_void(dependencies: Dependencies, number: int) -> tuple[UUID, list[int]] | None:
     with dependencies.engine.begin() as connection:
         return vote_reviews.voided(connection, voiding_id=number)
+
+
+def _conclude(dependencies: Dependencies, report: Mapping[str, int], said: str, *, as_json: bool) -> int:
+    _count(dependencies)
+    if as_json:
+        commands.print_json(report)
+    else:
+        print(said)
+    return commands.DONE
 
 
 def _count(dependencies: Dependencies) -> None:
