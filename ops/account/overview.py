@@ -91,7 +91,7 @@ def _database(desk: Desk) -> str | None:
 
 
 def _alarms(desk: Desk) -> list[dict[str, str]]:
-    """Return those that ring, of our stack alone: CloudFormation names them after it."""
+    """Return those in the state ALARM, of our stack alone: CloudFormation names them after it."""
     pages = desk.account.client("cloudwatch").get_paginator("describe_alarms")
     return [
         {"name": alarm["AlarmName"], "reason": alarm.get("StateReason", "")}

@@ -277,7 +277,7 @@ class TestTokens:
 
 
 class TestUpload:
-    def test_it_stores_the_file_rings_for_a_worker_and_answers_at_once(self, upload, make_user, keys, jobs):
+    def test_it_stores_the_file_enqueues_the_job_and_answers_at_once(self, upload, make_user, keys, jobs):
         response = upload(make_user())
 
         assert response.status_code == 201
