@@ -10,11 +10,11 @@ BALANCER = {  # metric: statistic
     "HTTPCode_ELB_5XX_Count": "Sum",
     "HTTPCode_Target_5XX_Count": "Sum",
 }
-SEARCHES = {
-    "CPUUtilization": "{AWS/EC2,AutoScalingGroupName}",
-    "CPUCreditBalance": "{AWS/EC2,AutoScalingGroupName}",
-    "DatabaseConnections": "{AWS/RDS,DBInstanceIdentifier}",
-    "ApproximateNumberOfMessagesVisible": "{AWS/SQS,QueueName}",
+SEARCHES = {  # metric: its namespace, and the dimension that tells the searched series apart
+    "CPUUtilization": ("AWS/EC2", "AutoScalingGroupName"),
+    "CPUCreditBalance": ("AWS/EC2", "AutoScalingGroupName"),
+    "DatabaseConnections": ("AWS/RDS", "DBInstanceIdentifier"),
+    "ApproximateNumberOfMessagesVisible": ("AWS/SQS", "QueueName"),
 }
 
 
@@ -27,11 +27,15 @@ def evidence(session: Any, host: str, *, begun: datetime, ended: datetime) -> li
     found = next((one["LoadBalancerArn"] for one in balancers if one["DNSName"].lower() == host.lower()), None)
     if found is None:
         return []
-    answer = session.client("cloudwatch").get_metric_data(
-        MetricDataQueries=queries(found.partition(":loadbalancer/")[2]),
-        StartTime=begun,
-        EndTime=ended + timedelta(seconds=PERIOD_SECONDS),
-        ScanBy="TimestampAscending",
+    answers = (
+        session.client("cloudwatch")
+        .get_paginator("get_metric_data")
+        .paginate(
+            MetricDataQueries=queries(found.partition(":loadbalancer/")[2]),
+            StartTime=begun,
+            EndTime=ended + timedelta(seconds=PERIOD_SECONDS),
+            ScanBy="TimestampAscending",
+        )
     )
     return [
         {
@@ -39,6 +43,7 @@ def evidence(session: Any, host: str, *, begun: datetime, ended: datetime) -> li
             "at": [at.astimezone(UTC).isoformat() for at in series["Timestamps"]],
             "values": series["Values"],
         }
+        for answer in answers
         for series in answer["MetricDataResults"]
     ]
 
@@ -64,10 +69,12 @@ def queries(balancer: str) -> list[dict[str, Any]]:
     searched = [
         {
             "Id": f"search{number}",
-            "Label": metric,
-            "Expression": f"SEARCH('{schema} MetricName=\"{metric}\"', 'Average', {PERIOD_SECONDS})",
+            # Every series that the search finds is labelled so, with its own value of the dimension:
+            # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/graph-dynamic-labels.html
+            "Label": f"{metric} ${{PROP('Dim.{dimension}')}}",
+            "Expression": f"SEARCH('{{{schema},{dimension}}} MetricName=\"{metric}\"', 'Average', {PERIOD_SECONDS})",
             "Period": PERIOD_SECONDS,
         }
-        for number, (metric, schema) in enumerate(SEARCHES.items())
+        for number, (metric, (schema, dimension)) in enumerate(SEARCHES.items())
     ]
     return of_balancer + searched

@@ -54,5 +54,25 @@ def test_a_host_that_is_no_balancer_of_the_account_has_none(session):
 def test_it_asks_for_the_balancer_and_for_what_is_behind_it():
     asked = queries("app/anb/0123")
 
-    assert [one["Label"] for one in asked] == [*BALANCER, *SEARCHES]
+    assert [one["Label"].partition(" ")[0] for one in asked] == [*BALANCER, *SEARCHES]
     assert len({one["Id"] for one in asked}) == len(asked)
+
+
+def test_the_fleets_series_of_one_metric_are_told_apart():
+    cpu = next(one for one in queries("app/anb/0123") if one["Label"].startswith("CPUUtilization"))
+
+    assert cpu["Label"] == "CPUUtilization ${PROP('Dim.AutoScalingGroupName')}"
+    assert (
+        cpu["Expression"] == """SEARCH('{AWS/EC2,AutoScalingGroupName} MetricName="CPUUtilization"', 'Average', 60)"""
+    )
+
+
+def test_what_comes_in_pages_is_read_to_the_end(session):
+    for at, following in ((BEGUN, {"NextToken": "more"}), (ENDED, {})):
+        page = {"Id": "a", "Label": "RequestCount", "Timestamps": [at], "Values": [7.0]}
+        session.stubs["cloudwatch"].add_response("get_metric_data", {"MetricDataResults": [page], **following})
+
+    assert [series["at"] for series in evidence(session, HOST, begun=BEGUN, ended=ENDED)] == [
+        ["2026-01-02T03:00:00+00:00"],
+        ["2026-01-02T03:08:00+00:00"],
+    ]
