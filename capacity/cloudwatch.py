@@ -4,6 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 PERIOD_SECONDS = 60
+# A value can be read up to two minutes after it was sent, which may be a period after what it tells of:
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/publishingMetrics.html
+COMPLETE_AFTER_SECONDS = 180
 BALANCER = {  # metric: statistic
     "TargetResponseTime": "p95",
     "RequestCount": "Sum",
@@ -21,6 +24,7 @@ SEARCHES = {  # metric: its namespace, and the dimension that tells the searched
 def evidence(session: Any, host: str, *, begun: datetime, ended: datetime) -> list[dict[str, Any]]:
     """Return the series of the balancer at the host, and of what its account runs: one value for each minute.
 
+    The last minutes are missing until `COMPLETE_AFTER_SECONDS` have passed since the end.
     `session` is a boto3 session; nothing is returned for a host that is no load balancer of its account.
     """
     balancers = session.client("elbv2").describe_load_balancers()["LoadBalancers"]

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -202,14 +203,12 @@ def run_remote_stage(target: Target, stage: Stage) -> dict[str, Any]:
         )
     if not record.exists():
         raise CannotMeasure(f"Locust did not measure; see {output.name}")
-    return _data(stage, record) | {
-        "target": target.url,
-        "cloudwatch": cloudwatch.evidence(
-            boto3.session.Session(), target.own_host, begun=begun, ended=datetime.now(UTC)
-        )
-        if target.own_host
-        else [],
-    }
+    seen: list[dict[str, Any]] = []
+    if target.own_host:
+        ended = datetime.now(UTC)
+        time.sleep(cloudwatch.COMPLETE_AFTER_SECONDS)
+        seen = cloudwatch.evidence(boto3.session.Session(), target.own_host, begun=begun, ended=ended)
+    return _data(stage, record) | {"target": target.url, "cloudwatch": seen}
 
 
 def _data(stage: Stage, record: Path) -> dict[str, Any]:
