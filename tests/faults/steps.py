@@ -37,7 +37,7 @@ COMMITS_ELSEWHERE = {
     "anb.search.enter": "shares the transaction of finish",
     "anb.search.enter_missed": "is found again until it is done",
     "anb.search.note_votes": "shares the transaction of tally or recount",
-    "anb.search.page_of_ids": "reads",
+    "anb.search.choose": "reads",
     "anb.videos.votes_of": "reads",
     "anb.upload_limits.check": "shares the transaction of reserve",
     "anb.voting.void_votes": "shares the transaction of take_down or delete_all",

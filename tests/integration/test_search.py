@@ -1,7 +1,9 @@
 """Finding and sorting public videos."""
 
+import html
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import delete, insert, select, update
@@ -157,6 +159,61 @@ def test_a_page_for_several_words_is_read_from_the_index_of_the_rarest(engine, m
         connection.execute(
             insert(VideoWord).values(word="raro", video_id=videos[7].id, processed_at=datetime.now(UTC), votes=0)
         )
-        _, asked = search.page_of_ids(connection, search.Wanted(words=words), has_cursor=False)
+        chosen = search.choose(connection, search.Wanted(words=words), after=None)
 
-    assert asked == {"word_0": "raro", "word_1": "comun"}
+    assert chosen.asked == {"word_0": "raro", "word_1": "comun"}
+
+
+FREQUENT = search.MAX_EXAMINED + 300
+
+
+@pytest.fixture
+def hardly_met(engine, make_user):
+    """Make many blue videos in Bogotá and red ones in Cali; return the titles of the oldest two, which are both."""
+    owners = {"Bogotá": make_user(city="Bogotá"), "Cali": make_user(city="Cali")}
+    begun = datetime(2026, 1, 1)  # noqa: DTZ001 as the database has it
+    videos, words = [], []
+    for number in range(2 * FREQUENT):
+        is_both, id_ = number < 2, uuid4()
+        city, colours = ("Bogotá", ["azul"]) if number % 2 and not is_both else ("Cali", ["rojo"])
+        at = begun + timedelta(seconds=number)
+        videos.append(
+            {
+                "id": id_,
+                "user_id": owners[city].id,
+                "title": f"Video {number}",
+                "city": city,
+                "status": Status.PROCESSED,
+                "request_id": "many",
+                "attempt": 1,
+                "votes": number,
+                "uploaded_at": at,
+                "processed_at": at,
+            }
+        )
+        colours = ["azul", "rojo"] if is_both else colours
+        words += [{"word": word, "video_id": id_, "processed_at": at, "votes": number} for word in colours]
+    with engine.begin() as connection:
+        connection.execute(insert(Video), videos)
+        connection.execute(insert(VideoWord), words)
+    return ["Video 1", "Video 0"]
+
+
+@pytest.mark.parametrize(
+    "query", ["q=azul rojo", "q=azul&city=cali", "q=azul rojo&sort=votes", "q=azul&city=cali&page=1"]
+)
+def test_what_hardly_ever_meets_is_found_behind_pages_that_end_early(client, hardly_met, query):
+    answer = client.get(f"{PUBLIC}?{query}")
+    pages = [answer]
+    while link := re.findall(r"<([^>]+)>", answer.headers.get("Link", "")):
+        pages.append(answer := client.get(link[0]))
+
+    assert [[item["title"] for item in page.json] for page in pages] == [[], hardly_met]
+
+
+def test_a_visitor_can_search_on_where_the_first_page_found_none(client, hardly_met):
+    first = client.get("/?buscar=azul+rojo", headers={"Accept": "text/html"}).text
+    following = html.unescape(re.findall(r'href="([^"]+)" id="more">Seguir buscando<', first)[0])
+
+    assert "No encontramos" not in first
+    assert re.findall(r'class="title"[^>]*><bdi>([^<]+)', client.get(following).text) == hardly_met

@@ -2,16 +2,18 @@
 
 Every page is read from an index, in its order, so that it costs the same however many videos there are: that of the
 whole list, of a city's or of a word's. Of several conditions it is the index of the rarest, and what does not meet
-the others is left out on the way.
+the others is left out on the way. Where hardly anything meets them all, a page ends before it is full, and the next
+goes on from there.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, bindparam, or_, select, update
@@ -24,6 +26,7 @@ from anb.models import Status, User, Video, VideoWord
 
 MAX_WORD_LENGTH = 40
 MAX_WORDS = 8  # of a query: nobody remembers more of a title
+MAX_EXAMINED = 500  # videos for a page, of those that meet the rarest of several conditions
 MISSED_BATCH = 100
 
 _INDEXES = {"newest": "ix_video_words_newest", "votes": "ix_video_words_most_voted"}
@@ -92,6 +95,26 @@ class Wanted:
     order: Order = Order.NEWEST
 
 
+class Place(NamedTuple):
+    """Where a video stands in an order."""
+
+    at: datetime | int
+    """When it was processed, or its counted votes."""
+    video_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """The videos of a page."""
+
+    ids: Select[UUID]
+    """The statement for their ids, which takes an offset or, after a place, none, and how many at most."""
+    asked: dict[str, Any]
+    """What else the statement is executed with."""
+    examined_to: Place | None
+    """Behind which place there may be more, even if the page is not full; None when all were looked at."""
+
+
 def words(*texts: str) -> list[str]:
     """Return the words of the texts, each once, in small letters and without accents, as they are found by."""
     folded = unicodedata.normalize("NFKD", " ".join(texts).casefold())
@@ -122,17 +145,27 @@ def enter_missed(connection: Connection) -> int:
     return len(missed)
 
 
-def page_of_ids(connection: Connection, wanted: Wanted, *, has_cursor: bool) -> tuple[Select[UUID], dict[str, Any]]:
-    """Return the statement for the ids of a page, and what it is asked with beside its cursor or offset and limit."""
+def choose(connection: Connection, wanted: Wanted, *, after: Place | None) -> Chosen:
+    """Return which videos are on the page that begins after a place, or on one of the first."""
     of_city = {} if wanted.city is None else {"city": wanted.city}
-    in_turn, city_first = list(wanted.words), not wanted.words
+    in_turn, city_first, count = list(wanted.words), not wanted.words, 0
     if len(in_turn) + len(of_city) > 1:
         counts = {word: _row_count(connection, _HAVE_WORD, word=word) for word in in_turn}
         in_turn.sort(key=lambda word: counts[word])
-        if in_turn and of_city:
-            city_first = _row_count(connection, _OF_CITY, **of_city) < counts[in_turn[0]]
-    asked = {**of_city, **{f"word_{number}": word for number, word in enumerate(in_turn)}}
-    return _statement(wanted.order, bool(of_city), len(in_turn), city_first, has_cursor), asked
+        count = counts[in_turn[0]]
+        if of_city:
+            in_city = _row_count(connection, _OF_CITY, **of_city)
+            city_first, count = in_city < count, min(in_city, count)
+    first = _First(order=wanted.order, has_city=bool(of_city), is_city=city_first, has_cursor=after is not None)
+    asked: dict[str, Any] = {**of_city, **{f"word_{number}": word for number, word in enumerate(in_turn)}}
+    if after is not None:
+        asked |= {"at": after.at, "after_id": after.video_id}
+    examined_to = None
+    if count > MAX_EXAMINED and (last := connection.execute(_last_examined(first), asked).one_or_none()):
+        examined_to = Place(*last)
+        asked |= {"until": examined_to.at, "until_id": examined_to.video_id}
+    ids = _statement(first, len(in_turn), examined_to is not None)
+    return Chosen(ids=ids, asked=asked, examined_to=examined_to)
 
 
 def _row_count(connection: Connection, explained: _Explained, **values: str) -> int:
@@ -140,32 +173,63 @@ def _row_count(connection: Connection, explained: _Explained, **values: str) -> 
     return int(connection.execute(explained, values).mappings().one()["rows"] or 0)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _First:
+    """By which index a page is read: of all videos or a city's, or else of those with the first word."""
+
+    order: Order
+    has_city: bool
+    is_city: bool
+    has_cursor: bool
+
+
 @cache
-def _statement(order: Order, has_city: bool, words: int, city_first: bool, has_cursor: bool) -> Select[UUID]:
+def _last_examined(first: _First) -> Select[Any]:
+    table = Video.__table__ if first.is_city else VideoWord.__table__.alias("word_0")
+    at, id_ = _place(table, first.order)
+    place = _read(select(at, id_).select_from(table), table, first)
+    place = place.where(*_is_public(table, first) if first.is_city else _have_words([table]))
+    return place.limit(1).offset(MAX_EXAMINED - 1)
+
+
+@cache
+def _statement(first: _First, words: int, has_end: bool) -> Select[UUID]:
     videos, with_word = Video.__table__, [VideoWord.__table__.alias(f"word_{number}") for number in range(words)]
     # In the order of the joins; the first says in which order the page is, by an index
-    first, *others = (videos, *with_word) if city_first else (*with_word, videos)
-    ids = {table: table.c.id if table is videos else table.c.video_id for table in (first, *others)}
-    joined: FromClause = first
-    for table in others:
-        joined = joined.join(table, ids[table] == ids[first])
+    table, *others = (videos, *with_word) if first.is_city else (*with_word, videos)
+    at, id_ = _place(table, first.order)
+    joined: FromClause = table
+    for other in others:
+        joined = joined.join(other, _place(other, first.order)[1] == id_)
     chosen = select(videos.c.id).prefix_with("STRAIGHT_JOIN").select_from(joined).limit(bindparam("at_most"))
-    if first is not videos:
-        chosen = chosen.with_hint(first, f"FORCE INDEX ({_INDEXES[order]})")
-    chosen = chosen.where(videos.c.status == Status.PROCESSED, *_have_words(with_word))
-    if has_city:
-        chosen = chosen.where(videos.c.city == bindparam("city"))
-    at, id_ = first.c[order.column.name], ids[first]
-    chosen = chosen.where(_after(at, id_)) if has_cursor else chosen.offset(bindparam("skipped"))
-    return chosen.order_by(at.desc(), id_.desc())
+    chosen = _read(chosen, table, first).where(*_is_public(videos, first), *_have_words(with_word))
+    if has_end:
+        until, until_id = bindparam("until", type_=at.type), bindparam("until_id", type_=id_.type)
+        chosen = chosen.where(at >= until, or_(at > until, id_ >= until_id))
+    return chosen if first.has_cursor else chosen.offset(bindparam("skipped"))
+
+
+def _place(table: FromClause, order: Order) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    return table.c[order.column.name], table.c.id if table is Video.__table__ else table.c.video_id
+
+
+def _read(statement: Select[Any], table: FromClause, first: _First) -> Select[Any]:
+    at, id_ = _place(table, first.order)
+    if table is not Video.__table__:
+        statement = statement.with_hint(table, f"FORCE INDEX ({_INDEXES[first.order]})")
+    if first.has_cursor:
+        # Written out, because MySQL reads no index range for a comparison of rows
+        last = bindparam("at", type_=at.type)
+        statement = statement.where(at <= last, or_(at < last, id_ < bindparam("after_id", type_=id_.type)))
+    return statement.order_by(at.desc(), id_.desc())
+
+
+def _is_public(videos: FromClause, first: _First) -> Iterator[ColumnElement[bool]]:
+    yield videos.c.status == Status.PROCESSED
+    if first.has_city:
+        yield videos.c.city == bindparam("city")
 
 
 def _have_words(aliases: Sequence[FromClause]) -> Iterator[ColumnElement[bool]]:
     for number, alias in enumerate(aliases):
         yield alias.c.word == bindparam(f"word_{number}")
-
-
-def _after(at: ColumnElement[Any], id_: ColumnElement[Any]) -> ColumnElement[bool]:
-    # Written out, because MySQL reads no index range for a comparison of rows
-    last = bindparam("at", type_=at.type)
-    return (at <= last) & or_(at < last, id_ < bindparam("after_id", type_=id_.type))

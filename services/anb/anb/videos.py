@@ -16,7 +16,7 @@ from anb import search, texts
 from anb.errors import Forbidden, Gone, Invalid, NotFound
 from anb.models import Status, User, Video, Vote
 from anb.mp4 import Clip, read_clip
-from anb.search import Order, Wanted
+from anb.search import Order, Place, Wanted
 from anb.voting import waiting_votes
 
 MAX_BYTES = 100 * 1024 * 1024
@@ -245,19 +245,19 @@ def public_page(
     after: Cursor | None = None,
     wanted: Wanted = Wanted(),
 ) -> tuple[Sequence[Columns], Cursor | None]:
-    """Return up to `limit` of the videos open to votes that are wanted, and the next page's cursor.
+    """Return up to `limit` of the videos open to votes that are wanted, and the next page's cursor, if there is one.
 
-    They come after the cursor, or after the first `offset`. Each with its player's name and city, and with its
-    votes, counted or not. Raises Invalid for a cursor of a list in another order.
+    Where hardly any video meets several conditions they are fewer, or none, though there is a next page. They come
+    after the cursor, or after the first `offset`. Each with its player's name and city, and with its votes, counted
+    or not. Raises Invalid for a cursor of a list in another order.
     """
     if after is not None and after.order is not wanted.order:
         raise Invalid("El cursor no es válido.", fields={"cursor": _NOT_OF_THIS_LIST})
-    chosen, asked = search.page_of_ids(connection, wanted, has_cursor=after is not None)
-    asked["at_most"] = limit + 1
-    asked |= {"skipped": offset} if after is None else {"at": after.at, "after_id": after.video_id}
-    found = connection.execute(_shown(chosen, wanted.order), asked).all()
+    chosen = search.choose(connection, wanted, after=None if after is None else Place(after.at, after.video_id))
+    asked = {**chosen.asked, "at_most": limit + 1} | ({"skipped": offset} if after is None else {})
+    found = connection.execute(_shown(chosen.ids, wanted.order), asked).all()
     if len(found) <= limit:
-        return found, None
+        return found, None if chosen.examined_to is None else Cursor(*chosen.examined_to)
     last = found[limit - 1]
     return found[:limit], Cursor(last.counted if wanted.order is Order.VOTES else last.processed_at, last.id)
 

@@ -1,6 +1,7 @@
 """`/api/public`: what everybody sees, and voting."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -49,6 +50,8 @@ def _list(voter_id: int | None) -> Response:
     items, following = page_of_videos(page, wanted, voter_id=voter_id)
     response = jsonify(items)
     if following is not None:
+        if len(items) < page.limit:
+            page = replace(page, way=Way.CURSOR)  # what was looked at ends in the middle of this page
         paging.link_to_next(response, page, max_offset=MAX_VIDEO_OFFSET, cursor=following, kept=_FILTERS)
     return response
 

@@ -146,7 +146,7 @@ async function loadMore(link, { isQuiet = false } = {}) {
     else link.parentElement.remove();
     if (isQuiet) return;
     cards[0]?.querySelector(".play").focus();
-    toast(`${cards.length} videos más`);
+    toast(cards.length ? `${cards.length} videos más` : "Aquí no apareció ninguno más.");
   } catch {
     link.ariaDisabled = null;
     link.textContent = "Ver más videos";
