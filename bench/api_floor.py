@@ -26,9 +26,41 @@ from anb import aws
 from anb.addresses import keyed_hash
 from anb.storage import S3Storage, processed_key, source_key
 from anb_web import middleware
-from anb_web.gunicorn_conf import bind, control_socket_disable, keepalive, loglevel, threads, worker_class, workers
+from anb_web.gunicorn_conf import (
+    bind,
+    control_socket_disable,
+    forwarder_headers,
+    graceful_timeout,
+    keepalive,
+    limit_request_field_size,
+    limit_request_fields,
+    limit_request_line,
+    logger_class,
+    loglevel,
+    secure_scheme_headers,
+    threads,
+    timeout,
+    worker_class,
+    workers,
+)
 
-__all__ = ["bind", "control_socket_disable", "keepalive", "loglevel", "threads", "worker_class", "workers"]
+__all__ = [
+    "bind",
+    "control_socket_disable",
+    "forwarder_headers",
+    "graceful_timeout",
+    "keepalive",
+    "limit_request_field_size",
+    "limit_request_fields",
+    "limit_request_line",
+    "logger_class",
+    "loglevel",
+    "secure_scheme_headers",
+    "threads",
+    "timeout",
+    "worker_class",
+    "workers",
+]
 
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 _RECENT_VOTES = (

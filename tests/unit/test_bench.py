@@ -5,9 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+from gunicorn.config import KNOWN_SETTINGS
 
+from anb_web import gunicorn_conf
 from bench import __main__ as runner
-from bench import report
+from bench import api_floor, report
 from bench.figures import Rounds
 from bench.report import CannotMeasure, Report, publish, table
 
@@ -97,3 +99,9 @@ def test_the_ratio_is_the_median_of_the_rounds():
     rounds = Rounds([(2.0, 1.0), (9.0, 3.0), (10.0, 1.0)])
 
     assert (rounds.ratio, rounds.medians) == (3.0, (9.0, 1.0))
+
+
+def test_the_least_is_served_with_the_apis_settings_but_for_what_runs_beside_its_requests():
+    ours = {setting.name for setting in KNOWN_SETTINGS} & vars(gunicorn_conf).keys()
+
+    assert ours - set(api_floor.__all__) == {"post_worker_init", "worker_exit"}
