@@ -133,13 +133,6 @@ class Visit:
         limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second}
         self._devtools.send("Network.emulateNetworkConditions", limits)
 
-    def cut_off(self) -> None:
-        """Cut the connection until the limit is set again."""
-        assert self._devtools
-        # What is under way already is not ended by this; at a byte a second, it stands still
-        cut = {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 1}
-        self._devtools.send("Network.emulateNetworkConditions", cut)
-
     def row(self, title: str):
         return self.page.locator(".own-video", has_text=title)
 
@@ -527,40 +520,46 @@ def test_a_session_that_ends_in_mid_upload_loses_neither_title_nor_file(visit, c
 
 
 @pytest.fixture
-def relay(system):
-    """Return a way to the object store that can be cut."""
-    proxy = TcpProxy(urlsplit(system.emulator.endpoint).port)
-    yield proxy
-    proxy.close()
+def relays(system):
+    """Return the ways to our server and to the object store, which can be cut."""
+    proxies = [TcpProxy(urlsplit(url).port) for url in (system.url, system.emulator.endpoint)]
+    yield proxies
+    for proxy in proxies:
+        proxy.close()
 
 
 @pytest.mark.usefixtures("tidied")
 def test_an_upload_goes_on_by_itself_on_its_reservation_when_the_connection_comes_back(
-    opened, system, relay, make_player, clips
+    opened, system, relays, make_player, clips
 ):
     keys = []
+    to_server, to_store = relays
 
     def reserve(route):
-        """Lead the page to the store by the relay."""
+        """Lead the page to the store by its relay."""
         keys.append(route.request.headers["idempotency-key"])
         place = route.fetch().json()
         form = urlsplit(place["url"])
-        place["url"] = form._replace(netloc=f"{form.hostname}:{relay.port}").geturl()
+        place["url"] = form._replace(netloc=f"{form.hostname}:{to_store.port}").geturl()
         route.fulfill(status=201, json=place)
 
     with opened(bypass_csp=True) as visit:  # which names the store alone
+        visit.url = urlsplit(visit.url)._replace(netloc=f"127.0.0.1:{to_server.port}").geturl()
         visit.enter_as(make_player())
         visit.page.route("**/api/videos/uploads", reserve)
         visit.choose(clips["good"], title="Sin señal")
         visit.limit_upload(bytes_per_second=clips["good"].stat().st_size / 20)
         visit.page.click("button:has-text('Subir video')")
         visit.wait_until("document.querySelector('#progress').value > 10")
-        visit.cut_off()
-        relay.cut()  # and ends
+        for relay in relays:  # our server's first, so that no way is left when the page looks
+            relay.refuses = True
+            relay.cut()
         expect(visit.page.locator("[data-step]")).to_have_text("Se perdió la conexión; seguimos en cuanto vuelva")
         assert visit.page.evaluate("document.querySelector('#progress').value") < 100
         _draw(visit.page, "sin-senal", NARROW)
         visit.limit_upload(bytes_per_second=-1)
+        for relay in relays:
+            relay.heal()
 
         visit.page.wait_for_url("**/mis-videos")
         expect(visit.row("Sin señal")).to_have_count(1)
