@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from anb.models import Status
-from anb.videos import Cursor
+from anb.search import Cursor
 
 CURSOR = Cursor(datetime(2025, 3, 10, tzinfo=UTC), UUID(int=7)).to_text()
 PUBLIC, OWN, RANKINGS = "/api/public/videos", "/api/videos", "/api/public/rankings"

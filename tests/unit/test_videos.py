@@ -1,10 +1,7 @@
 import io
-from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from anb import videos
 from anb.errors import Invalid, NotFound
@@ -88,18 +85,6 @@ def test_a_file_that_is_no_mp4_is_refused_by_its_content():
         videos.check_file(io.BytesIO(b"#EXTM3U\n"), size_bytes=8)
 
     assert set(refusal.value.fields) == {"video_file"}
-
-
-def test_a_cursor_survives_its_url():
-    cursor = videos.Cursor(datetime(2025, 3, 10, 14, 30, 0, 123456, tzinfo=UTC).replace(tzinfo=None), UUID(int=7))
-
-    assert videos.Cursor.from_text(cursor.to_text()) == cursor
-
-
-@given(st.text())
-def test_a_cursor_of_somebody_elses_making_is_refused(text):
-    with pytest.raises(Invalid):
-        videos.Cursor.from_text(text)
 
 
 @pytest.mark.parametrize("key", ["", "a b", "ñ", "x" * 256, "a\tb"])

@@ -6,6 +6,8 @@ the others is left out on the way. Where hardly anything meets them all, a page 
 goes on from there.
 """
 
+import base64
+import binascii
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Self
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, bindparam, or_, select, update
@@ -22,6 +24,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ClauseElement, Executable
 
+from anb.errors import Invalid
 from anb.models import Status, User, Video, VideoWord
 
 MAX_WORD_LENGTH = 40
@@ -31,6 +34,7 @@ MISSED_BATCH = 100
 
 _INDEXES = {"newest": "ix_video_words_newest", "votes": "ix_video_words_most_voted"}
 _WORD = re.compile(r"\w+")
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _TEXTS = (
     select(Video.title, Video.processed_at, Video.votes, User.first_name, User.last_name, User.city)
     .join(User, User.id == Video.user_id)
@@ -95,12 +99,38 @@ class Wanted:
     order: Order = Order.NEWEST
 
 
-class Place(NamedTuple):
-    """Where a video stands in an order."""
+@dataclass(frozen=True)
+class Cursor:
+    """Where a page ends: at which video's place in the list's order; opaque to clients."""
 
     at: datetime | int
     """When it was processed, or its counted votes."""
     video_id: UUID
+
+    @property
+    def order(self) -> Order:
+        """The order of the list that it is of."""
+        return Order.VOTES if isinstance(self.at, int) else Order.NEWEST
+
+    def to_text(self) -> str:
+        """Return the cursor as it stands in a URL."""
+        at = str(self.at) if isinstance(self.at, int) else self.at.isoformat()
+        return base64.urlsafe_b64encode(f"{at}|{self.video_id}".encode()).decode()
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read a cursor that we handed out; Invalid for anything else."""
+        try:
+            at, _, video_id = base64.b64decode(text, altchars=b"-_", validate=True).decode("ascii").partition("|")
+            if _NUMBER.fullmatch(at):
+                return cls(int(at), UUID(video_id))
+            return cls(datetime.fromisoformat(at).replace(tzinfo=None), UUID(video_id))
+        except (binascii.Error, ValueError):
+            raise _not_of_this_list() from None
+
+
+def _not_of_this_list() -> Invalid:
+    return Invalid("El cursor no es válido.", fields={"cursor": "No es un cursor de esta lista."})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,11 +138,11 @@ class Chosen:
     """The videos of a page."""
 
     ids: Select[UUID]
-    """The statement for their ids, which takes an offset or, after a place, none, and how many at most."""
+    """The statement for their ids, which takes an offset or, after a cursor, none, and how many at most."""
     asked: dict[str, Any]
     """What else the statement is executed with."""
-    examined_to: Place | None
-    """Behind which place there may be more, even if the page is not full; None when all were looked at."""
+    examined_to: Cursor | None
+    """After which there may be more, even if the page is not full; None when all were looked at."""
 
 
 def words(*texts: str) -> list[str]:
@@ -145,8 +175,13 @@ def enter_missed(connection: Connection) -> int:
     return len(missed)
 
 
-def choose(connection: Connection, wanted: Wanted, *, after: Place | None) -> Chosen:
-    """Return which videos are on the page that begins after a place, or on one of the first."""
+def choose(connection: Connection, wanted: Wanted, *, after: Cursor | None) -> Chosen:
+    """Return which videos are on the page that begins after a cursor, or on one of the first.
+
+    Raises Invalid for a cursor of a list in another order.
+    """
+    if after is not None and after.order is not wanted.order:
+        raise _not_of_this_list()
     of_city = {} if wanted.city is None else {"city": wanted.city}
     in_turn, city_first, count = list(wanted.words), not wanted.words, 0
     if len(in_turn) + len(of_city) > 1:
@@ -162,7 +197,7 @@ def choose(connection: Connection, wanted: Wanted, *, after: Place | None) -> Ch
         asked |= {"at": after.at, "after_id": after.video_id}
     examined_to = None
     if count > MAX_EXAMINED and (last := connection.execute(_last_examined(first), asked).one_or_none()):
-        examined_to = Place(*last)
+        examined_to = Cursor(*last)
         asked |= {"until": examined_to.at, "until_id": examined_to.video_id}
     ids = _statement(first, len(in_turn), examined_to is not None)
     return Chosen(ids=ids, asked=asked, examined_to=examined_to)

@@ -1,13 +1,9 @@
 """The rules for videos: what may be uploaded, and who sees what."""
 
-import base64
-import binascii
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, bindparam, select
@@ -16,7 +12,7 @@ from anb import search, texts
 from anb.errors import Forbidden, Gone, Invalid, NotFound
 from anb.models import Status, User, Video, Vote
 from anb.mp4 import Clip, read_clip
-from anb.search import Order, Place, Wanted
+from anb.search import Cursor, Order, Wanted
 from anb.voting import waiting_votes
 
 MAX_BYTES = 100 * 1024 * 1024
@@ -25,8 +21,6 @@ MIN_SECONDS, MAX_SECONDS = 20, 60
 SECONDS_TOLERANCE = 0.1
 MIN_SIDE_PIXELS = 1080
 _MAX_TITLE_LENGTH = 200
-_NUMBER = re.compile(r"[0-9]{1,18}")
-_NOT_OF_THIS_LIST = "No es un cursor de esta lista."
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 _OWNED = (Status.UPLOADED, Status.PROCESSING, Status.PROCESSED, Status.FAILED)
@@ -208,35 +202,6 @@ def list_own(
     return connection.execute(_LIST_OWN_PAGE, asked).all()
 
 
-@dataclass(frozen=True)
-class Cursor:
-    """Where a page of the public list ends, by its last video's time or votes; opaque to clients."""
-
-    at: datetime | int
-    video_id: UUID
-
-    @property
-    def order(self) -> Order:
-        """The order of the list that it is of."""
-        return Order.VOTES if isinstance(self.at, int) else Order.NEWEST
-
-    def to_text(self) -> str:
-        """Return the cursor as it stands in a URL."""
-        at = str(self.at) if isinstance(self.at, int) else self.at.isoformat()
-        return base64.urlsafe_b64encode(f"{at}|{self.video_id}".encode()).decode()
-
-    @classmethod
-    def from_text(cls, text: str) -> Self:
-        """Read a cursor that we handed out; Invalid for anything else."""
-        try:
-            at, _, video_id = base64.b64decode(text, altchars=b"-_", validate=True).decode("ascii").partition("|")
-            if _NUMBER.fullmatch(at):
-                return cls(int(at), UUID(video_id))
-            return cls(datetime.fromisoformat(at).replace(tzinfo=None), UUID(video_id))
-        except (binascii.Error, ValueError):
-            raise Invalid("El cursor no es válido.", fields={"cursor": _NOT_OF_THIS_LIST}) from None
-
-
 def public_page(
     connection: Connection,
     *,
@@ -251,13 +216,11 @@ def public_page(
     after the cursor, or after the first `offset`. Each with its player's name and city, and with its votes, counted
     or not. Raises Invalid for a cursor of a list in another order.
     """
-    if after is not None and after.order is not wanted.order:
-        raise Invalid("El cursor no es válido.", fields={"cursor": _NOT_OF_THIS_LIST})
-    chosen = search.choose(connection, wanted, after=None if after is None else Place(after.at, after.video_id))
+    chosen = search.choose(connection, wanted, after=after)
     asked = {**chosen.asked, "at_most": limit + 1} | ({"skipped": offset} if after is None else {})
     found = connection.execute(_shown(chosen.ids, wanted.order), asked).all()
     if len(found) <= limit:
-        return found, None if chosen.examined_to is None else Cursor(*chosen.examined_to)
+        return found, chosen.examined_to
     last = found[limit - 1]
     return found[:limit], Cursor(last.counted if wanted.order is Order.VOTES else last.processed_at, last.id)
 

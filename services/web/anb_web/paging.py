@@ -21,7 +21,7 @@ from flask import Response, request
 from werkzeug.datastructures import MultiDict
 
 from anb.errors import Invalid, WrongFields
-from anb.videos import Cursor
+from anb.search import Cursor
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 

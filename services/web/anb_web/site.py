@@ -24,7 +24,7 @@ from flask import (
 )
 from jinja2 import StrictUndefined
 
-from anb import texts, videos, voting
+from anb import search, texts, videos, voting
 from anb.errors import NotFound
 from anb.storage import MP4, processed_key, thumbnail_key
 from anb_web import paging, public
@@ -72,7 +72,7 @@ def install(app: Flask) -> None:
 @cached_response
 def gallery() -> Response:
     cursor = request.args.get("cursor")
-    after = videos.Cursor.from_text(cursor) if cursor is not None else None
+    after = search.Cursor.from_text(cursor) if cursor is not None else None
     wanted = public.requested_videos(request.args, words="buscar", city="ciudad", order="orden")
     items, following = public.page_of_videos(paging.Page(limit=VIDEOS_PER_PAGE, after=after), wanted)
     asked = {name: request.args[name] for name in _SEARCH if request.args.get(name)}
