@@ -168,7 +168,7 @@ def test_nobody_waits_long_for_a_group_that_hangs(metadata, monkeypatch):
         started = time.monotonic()
 
         assert not Group(client, metadata, name="anb-workers", hook="finish-job").protect(True)
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 10  # 3 s on a machine that has nothing else to do; botocore's own are 60
         client.close()
 
 
