@@ -128,8 +128,14 @@ async function comeBack() {
   scrollTo(0, left.y);
 }
 
+function found(count) {
+  if (count === 0) return "Aquí no apareció ninguno más.";
+  return count === 1 ? "1 video más" : `${count} videos más`;
+}
+
 async function loadMore(link, { isQuiet = false } = {}) {
   if (link.ariaDisabled === "true") return;
+  const label = link.textContent;
   link.ariaDisabled = "true";
   link.textContent = "Cargando…";
   try {
@@ -146,10 +152,10 @@ async function loadMore(link, { isQuiet = false } = {}) {
     else link.parentElement.remove();
     if (isQuiet) return;
     cards[0]?.querySelector(".play").focus();
-    toast(cards.length ? `${cards.length} videos más` : "Aquí no apareció ninguno más.");
+    toast(found(cards.length));
   } catch {
     link.ariaDisabled = null;
-    link.textContent = "Ver más videos";
+    link.textContent = label;
     toast("No pudimos cargar más videos. Inténtalo de nuevo.");
   }
 }
