@@ -12,7 +12,7 @@ NAME_WIDTH = 10
 LEVEL_WIDTH = 7
 SHORT_ID = 8  # characters; the files have all of it
 NOT_SHOWN = {"time", "level", "event", "service", "logger", "taskName"}
-OF_A_REQUEST = {"method", "path", "status", "ms", "seconds", "upstream_seconds", "bytes", "client"}
+OF_A_REQUEST = {"method", "path", "status", "seconds", "upstream_seconds", "bytes", "client"}
 RED, YELLOW, GREY = 31, 33, 90
 COLOURS = {"DEBUG": GREY, "WARNING": YELLOW, "ERROR": RED, "CRITICAL": RED}
 WORRYING = {"error": "ERROR", "traceback": "ERROR", "fatal": "ERROR", "warning": "WARNING"}
@@ -78,9 +78,7 @@ def _request(fields: Mapping[str, Any]) -> list[str]:
     if "method" not in fields:
         return []
     words = [str(fields.get(name, "")) for name in ("method", "path", "status")]
-    if isinstance(fields.get("ms"), int | float):
-        words.append(f"{fields['ms']:.0f} ms")
-    elif isinstance(fields.get("seconds"), int | float):
+    if isinstance(fields.get("seconds"), int | float):
         words.append(f"{fields['seconds'] * 1000:.0f} ms")
     return words
 

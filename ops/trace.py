@@ -2,9 +2,9 @@
 
 This is its row, the queue, its objects, and how to find its log lines.
 
-ID is a video's id or the id of a request, which every answer carries as X-Request-Id. Of the LOGS, files of web and
-workers with a JSON object in each line ("-" for standard input), the lines that tell of it are shown in the order of
-time.
+ID is a video's id or the id of a request, which every answer carries as X-Request-Id. Of the LOGS, files of nginx,
+web and workers with a JSON object in each line ("-" for standard input), the lines that tell of it are shown in the
+order of time.
 """
 
 import json
@@ -19,6 +19,7 @@ from anb import commands
 from anb.models import Video
 from anb.storage import prefixes
 from ops.dependencies import CommandFailed, Dependencies
+from ops.log_lines import time_of
 from ops.queues import counts, dead_letters_url
 from ops.table import size, table, text
 
@@ -136,7 +137,7 @@ def _filters(id_: str, videos: Sequence[Row[Any]]) -> str:
 def _life(logs: Iterable[TextIO], ids: set[str]) -> list[dict[str, Any]]:
     """The lines of the files that carry one of the ids, in the order of time."""
     found = [line for file in logs for line in _told(file, ids)]
-    return sorted(found, key=lambda entry: str(entry.get("time", "")))
+    return sorted(found, key=lambda entry: time_of(str(entry.get("time", ""))))
 
 
 def _told(lines: Iterable[str], ids: set[str]) -> Iterator[dict[str, Any]]:

@@ -4,6 +4,7 @@ Each line is JSON or text as the service wrote it, after the fleet or the servic
 the lines have in them, such as a request's id.
 """
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,12 @@ import click
 from anb import commands
 from deploy import cloudformation
 from ops.account.desk import Desk
+from ops.log_lines import time_of
 from ops.table import text
 
 LOOK_EVERY_SECONDS = 5
 _GROUP = "AWS::Logs::LogGroup"
+_TIME = re.compile(r'"time": ?"([^"]*)"')  # our programs write a space, nginx none
 
 
 @click.command("logs", help=__doc__)
@@ -107,9 +110,5 @@ class _Files:
 
 
 def _time(line: str) -> datetime:
-    """Return what a JSON line says its time is; the beginning of time where it says none."""
-    _, _, rest = line.partition('"time": "')
-    try:
-        return datetime.fromisoformat(rest.partition('"')[0])
-    except ValueError:
-        return datetime.min.replace(tzinfo=UTC)
+    found = _TIME.search(line)
+    return time_of(found[1] if found else "")

@@ -165,8 +165,10 @@ def test_when_all_is_well(send, upload, clip, token, canaries, printed):
     send("GET", "/")
     send("GET", "/ranking")
 
-    assert send("POST", f"/api/public/videos/{video_id}/vote", token=token).status_code == 200
-    until(lambda: said(printed, "web", "/vote"))
+    voted = send("POST", f"/api/public/videos/{video_id}/vote", token=token)
+
+    assert voted.status_code == 200
+    until(lambda: said(printed, "nginx", "/vote", voted.headers["X-Request-Id"]))
 
 
 def test_when_a_client_sends_nonsense(system, state, send, token, canaries, printed):
@@ -197,7 +199,7 @@ def test_when_a_client_sends_nonsense(system, state, send, token, canaries, prin
                 while connection.recv(65536):
                     pass
 
-    until(lambda: said(printed, "web", "/api/auth/signup", "400"))
+    until(lambda: said(printed, "nginx", "/api/auth/signup", "400"))
 
 
 def test_when_the_database_stalls(system, send, upload, account, login, clip, token, printed):
@@ -235,11 +237,12 @@ def test_when_the_database_refuses_a_value(system, send, account, printed):
 def test_when_the_database_is_gone(system, send, login, printed):
     system.stop("database")
     try:
-        assert send("POST", "/api/auth/login", json=login).status_code == 503
+        refused = send("POST", "/api/auth/login", json=login)
     finally:
         system.start("database")
 
-    until(lambda: said(printed, "web", "a part is away"))
+    assert refused.status_code == 503
+    until(lambda: said(printed, "web", "a part is away", refused.headers["X-Request-Id"]))
 
 
 def test_when_the_store_is_gone(system, upload, clip, printed):

@@ -541,14 +541,14 @@ def test_log_lines_of_web_and_worker_are_shown_as_one_life(ops, processed, engin
     set_row(engine, processed, request_id="request-42")
     video_id = str(processed.id)
     web = [
-        {"time": "2026-01-01T10:00:03+00:00", "service": "web", "event": "request", "request_id": "request-42"},
-        {"time": "2026-01-01T10:00:04+00:00", "service": "web", "event": "request", "request_id": "request-43"},
+        {"time": "2026-01-01T10:00:03+00:00", "service": "nginx", "event": "request", "request_id": "request-42"},
+        {"time": "2026-01-01T10:00:04+00:00", "service": "nginx", "event": "request", "request_id": "request-43"},
         "not JSON, request-42",
         f"web | {json.dumps({'time': '2026-01-01T10:00:01+00:00', 'event': 'early', 'video_id': video_id})}",
     ]
     worker = [
-        {"time": "2026-01-01T10:00:09+00:00", "event": "processed", "video_id": video_id, "attempt": 2},
-        {"time": "2026-01-01T10:00:05+00:00", "event": "claimed", "video_id": video_id, "attempt": 2},
+        {"time": "2026-01-01 10:00:09.5+00:00", "event": "processed", "video_id": video_id, "attempt": 2},
+        {"time": "2026-01-01 10:00:05.5+00:00", "event": "claimed", "video_id": video_id, "attempt": 2},
         {"time": "2026-01-01T10:00:06+00:00", "event": "nothing to do", "error": f"about {video_id}"},
     ]
 

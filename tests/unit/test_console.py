@@ -7,16 +7,17 @@ from local import console
 from local.logs import LogFiles
 
 REQUEST = {
-    "level": "INFO",
-    "logger": "anb_web.middleware",
+    "time": "2026-11-25T23:00:00+00:00",
+    "service": "nginx",
     "event": "request",
-    "service": "web",
-    "request_id": "f6c32342-172b-4125-83c1-7e34e9639d9b",
     "method": "GET",
     "path": "/api/public/videos",
     "status": 200,
-    "ms": 12.4,
-    "time": "2026-11-25 23:00:00+00:00",
+    "bytes": 2345,
+    "seconds": 0.0124,
+    "upstream_seconds": "0.012",
+    "client": "127.0.0.1",
+    "request_id": "f6c32342172b412583c17e34e9639d9b",
 }
 
 

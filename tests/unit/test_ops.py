@@ -14,6 +14,7 @@ from ops.__main__ import main, ops
 from ops.account import people
 from ops.account.desk import Desk
 from ops.account.run_command import Result
+from ops.log_lines import time_of
 from ops.table import age, size, table, text
 
 OPS = Path(__file__).parents[2] / "ops"
@@ -50,6 +51,18 @@ def test_sizes_are_shown_as_people_read_them(size_bytes, shown):
 
 def test_ages_are_shown_as_people_read_them():
     assert age(90_061.9) == "1 day, 1:01:01"
+
+
+def test_lines_of_different_programs_come_in_the_order_of_time():
+    in_order = [
+        "no time",
+        "2026-01-02T03:04:05+00:00",
+        "2026-01-02 03:04:05.5+00:00",
+        "2026-01-02T03:04:06Z",
+        "2026-01-03",
+    ]
+
+    assert sorted((in_order[n] for n in (3, 0, 4, 1, 2)), key=time_of) == in_order
 
 
 def verbs(group=ops, *before):

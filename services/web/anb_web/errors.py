@@ -13,6 +13,7 @@ from anb import errors
 from anb.database import Deadlock
 from anb.jobs import SendFailed
 from anb.storage import ObjectChanged, ObjectMissing
+from anb_web.middleware import request_id
 
 _STATUS: Mapping[type[errors.Refusal], int] = {
     errors.Invalid: 400,
@@ -79,10 +80,11 @@ def _of_framework(error: HTTPException) -> Response:
 
 
 def _of_unavailable_dependency(error: Exception) -> Response:
-    log.warning("deadlock" if isinstance(error, Deadlock) else "a part is away", extra={"error": error})
+    what = "deadlock" if isinstance(error, Deadlock) else "a part is away"
+    log.warning(what, extra={"error": error, "request_id": request_id()})
     return answer(errors.Unavailable("El servicio no está disponible por el momento. Inténtalo de nuevo."))
 
 
 def _of_bug(error: Exception) -> Response:
-    log.error("unexpected error", exc_info=error)
+    log.error("unexpected error", exc_info=error, extra={"request_id": request_id()})
     return shaped(500, "internal", "Ocurrió un error inesperado.")

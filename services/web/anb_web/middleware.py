@@ -1,8 +1,6 @@
-"""What every request goes through: its id, its log line, its response headers and the reading of its body."""
+"""What every request goes through: its id, its response headers and the reading of its body."""
 
-import logging
 import re
-import time
 import uuid
 from contextlib import suppress
 from typing import Any
@@ -23,11 +21,9 @@ DEFAULT_HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 
-log = logging.getLogger(__name__)
-
 
 def install(app: Flask) -> None:
-    """Give every request an id, which its response and its log line repeat."""
+    """Give every request an id, which its response repeats; nginx, which makes most of them, logs each request."""
     app.before_request(_begin)
     app.after_request(_finish)
 
@@ -52,7 +48,6 @@ def json_object() -> dict[str, Any]:
 def _begin() -> None:
     sent = request.headers.get(HEADER, "")
     g.request_id = sent if _ACCEPTED_ID.fullmatch(sent) else str(uuid.uuid4())
-    g.started = time.perf_counter()
     if request.environ["PATH_INFO"].startswith("//"):
         raise NotFound  # Werkzeug would take them for one slash; those within a path name nothing anyway
 
@@ -78,14 +73,4 @@ def _finish(response: Response) -> Response:
     response.headers.extend({name: value for name, value in DEFAULT_HEADERS.items() if name.lower() not in stated})
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
-    log.info(
-        "request",
-        extra={
-            "request_id": g.request_id,
-            "method": request.method,
-            "path": request.path,
-            "status": response.status_code,
-            "ms": round((time.perf_counter() - g.started) * 1000, 1),
-        },
-    )
     return response
