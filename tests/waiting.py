@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+LOOK_EVERY_SECONDS, MAX_SLEEP_SECONDS = 0.05, 0.5
 
 
 def until(condition: Callable[[], T | None], *, seconds: float = 60, what: str | Callable[[], str] = "") -> T:
@@ -19,7 +20,12 @@ def until(condition: Callable[[], T | None], *, seconds: float = 60, what: str |
 
 def within(seconds: float, condition: Callable[[], T | None]) -> T | None:
     """Return the condition's value as soon as it is true, or what it is after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    waited = 0.0
+    asked = time.monotonic()
+    while not (value := condition()) and waited < seconds:
+        slept = time.monotonic()
+        time.sleep(LOOK_EVERY_SECONDS)
+        # A machine that stood still in our sleep has done nothing that we wait for
+        waited += slept - asked + min(time.monotonic() - slept, MAX_SLEEP_SECONDS)
+        asked = time.monotonic()
     return value

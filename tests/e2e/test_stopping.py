@@ -195,7 +195,7 @@ def test_what_a_script_runs_in_the_background_ends_by(start, checkout, number):
     until(
         lambda: not processes_of(checkout),
         seconds=ENDS_WITHIN_SECONDS,
-        what=lambda: f"{processes_of(checkout)}",
+        what=lambda: f"{processes_of(checkout)} {terminal.text}",
     )
     assert "stopping…" in terminal.text
     assert "Shutdown complete" in terminal.text  # of the database: it was not killed
