@@ -91,8 +91,10 @@ class Node:
         self._system, self._workers, self._producer = system, workers, producer
         self._events = events
 
-    def observe(self, clip: Path, arrivals: Sequence[float], *, name: str, within_seconds: float) -> Observed:
-        """Send a video at each of the arrivals, in seconds from now, and watch until all of them have ended.
+    def observe(
+        self, clip: Path, arrivals: Sequence[float], *, name: str, seconds: float, within_seconds: float
+    ) -> Observed:
+        """Send a video at each of the arrivals, in seconds from now; watch until `seconds` are over and all ended.
 
         Raises CannotMeasure for a video that fails, and when some have not ended in time.
         """
@@ -103,11 +105,13 @@ class Node:
             while not over.wait(SAMPLE_EVERY_SECONDS):
                 samples.append(self._sample())
 
-        watcher = threading.Thread(target=watch)
+        watcher, begun = threading.Thread(target=watch), time.monotonic()
         watcher.start()
         try:
             self._send_all(sends, arrivals)
             self._wait_for(len(sends), first_event, within_seconds=within_seconds)
+            # Rates are of the whole stretch: it counts as well that nothing was left to do at its end
+            time.sleep(max(0.0, begun + seconds + SAMPLE_EVERY_SECONDS - time.monotonic()))
         finally:
             over.set()
             watcher.join()
