@@ -11,6 +11,7 @@ SPEED ?= 6
 STORIES ?=
 TARGET ?=
 OWN_HOST ?=
+TESTS ?= tests/e2e tests/integration tests/stacks tests/unit
 CLIPS ?=
 # The environment's own Node.js comes first; the CLI shall neither nag nor report
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -45,9 +46,8 @@ format: $(VENV) ## let the formatter and the linter mend what they can
 	$(BIN)/ruff format .
 
 .PHONY: test
-test: setup lint $(NODE) ## lint, types, unit, template, integration and end-to-end tests
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --junitxml=build/tests.xml \
-		tests/e2e tests/integration tests/stacks tests/unit
+test: setup lint $(NODE) ## lint, types, unit, template, integration and end-to-end tests; TESTS=tests/unit chooses
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --junitxml=build/tests.xml $(TESTS)
 
 .PHONY: coverage
 coverage: setup ## say which lines of services and ops the unit and integration tests run; nothing is enforced
@@ -66,8 +66,8 @@ test-boot: artefacts $(NODE) ## boot instances from the user data that an emulat
 	$(BIN)/pytest tests/boot
 
 .PHONY: test-fresh
-test-fresh: ## both commands of the README on a bare Debian 12 and 13; RELEASE=12 chooses: needs root
-	@$(PYTHON) -m scripts.fresh_machine $(RELEASE)
+test-fresh: ## both commands of the README on a bare Debian 12 and 13; RELEASE=12 and TESTS=… choose: needs root
+	@TESTS="$(TESTS)" $(PYTHON) -m scripts.fresh_machine $(RELEASE)
 
 .PHONY: test-faults
 test-faults: setup ## the short form of `make faults`: some two minutes
