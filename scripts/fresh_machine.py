@@ -50,7 +50,8 @@ ENVIRONMENT = {
     "TERM": "dumb",
     "PATH": "/usr/local/bin:/usr/bin:/bin",
 }
-# The first process of a space of its own: with it end the others, and the mounts
+# With the first process of a space of its own end the others, and the mounts
+SPACE = ("unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child")
 ENTER = """
 root=$1; shift
 mount -t proc proc "$root/proc"
@@ -112,11 +113,10 @@ class Machine:
     @contextmanager
     def started(self, *command: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
         """Run a command as the user, in the checkout, in a process group of its own; nothing of it is left."""
-        space = ("unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child")
         variables = [f"{name}={value}" for name, value in {**self.environment, **settings}.items()]
         inside = ("env", "--ignore-environment", f"--chdir={FOLDER}", *variables, *command)
         process = subprocess.Popen(
-            [*space, "sh", "-ec", ENTER, "sh", str(self.root), *inside],
+            [*SPACE, "sh", "-ec", ENTER, "sh", str(self.root), *inside],
             env={**os.environ, "PATH": SYSTEM_PATH},
             stdin=subprocess.DEVNULL,
             start_new_session=True,
@@ -179,7 +179,7 @@ def bootstrap(codename: str, root: Path, *, log: Path) -> None:
     environment["PATH"] = f"{SYSTEM_PATH}:{program.prefix / 'bin'}"  # unpacked, it has its wget there
     with log.open("wb") as output:
         done = subprocess.run(
-            [program.path, "--variant=minbase", f"--include={','.join(INCLUDED)}", codename, root, *mirror()],
+            [*SPACE, program.path, "--variant=minbase", f"--include={','.join(INCLUDED)}", codename, root, *mirror()],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
