@@ -16,6 +16,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal_column,
     select,
     update,
 )
@@ -110,7 +111,8 @@ def _votes_due(video_id: Any) -> ColumnElement[int]:
 
 def waiting_votes(video_id: Any) -> ColumnElement[int]:
     """Return how many votes the tally has still to add to the video, as an expression."""
-    waiting = select(func.coalesce(func.sum(UncountedVote.votes), 0)).where(UncountedVote.video_id == video_id)
+    sum_or_zero = func.coalesce(func.sum(UncountedVote.votes), literal_column("0"))
+    waiting = select(sum_or_zero).where(UncountedVote.video_id == video_id)
     # A sum is a decimal number to the database, which JSON has not
     return sql_cast(waiting.scalar_subquery(), BigInteger)
 

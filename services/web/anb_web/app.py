@@ -23,6 +23,7 @@ from anb_web import (
 )
 from anb_web import videos as own_videos
 from anb_web.dependencies import Dependencies
+from anb_web.middleware import IdsAndHeaders
 from anb_web.raw_targets import RawTargets
 from anb_web.settings import WebSettings
 
@@ -43,7 +44,8 @@ def create_app(settings: WebSettings | None = None, *, dependencies: Dependencie
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
     app.config.update(MAX_CONTENT_LENGTH=videos.MAX_BYTES + _FORM_OVERHEAD_BYTES, MAX_FORM_PARTS=20)
     # nginx in front of us tells the client's address and scheme, and what gunicorn would not let through
-    app.wsgi_app = RawTargets(ProxyFix(app.wsgi_app, x_for=1, x_proto=1))  # type: ignore[method-assign] # Flask's documented way
+    handler = RawTargets(ProxyFix(IdsAndHeaders(app.wsgi_app), x_for=1, x_proto=1))
+    app.wsgi_app = handler  # type: ignore[method-assign] # Flask's documented way
     (dependencies or Dependencies.from_settings(settings)).attach(app)
     tokens.install(app, secret=settings.jwt_secret, previous_secret=settings.jwt_previous_secret)
     middleware.install(app)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from threading import Event, Lock, Thread
 from typing import Protocol, cast
 
-from flask import Flask, current_app, g, request
+from flask import Blueprint, Flask, current_app, g, request
 
 from anb.errors import TooManyRequests, Unavailable
 
@@ -145,10 +145,14 @@ class Bodies:
 
 
 def install(app: Flask) -> None:
-    """Have each upload hold a place from before its body is read until it is answered."""
+    """Let the app receive uploads."""
     app.extensions[_EXTENSION] = Bodies()
-    app.before_request(_begin)
-    app.teardown_request(_end)
+
+
+def limit(uploads: Blueprint) -> None:
+    """Have each of the uploads hold a place from before its body is read until it is answered."""
+    uploads.before_request(_begin)
+    uploads.teardown_request(_end)
 
 
 def start_watch(app: Flask, stop: Event) -> Thread:

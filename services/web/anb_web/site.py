@@ -265,8 +265,9 @@ def _store_origins(needed: Dependencies) -> list[str]:
 
 def _error_as_page(response: Response) -> Response:
     """Let a browser that asked for a page show the sentence which the error's JSON holds."""
-    is_ours = request.blueprint in {None, bp.name} and not _API.match(request.environ["PATH_INFO"])
-    if response.status_code < 400 or not is_ours:
+    if response.status_code < 400 or request.blueprint not in {None, bp.name}:
+        return response
+    if _API.match(request.environ["PATH_INFO"]):
         return response
     response.vary.add("Accept")
     if not response.is_json or request.accept_mimetypes.best_match(["application/json", "text/html"]) != "text/html":

@@ -14,13 +14,14 @@ from anb import lifecycle, relay, videos
 from anb.errors import Invalid, WrongFields
 from anb.lifecycle import Reservation
 from anb.storage import MP4, ObjectChanged, ObjectMissing, incoming_key, new_source, source_key
-from anb_web import bulkheads
+from anb_web import bodies, bulkheads
 from anb_web.dependencies import dependencies
 from anb_web.middleware import json_object, request_id
 from anb_web.tokens import current_user_id, signed_in
 from anb_web.videos import location
 
 bp = Blueprint("uploads", __name__, url_prefix="/api/videos")
+bodies.limit(bp)
 
 log = logging.getLogger(__name__)
 
