@@ -1,6 +1,7 @@
 """The pages that people share: one for each video, one for each player."""
 
 import re
+from html import unescape
 
 import pytest
 import requests
@@ -34,6 +35,15 @@ def test_a_video_has_a_page_that_says_what_a_card_of_it_shows(client, entry):
     assert said["og:image"] == said["twitter:image"] == f"http://localhost/videos/{entry.id}/picture.jpg"
     assert said["twitter:card"] == "summary_large_image"
     assert f'href="/jugadores/{entry.user_id}"' in page.text
+
+
+def test_a_videos_page_asks_for_that_one_alone_whether_its_reader_has_voted(client, entry, make_user, make_video):
+    for owner in (make_user(), make_user()):
+        make_video(owner=owner, status=Status.PROCESSED, title=entry.title, processed_at=entry.processed_at)
+    page = client.get(f"/videos/{entry.id}", headers=PAGE)
+
+    [asked] = re.findall('data-listed="([^"]+)"', page.text)
+    assert [item["video_id"] for item in client.get(unescape(asked)).json] == [str(entry.id)]
 
 
 def test_a_page_tells_its_address_as_each_visitor_writes_it(client, entry):

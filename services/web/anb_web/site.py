@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
+from uuid import UUID
 
 from flask import (
     Blueprint,
@@ -97,13 +98,12 @@ def gallery() -> Response:
 @cached_response
 def video(video_id: str) -> Response:
     found = _published(video_id)
-    item = public.item(found)
     return _page(
         "video.html",
-        item=item,
+        item=public.item(found),
         player_id=found.user_id,
         address=request.base_url,
-        listed=_listed(limit=paging.MAX_LIMIT, q=f"{item['title']} {item['username']}"),
+        listed=_listed(limit=1, cursor=_right_before(found).to_text()),
     )
 
 
@@ -211,6 +211,11 @@ def _published(video_id: str) -> videos.Columns:
 def _listed(**asked: object) -> str:
     """Return where the API lists a page's videos, for the scripts to learn there which of them got one's vote."""
     return f"/api/public/videos?{urlencode(asked)}"
+
+
+def _right_before(video: videos.Columns) -> search.Cursor:
+    """Return the place in the list of all videos after which this one comes."""
+    return search.Cursor(video.processed_at, UUID(int=video.id.int + 1))
 
 
 def _lead_to(key: str) -> Response:
