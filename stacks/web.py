@@ -70,18 +70,8 @@ class WebStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, id_, description="ANB Rising Stars: load balancer and API", **settings)
         # Here rather than beside the database: destroying that must not sign everybody out
-        token_secret = secretsmanager.Secret(
-            self,
-            "TokenSecret",
-            description="Signs the API's tokens",
-            generate_secret_string=secretsmanager.SecretStringGenerator(password_length=64, exclude_punctuation=True),
-        )
-        address_secret = secretsmanager.Secret(
-            self,
-            "AddressKey",
-            description="Hashes the addresses from which players sign up and vote",
-            generate_secret_string=secretsmanager.SecretStringGenerator(password_length=64, exclude_punctuation=True),
-        )
+        token_secret = self._secret("TokenSecret", "Signs the API's tokens")
+        address_secret = self._secret("AddressKey", "Hashes the addresses from which players sign up and vote")
         self.balancer = self._balancer(profile, network)
         entrance = self._distributed(profile, media) if profile.cloudfront else self._direct(profile)
         artefact = Artefact(self, "Artefact", sources.artefacts / "web.zip")
@@ -115,11 +105,9 @@ class WebStack(cdk.Stack):
             },
         )
         artefact.grant_read(self.fleet.role)
+        secrets = [token_secret.secret_arn, address_secret.secret_arn]
         self.fleet.role.add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=["secretsmanager:GetSecretValue"],
-                resources=[token_secret.secret_arn, address_secret.secret_arn],
-            )
+            iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=secrets)
         )
         media.grant_web(self.fleet.role)
 
@@ -128,6 +116,14 @@ class WebStack(cdk.Stack):
         if profile.web.can_scale:
             self._scale()
         cdk.CfnOutput(self, "Url", value=entrance.url, description="The site and its API")
+
+    def _secret(self, id_: str, description: str) -> secretsmanager.Secret:
+        return secretsmanager.Secret(
+            self,
+            id_,
+            description=description,
+            generate_secret_string=secretsmanager.SecretStringGenerator(password_length=64, exclude_punctuation=True),
+        )
 
     def _direct(self, profile: Profile) -> Entrance:
         """Let viewers come to the load balancer."""
