@@ -26,18 +26,18 @@ MAKERS = {
 }
 
 
-@pytest.fixture(
-    params=["us-east-1", "us-west-2"]
-)  # the one that has long been called by the global name, and another
-def region(request, monkeypatch):
+# The one that has long been called by the global name, and another; for all tests: a session reads its tables once
+@pytest.fixture(scope="module", params=["us-east-1", "us-west-2"])
+def region(request):
     """Where the process runs, as the user data says it."""
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-        monkeypatch.setenv(name, request.param)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    return request.param
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+            patch.setenv(name, request.param)
+        patch.setattr(boto3, "DEFAULT_SESSION", None)
+        patch.setenv("AWS_ACCESS_KEY_ID", "key")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        patch.delenv("AWS_ENDPOINT_URL", raising=False)
+        yield request.param
 
 
 def host(url):
