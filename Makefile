@@ -16,6 +16,8 @@ CLIPS ?=
 # The environment's own Node.js comes first; the CLI shall neither nag nor report
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export CDK_DISABLE_CLI_TELEMETRY := true
+# Containers often set it; what starts Python hundreds of times takes half the time with the bytecode that it keeps
+unexport PYTHONDONTWRITEBYTECODE
 NODE := node_modules/.installed
 
 .PHONY: help
