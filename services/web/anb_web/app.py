@@ -1,6 +1,8 @@
 """The application's composition."""
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -30,6 +32,13 @@ from anb_web.settings import WebSettings
 _FORM_OVERHEAD_BYTES = 64 * 1024  # what a multipart body may hold beside its file
 
 
+class _SynchronousFlask(Flask):
+    """Flask without coroutines, for which it would look at every view and hook of a request."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
+
+
 def create_app(settings: WebSettings | None = None, *, dependencies: Dependencies | None = None) -> Flask:
     """Return the WSGI application; without settings it reads the environment.
 
@@ -37,7 +46,7 @@ def create_app(settings: WebSettings | None = None, *, dependencies: Dependencie
     """
     settings = settings or WebSettings.from_environment(os.environ)
     logs.configure(service="web")
-    app = Flask(__name__, static_folder=None)
+    app = _SynchronousFlask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined] # the default provider has it
     app.json.ensure_ascii = False  # type: ignore[attr-defined] # the same
     # A slash at the end names the same resource; two in a row name none
