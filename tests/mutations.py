@@ -16,6 +16,7 @@ from pathlib import Path
 
 import click
 
+from anb import commands
 from anb.mp4 import UnreadableClip, read_clip
 from tests.boxes import (
     FTYP,
@@ -158,8 +159,12 @@ def _memory_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def main(seconds: float, seed: int) -> int:
-    """Look at mutations for so long."""
+@click.command()
+@click.argument("seconds", type=click.FloatRange(min=0, min_open=True))
+@click.argument("seed", type=int, required=False)
+def fuzz(seconds: float, seed: int | None) -> int:
+    """Look at mutations for so many SECONDS; a SEED repeats what an earlier run has tried."""
+    seed = time.time_ns() if seed is None else seed
     chance = random.Random(seed)  # noqa: S311 - what is tried is no secret
     files = seeds()
     answers: Counter[str] = Counter()
@@ -177,14 +182,14 @@ def main(seconds: float, seed: int) -> int:
         if cpu_seconds > MAX_CPU_SECONDS or grown > MAX_BYTES:
             Path("fuzz-mp4.mp4").write_bytes(data)
             click.echo(f"{cpu_seconds:.2f} s of CPU, {grown / 1024**2:.0f} MB for fuzz-mp4.mp4: {said}")
-            return 1
+            return commands.FAILED
         dearest = max(dearest, cpu_seconds)
         answers[said.partition(":")[0]] += 1
     for said, count in answers.most_common(12):
         click.echo(f"{count:8} {said}")
     click.echo(f"{answers.total()} files (seed {seed}); the dearest took {dearest:.2f} s of CPU")
-    return 0
+    return commands.DONE
 
 
 if __name__ == "__main__":
-    sys.exit(main(float(sys.argv[1]), seed=int(sys.argv[2]) if sys.argv[2:] else time.time_ns()))
+    sys.exit(commands.run(fuzz, program="tests.mutations", errors={}))

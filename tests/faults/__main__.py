@@ -1,41 +1,58 @@
-"""Plays the scenarios and writes what they showed.
-
-Usage: python -m tests.faults [NAME ...]      all of them, or those whose names begin so
-       python -m tests.faults --mutations     show that each mutation of the code makes a scenario fail
-       python -m tests.faults --list
-"""
+"""Plays the scenarios and writes what they showed: `python -m tests.faults --help`."""
 
 import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+import click
+
+from anb import commands
 from local import applications
 from local.console import say
+from local.errors import CannotRun
 from tests.faults import mutations, report
 from tests.faults.catalogue import TENTH, TRUE, Scenario
 from tests.faults.oracle import Verdict
 from tests.faults.stage import Row, Stage, stage
 
 
-def main(arguments: list[str]) -> int:
-    """Play what the arguments name; 1 when an invariant was broken."""
-    if arguments == ["--list"]:
-        say("\n".join(scenario.name for scenario in TENTH + TRUE))
-        return 0
-    if arguments[:1] == ["--mutations"]:
-        return mutations.main(arguments[1:])
+@click.command()
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("--mutations", "is_of_mutations", is_flag=True, help="Break the code instead: a scenario has to fail.")
+@click.option("--list", "is_list", is_flag=True, help="Only tell the names.")
+def faults(names: tuple[str, ...], is_of_mutations: bool, is_list: bool) -> int:
+    """Play all scenarios, or those whose names begin with one of the NAMEs, and write what they showed.
+
+    The exit code is 1 when an invariant was broken, and with --mutations, when a broken one went unnoticed.
+    """
+    known = [each.name for each in (mutations.MUTATIONS if is_of_mutations else TENTH + TRUE)]
+    if unknown := [name for name in names if not any(each.startswith(name) for each in known)]:
+        raise click.UsageError(f"Nothing has a name that begins with {unknown[0]!r}; --list tells the names.")
+    if is_list:
+        say("\n".join(known))
+        return commands.DONE
+    return mutations.play(names) if is_of_mutations else _play_chosen(names)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the command line says and return its exit code."""
+    return commands.run(faults, arguments, program="tests.faults", errors={CannotRun: commands.MISSING})
+
+
+def _play_chosen(names: tuple[str, ...]) -> int:
     say(applications.raised_limits())
     rows: list[Row] = []
     for scenarios, clock, workers, small_disks in ((TENTH, "tenth", 4, 1), (TRUE, "true", 3, 0)):
-        chosen = [s for s in scenarios if not arguments or s.name.startswith(tuple(arguments))]
+        chosen = [s for s in scenarios if not names or s.name.startswith(names)]
         if chosen:
             rows += _play(chosen, clock=clock, workers=workers, small_disks=small_disks)
-    report.write(rows, whole=not arguments)
+    report.write(rows, whole=not names)
     broken = [row for row in rows if row.verdict.problems]
     say(f"{len(rows)} scenarios, {len(broken)} with problems; see {report.REPORT}")
-    return 1 if broken else 0
+    return commands.FAILED if broken else commands.DONE
 
 
 def _play(scenarios: list[Scenario], *, clock: str, workers: int, small_disks: int) -> list[Row]:
@@ -63,4 +80,4 @@ def _play_one(scenario: Scenario, here: Stage) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

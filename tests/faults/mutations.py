@@ -121,11 +121,11 @@ class DoesNotFit(Exception):
     """The code is not what the mutation expects to change."""
 
 
-def main(arguments: list[str]) -> int:
+def play(names: tuple[str, ...]) -> int:
     """Play each mutation, or those whose names begin so; 1 when one of them goes unnoticed."""
     unnoticed = []
     for mutation in MUTATIONS:
-        if arguments and not mutation.name.startswith(tuple(arguments)):
+        if names and not mutation.name.startswith(names):
             continue
         found = problems(mutation)
         say(f"{mutation.name}: {'; '.join(found) or 'NOT NOTICED'}")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.faults.__main__ import main
 from tests.faults.mutations import MUTATIONS, Mutation, mutate
 
 
@@ -13,3 +14,9 @@ def test_each_mutation_changes_the_code_that_there_is(mutation: Mutation, tmp_pa
         source = (tmp_path / "services" / file).read_text()
         assert after in source
         compile(source, file, "exec")
+
+
+@pytest.mark.parametrize("arguments", [["web dyes"], ["--mutations", "web dyes"]])
+def test_a_name_that_nothing_has_is_wrong_use_and_no_proof(arguments, capsys):
+    assert main(arguments) == 2
+    assert "web dyes" in capsys.readouterr().err
