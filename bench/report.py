@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -68,4 +69,6 @@ def _machine() -> str:
     """Return the processor, its cores and the versions that a measurement depends on."""
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     name = cpu[1].strip() if cpu else platform.processor()
-    return f"{name}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
+    # Distributions build theirs with profile-guided optimisation; one that was built by hand often does without
+    python = "the distribution's Python" if sys.base_prefix == "/usr" else "Python"
+    return f"{name}, {os.cpu_count()} cores, Linux {platform.release()}, {python} {platform.python_version()}"
